@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * device.h - a backend: who computes, and its kernel tables, one a family.
+ *
+ * Everything above the tables is written once. A family's table is declared by the module that owns the family; the roof
+ * (src/train/device.c) puts the tables together. Pointers handed to kernels are device memory unless a declaration says host. */
+#ifndef SNN_DEVICE_H
+#define SNN_DEVICE_H
+
+struct snn_math_kernels;   /* autograd/math.h */
+struct snn_conv_kernels;   /* autograd/conv.h */
+struct snn_pool_kernels;   /* autograd/pool.h */
+struct snn_norm_kernels;   /* autograd/norm.h */
+struct snn_loss_kernels;   /* autograd/loss.h */
+struct snn_neuron_kernels; /* layers/neuron.h */
+struct snn_optim_kernels;  /* optim/optim_kernels.h */
+
+struct snn_device {
+    const char *name;    /* "cpu" */
+    const char *variant; /* instruction set or card */
+    int threads;
+    const struct snn_math_kernels *math;
+    const struct snn_conv_kernels *conv;
+    const struct snn_pool_kernels *pool;
+    const struct snn_norm_kernels *norm;
+    const struct snn_loss_kernels *loss;
+    const struct snn_neuron_kernels *neuron;
+    const struct snn_optim_kernels *optim;
+};
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * params.c - declaring, laying out and drawing the learned numbers. */
+#include "autograd/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "core/status.h"
+
+/* Elements from one start to the next possible one. */
+enum { UNIT = SNN_ALIGN / sizeof(real) };
+
+struct snn_param *snn_params_add(struct snn_params *params, const char *name, bool buffer, int nd, const int32_t *dim) {
+    SNN_CHECK(!snn_params_find(params, name), "two parameters are called '%s'", name);
+    SNN_CHECK(nd >= 0 && nd <= 6, "parameter '%s' of %d dimensions", name, nd);
+    if (params->count == params->room) {
+        params->room = params->room ? 2 * params->room : 32;
+        params->list = realloc(params->list, (size_t)params->room * sizeof *params->list);
+        SNN_CHECK(params->list, "out of memory while parameters are declared");
+    }
+    struct snn_param *param = calloc(1, sizeof *param);
+    SNN_CHECK(param, "out of memory while parameters are declared");
+    *param = (struct snn_param){.name = strdup(name), .nd = nd, .count = 1, .buffer = buffer};
+    SNN_CHECK(param->name, "out of memory while parameters are declared");
+    for (int i = 0; i < nd; ++i) {
+        SNN_CHECK(dim[i] > 0 && !__builtin_mul_overflow(param->count, (ptrdiff_t)dim[i], &param->count),
+                  "parameter '%s': dimension %d is %d", name, i, (int)dim[i]);
+        param->dim[i] = dim[i];
+    }
+    return params->list[params->count++] = param;
+}
+
+struct snn_param *snn_params_find(const struct snn_params *params, const char *name) {
+    for (int i = 0; i < params->count; ++i)
+        if (strcmp(params->list[i]->name, name) == 0) return params->list[i];
+    return NULL;
+}
+
+/* Give the parameters (or the buffers) their places from `at` on; returns where they end. */
+static ptrdiff_t lay_out(struct snn_params *params, bool buffers, ptrdiff_t at) {
+    for (int i = 0; i < params->count; ++i) {
+        struct snn_param *param = params->list[i];
+        if (param->buffer != buffers) continue;
+        SNN_CHECK(param->count <= PTRDIFF_MAX / (ptrdiff_t)sizeof(real) - UNIT - at, "parameter '%s' has %td elements",
+                  param->name, param->count);
+        param->offset = at;
+        at += (param->count + UNIT - 1) / UNIT * UNIT;
+    }
+    return at;
+}
+
+void snn_params_bind(struct snn_params *params, struct snn_arena *arena, bool gradients) {
+    params->learned = lay_out(params, false, 0);
+    params->size = lay_out(params, true, params->learned);
+    params->value = snn_arena_alloc(arena, (size_t)params->size * sizeof(real), SNN_MEM_PARAMETERS);
+    params->grad = gradients ? snn_arena_alloc(arena, (size_t)params->learned * sizeof(real), SNN_MEM_GRADIENTS) : NULL;
+    for (int i = 0; i < params->count; ++i) {
+        struct snn_param *param = params->list[i];
+        param->value = params->value ? params->value + param->offset : NULL;
+        param->grad = params->grad && !param->buffer ? params->grad + param->offset : NULL;
+    }
+}
+
+/* Element i of a uniform draw uses word i of the stream, of a normal one words 2i and 2i + 1. */
+static void draw(struct snn_param *param, uint64_t seed, uint32_t stream) {
+    int each = param->normal ? 2 : 4; /* elements a block of four words */
+    for (ptrdiff_t i = 0; i < param->count; i += each) {
+        uint32_t word[4];
+        uint64_t block = (uint64_t)(i / each);
+        snn_rng_block(seed, SNN_RNG_INIT, stream, (uint32_t)(block >> 32), (uint32_t)block, word);
+        for (int j = 0; j < each && i + j < param->count; ++j) {
+            double unit = param->normal ? snn_rng_normal(word[2 * j], word[2 * j + 1]) : 2 * snn_rng_unit(word[j]) - 1;
+            param->value[i + j] = (real)(param->bound * unit);
+        }
+    }
+}
+
+void snn_params_init(struct snn_params *params, uint64_t seed) {
+    for (int k = 0; k < params->count; ++k) {
+        struct snn_param *param = params->list[k];
+        SNN_CHECK(param->value, "parameter '%s' is drawn before memory was bound", param->name);
+        if (param->bound > 0) draw(param, seed, (uint32_t)k);
+        else
+            for (ptrdiff_t i = 0; i < param->count; ++i) param->value[i] = (real)param->fill;
+    }
+}
+
+void snn_params_free(struct snn_params *params) {
+    for (int i = 0; i < params->count; ++i) {
+        free(params->list[i]->name);
+        free(params->list[i]);
+    }
+    free(params->list);
+    *params = (struct snn_params){0};
+}

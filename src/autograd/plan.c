@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * plan.c - which bytes every buffer of a tape gets.
+ *
+ * Time runs over [batch-scope forward, cut forward, loss, cut backward, batch-scope backward]; a buffer lives from its first write to
+ * its last read. Buffers are placed largest first at the lowest offset that is free over their lifetime: for the chains that networks are,
+ * the result is within a few percent of the largest sum that is alive at once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/tape.h"
+#include "core/status.h"
+
+/* Position of a node's forward pass: batch-scope nodes come first. */
+static int forward_time(const struct snn_tape *tape, int node) {
+    int time = 0;
+    bool scope = tape->node[node]->batch_scope;
+    for (int i = 0; i < tape->nodes; ++i)
+        if (tape->node[i]->batch_scope ? (!scope || i < node) : (!scope && i < node)) ++time;
+    return time + 1; /* 0: the input is filled */
+}
+
+static int loss_time(const struct snn_tape *tape) { return tape->nodes + 1; }
+static int end_time(const struct snn_tape *tape) { return 2 * tape->nodes + 2; }
+static int backward_time(const struct snn_tape *tape, int node) { return end_time(tape) - forward_time(tape, node); }
+
+static int add_buffer(struct snn_tape *tape, size_t bytes, int birth, int death) {
+    if (tape->buffers == tape->buffer_room) {
+        tape->buffer_room = tape->buffer_room ? 2 * tape->buffer_room : 64;
+        tape->buffer = realloc(tape->buffer, (size_t)tape->buffer_room * sizeof *tape->buffer);
+        SNN_CHECK(tape->buffer, "out of memory while a plan is made");
+    }
+    bytes = (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
+    tape->buffer[tape->buffers] =
+        (struct snn_buffer){.bytes = bytes, .birth = birth, .death = death, .alias = -1, .purpose = SNN_MEM_ACTIVATIONS, .pooled = true};
+    return tape->buffers++;
+}
+
+int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, enum snn_when when) {
+    int index = 0;
+    while (tape->node[index] != node) ++index;
+    int fwd = forward_time(tape, index), bwd = backward_time(tape, index);
+    bool backward = tape->recorded && node->out->needs_grad;
+    if (!backward && when == SNN_IN_BACKWARD) bytes = 0;
+    if (!backward && when == SNN_KEPT) bwd = fwd;
+    int birth = when == SNN_IN_BACKWARD ? bwd : fwd, death = when == SNN_IN_FORWARD ? fwd : bwd;
+    int buffer = add_buffer(tape, bytes, birth, death);
+    if (when == SNN_IN_FORWARD || when == SNN_IN_BACKWARD) tape->buffer[buffer].purpose = SNN_MEM_SCRATCH;
+    if (when == SNN_LASTING) tape->buffer[buffer].purpose = SNN_MEM_STATE, tape->buffer[buffer].pooled = false;
+    node->own_bytes += tape->buffer[buffer].bytes;
+    return buffer;
+}
+
+/* May `node` overwrite the numbers of its input 0? Only when nobody else reads them afterwards. */
+static bool may_overwrite(const struct snn_tape *tape, const struct snn_node *node) {
+    const struct snn_tensor *x = node->in[0]->root;
+    if (x->consumers != 1 || x->producer < 0 || x == tape->output->root || node->in[0]->is_static != node->out->is_static) return false;
+    if (node->op->flags & SNN_OP_NEEDS_INPUT) return false;
+    return !(tape->recorded && tape->node[x->producer]->op->flags & SNN_OP_NEEDS_OUTPUT);
+}
+
+static int share(struct snn_tape *tape, int buffer, int birth, int death) {
+    while (tape->buffer[buffer].alias >= 0) buffer = tape->buffer[buffer].alias;
+    if (birth < tape->buffer[buffer].birth) tape->buffer[buffer].birth = birth;
+    if (death > tape->buffer[buffer].death) tape->buffer[buffer].death = death;
+    int alias = add_buffer(tape, 0, birth, death);
+    tape->buffer[alias].alias = buffer;
+    return alias;
+}
+
+int snn_tape_buffer_over_input(struct snn_tape *tape, struct snn_node *node, size_t bytes) {
+    const struct snn_tensor *x = node->in[0]->root;
+    if (!may_overwrite(tape, node) || x->data_buffer < 0) return snn_tape_buffer(tape, node, bytes, SNN_KEPT);
+    int index = 0;
+    while (tape->node[index] != node) ++index;
+    bool backward = tape->recorded && node->out->needs_grad;
+    return share(tape, x->data_buffer, forward_time(tape, index), backward ? backward_time(tape, index) : forward_time(tape, index));
+}
+
+/* Does some consumer need the dense numbers of t? */
+static bool needs_dense(const struct snn_tape *tape, const struct snn_tensor *t) {
+    if (!t->is_spikes || tape->smooth || t == tape->output->root || t->producer < 0) return true;
+    for (int i = 0; i < tape->nodes; ++i)
+        for (int k = 0; k < SNN_NODE_INPUTS; ++k)
+            if (tape->node[i]->in[k] && tape->node[i]->in[k]->root == t && !(tape->node[i]->op->flags & SNN_OP_READS_BITS)) return true;
+    return false;
+}
+
+static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
+    int birth = t->producer < 0 ? 0 : forward_time(tape, t->producer), death = birth;
+    int first_grad = loss_time(tape);
+    bool consumed = false;
+    for (int i = 0; i < tape->nodes; ++i) {
+        const struct snn_node *node = tape->node[i];
+        for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
+            if (!node->in[k] || node->in[k]->root != t) continue;
+            bool backward = tape->recorded && node->out->needs_grad;
+            int fwd = forward_time(tape, i), bwd = backward_time(tape, i);
+            int last = backward && (node->op->flags & SNN_OP_NEEDS_INPUT) ? bwd : fwd;
+            if (last > death) death = last;
+            if (backward && (!consumed || bwd < first_grad)) first_grad = bwd;
+            consumed = consumed || backward;
+        }
+    }
+    bool recorded = tape->recorded && t->needs_grad;
+    if (recorded && t->producer >= 0 && tape->node[t->producer]->op->flags & SNN_OP_NEEDS_OUTPUT)
+        death = backward_time(tape, t->producer);
+    if (t == tape->output->root) {
+        death = end_time(tape); /* read by the loss, and by metrics after the backward pass */
+        first_grad = loss_time(tape);
+    }
+    int grad_death = t->producer < 0 ? end_time(tape) : backward_time(tape, t->producer);
+    if (tape->many_cuts && t->is_static) { /* read and added to by every cut */
+        if (death < loss_time(tape) + tape->nodes) death = loss_time(tape) + tape->nodes;
+        first_grad = birth;
+    }
+    size_t rows = (size_t)snn_plan_rows(tape, t), dense = rows * (size_t)t->units * sizeof(real);
+    t->data_buffer = t->grad_buffer = t->bits_buffer = t->nonzero_buffer = -1;
+    /* In place: the output takes the input's bytes. */
+    struct snn_node *producer = t->producer >= 0 ? tape->node[t->producer] : NULL;
+    bool in_place = producer && producer->op->flags & SNN_OP_IN_PLACE && producer->in[0]->units == t->units;
+    size_t own = 0;
+    if (needs_dense(tape, t)) {
+        const struct snn_tensor *x = in_place ? producer->in[0]->root : NULL;
+        if (x && x->data_buffer >= 0 && may_overwrite(tape, producer))
+            t->data_buffer = share(tape, x->data_buffer, birth, death);
+        else
+            t->data_buffer = add_buffer(tape, dense, birth, death), own += dense;
+    }
+    if (t->is_spikes && !tape->smooth && t->producer >= 0) {
+        t->bits_buffer = add_buffer(tape, rows * (size_t)t->words * sizeof(uint64_t), birth, death);
+        own += tape->buffer[t->bits_buffer].bytes;
+    }
+    if ((t->is_spikes || t->is_sparse)) t->nonzero_buffer = add_buffer(tape, rows * sizeof(int32_t), birth, end_time(tape));
+    if (recorded) t->grad_buffer = add_buffer(tape, dense, first_grad, grad_death), own += dense;
+    if (producer) producer->own_bytes += own;
+}
+
+/* The gradient of an in-place op's input takes the bytes of its output's gradient. */
+static void share_gradients(struct snn_tape *tape) {
+    for (int i = 0; i < tape->nodes; ++i) {
+        const struct snn_node *node = tape->node[i];
+        struct snn_tensor *x = node->in[0]->root, *y = node->out->root;
+        if (!(node->op->flags & SNN_OP_GRAD_IN_PLACE) || x->grad_buffer < 0 || y->grad_buffer < 0) continue;
+        if (x->consumers != 1 || x->units != y->units || x->is_static != y->is_static || x == tape->output->root) continue;
+        int root = y->grad_buffer;
+        while (tape->buffer[root].alias >= 0) root = tape->buffer[root].alias;
+        struct snn_buffer *own = &tape->buffer[x->grad_buffer];
+        if (own->death > tape->buffer[root].death) tape->buffer[root].death = own->death;
+        own->alias = root;
+        own->bytes = 0;
+    }
+}
+
+/* Who writes a gradient first, and who adds to it: backward order decides. */
+static void order_writers(struct snn_tape *tape) {
+    for (int i = 0; i < tape->nodes; ++i) {
+        for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
+            struct snn_node *node = tape->node[i];
+            if (!node->in[k]) continue;
+            const struct snn_tensor *x = node->in[k]->root;
+            bool twice = k == 0 && node->in[1] && node->in[1]->root == x; /* input 1 is written before input 0 */
+            node->adds[k] = x == tape->output->root || twice;
+            for (int j = 0; j < tape->nodes; ++j)
+                for (int l = 0; l < SNN_NODE_INPUTS; ++l)
+                    if (j != i && tape->node[j]->in[l] && tape->node[j]->in[l]->root == x && backward_time(tape, j) < backward_time(tape, i))
+                        node->adds[k] = true;
+        }
+    }
+}
+
+static int larger_first(const void *a, const void *b, void *tape) {
+    const struct snn_buffer *buffer = ((const struct snn_tape *)tape)->buffer;
+    size_t x = buffer[*(const int *)a].bytes, y = buffer[*(const int *)b].bytes;
+    return x != y ? (x < y) - (x > y) : *(const int *)a - *(const int *)b;
+}
+
+static void place(struct snn_tape *tape) {
+    int *order = malloc((size_t)(tape->buffers + 1) * sizeof *order), placed = 0;
+    SNN_CHECK(order, "out of memory while a plan is made");
+    int count = 0;
+    for (int i = 0; i < tape->buffers; ++i)
+        if (tape->buffer[i].pooled && tape->buffer[i].alias < 0 && tape->buffer[i].bytes) order[count++] = i;
+    qsort_r(order, (size_t)count, sizeof *order, larger_first, tape);
+    tape->pool_bytes = 0;
+    for (; placed < count; ++placed) {
+        struct snn_buffer *b = &tape->buffer[order[placed]];
+        size_t offset = 0;
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (int j = 0; j < placed; ++j) {
+                const struct snn_buffer *o = &tape->buffer[order[j]];
+                bool together = b->birth <= o->death && o->birth <= b->death;
+                if (together && offset < o->offset + o->bytes && o->offset < offset + b->bytes) offset = o->offset + o->bytes, moved = true;
+            }
+        }
+        b->offset = offset;
+        if (offset + b->bytes > tape->pool_bytes) tape->pool_bytes = offset + b->bytes;
+    }
+    free(order);
+}
+
+void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
+    tape->max_T = what->T, tape->max_B = what->B;
+    tape->recorded = what->recorded, tape->many_cuts = what->many_cuts, tape->smooth = what->smooth;
+    tape->device = what->device;
+    tape->buffers = 0;
+    tape->pool = NULL;
+    for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0;
+    for (int i = 0; i < tape->tensors; ++i)
+        if (tape->tensor[i]->root == tape->tensor[i]) plan_tensor(tape, tape->tensor[i]);
+    if (tape->recorded) share_gradients(tape);
+    for (int i = 0; i < tape->nodes; ++i)
+        if (tape->node[i]->op->plan) tape->node[i]->op->plan(tape, tape->node[i]);
+    order_writers(tape);
+    place(tape);
+}
+
+void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena) {
+    tape->pool = snn_arena_alloc(arena, tape->pool_bytes, SNN_MEM_ACTIVATIONS);
+    for (int i = 0; i < tape->buffers; ++i) {
+        struct snn_buffer *b = &tape->buffer[i];
+        if (!b->pooled) b->memory = snn_arena_alloc(arena, b->bytes, b->purpose);
+        else if (b->alias < 0) b->memory = tape->pool && b->bytes ? tape->pool + b->offset : NULL;
+    }
+    for (int i = 0; i < tape->buffers; ++i) {
+        int root = i;
+        while (tape->buffer[root].alias >= 0) root = tape->buffer[root].alias;
+        tape->buffer[i].memory = tape->buffer[root].memory;
+    }
+    for (int i = 0; i < tape->tensors; ++i) {
+        struct snn_tensor *t = tape->tensor[i], *root = t->root;
+        t->data = snn_tape_memory(tape, root->data_buffer);
+        t->grad = snn_tape_memory(tape, root->grad_buffer);
+        t->bits = snn_tape_memory(tape, root->bits_buffer);
+        t->nonzero = snn_tape_memory(tape, root->nonzero_buffer);
+        t->words = root->words;
+    }
+}
+
+void *snn_tape_memory(const struct snn_tape *tape, int buffer) { return buffer < 0 ? NULL : tape->buffer[buffer].memory; }

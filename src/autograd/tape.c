@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tape.c - recording nodes and replaying them. */
+#include "autograd/tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+
+static void *grow(void *list, int count, int *room, size_t item) {
+    if (count < *room) return list;
+    *room = *room ? 2 * *room : 16;
+    void *more = realloc(list, (size_t)*room * item);
+    SNN_CHECK(more, "out of memory while a model of %d parts is built", count);
+    return more;
+}
+
+static void *allocate(size_t bytes) {
+    void *memory = calloc(1, bytes ? bytes : 1);
+    SNN_CHECK(memory, "out of memory while a model is built");
+    return memory;
+}
+
+void snn_tape_init(struct snn_tape *tape, struct snn_params *params) { *tape = (struct snn_tape){.params = params}; }
+
+void snn_tape_free(struct snn_tape *tape) {
+    for (int i = 0; i < tape->nodes; ++i) free(tape->node[i]->name), free(tape->node[i]);
+    for (int i = 0; i < tape->tensors; ++i) free(tape->tensor[i]->name), free(tape->tensor[i]);
+    for (int i = 0; i < tape->aux_count; ++i) free(tape->aux_list[i]);
+    free(tape->node), free(tape->tensor), free(tape->aux_list), free(tape->buffer);
+    *tape = (struct snn_tape){0};
+}
+
+static struct snn_tensor *add_tensor(struct snn_tape *tape, const char *name, int nd, const int32_t *dim) {
+    SNN_CHECK(nd == 1 || nd == 3, "%s: a row has 1 or 3 axes, not %d", name, nd);
+    struct snn_tensor *t = allocate(sizeof *t);
+    t->name = strdup(name);
+    t->nd = nd;
+    t->units = 1;
+    for (int i = 0; i < nd; ++i) t->dim[i] = dim[i], t->units *= dim[i];
+    t->words = (int32_t)((t->units + 63) / 64);
+    t->root = t;
+    t->producer = -1;
+    tape->tensor = grow(tape->tensor, tape->tensors, &tape->tensor_room, sizeof *tape->tensor);
+    tape->tensor[tape->tensors++] = t;
+    return t;
+}
+
+struct snn_tensor *snn_tape_input(struct snn_tape *tape, int nd, const int32_t *dim, bool is_static) {
+    struct snn_tensor *t = add_tensor(tape, "input", nd, dim);
+    t->is_static = is_static;
+    tape->input = tape->output = t;
+    return t;
+}
+
+struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
+                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options, size_t aux_size) {
+    struct snn_node *node = allocate(sizeof *node);
+    node->op = op;
+    node->name = strdup(name);
+    node->options = options;
+    node->in[0] = in0, node->in[1] = in1;
+    in0->root->consumers++;
+    if (in1) in1->root->consumers++;
+    if (aux_size) {
+        node->aux = allocate(aux_size);
+        tape->aux_list = grow(tape->aux_list, tape->aux_count, &tape->aux_room, sizeof *tape->aux_list);
+        tape->aux_list[tape->aux_count++] = node->aux;
+    }
+    node->out = add_tensor(tape, name, nd, dim);
+    node->out->producer = tape->nodes;
+    bool inputs_static = in0->is_static && (!in1 || in1->is_static);
+    node->batch_scope = node->out->is_static = inputs_static && (op->flags & SNN_OP_TIMELESS);
+    node->out->needs_grad = in0->needs_grad || (in1 && in1->needs_grad);
+    tape->node = grow(tape->node, tape->nodes, &tape->node_room, sizeof *tape->node);
+    tape->node[tape->nodes++] = node;
+    tape->output = node->out;
+    return node;
+}
+
+struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, int nd, const int32_t *dim) {
+    struct snn_tensor *t = add_tensor(tape, of->name, nd, dim);
+    SNN_CHECK(t->units == of->units, "a view of %td units as %td", of->units, t->units);
+    t->is_static = of->is_static, t->is_spikes = of->is_spikes, t->is_sparse = of->is_sparse;
+    t->needs_grad = of->needs_grad;
+    t->producer = of->producer;
+    t->root = of->root;
+    tape->output = t;
+    return t;
+}
+
+void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
+    for (int i = 0; i < tape->nodes; ++i)
+        if (tape->node[i]->batch_scope == batch_scope && tape->node[i]->op->prepare) tape->node[i]->op->prepare(tape->node[i], run);
+    for (int i = 0; i < tape->nodes; ++i)
+        if (tape->node[i]->batch_scope == batch_scope) tape->node[i]->op->forward(tape->node[i], run);
+}
+
+void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
+    for (int i = tape->nodes - 1; i >= 0; --i) {
+        struct snn_node *node = tape->node[i];
+        if (node->batch_scope == batch_scope && node->op->backward && node->out->needs_grad) node->op->backward(node, run);
+    }
+}
+
+void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run) {
+    snn_tape_forward_scope(tape, run, true);
+    snn_tape_forward_scope(tape, run, false);
+}
+
+void snn_tape_backward(struct snn_tape *tape, const struct snn_run *run) {
+    snn_tape_backward_scope(tape, run, false);
+    snn_tape_backward_scope(tape, run, true);
+}

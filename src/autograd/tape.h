@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tape.h - reverse-mode autodiff over whole sequences: one node a layer, not one a layer and step.
+ *
+ * The tape is recorded once, when the model is built, and replayed for any (T,B) up to the plan's. A batch is one or more CUTS of
+ * the time axis: forward over the cut, then backward in reverse. Nodes whose inputs do not depend on time (kernels made from
+ * parameters, layers on a static image) have BATCH scope: they run once before the first cut, gather gradient over all cuts, and run
+ * backward once at the end. A learning rule is a choice of cuts and of what crosses them (src/train/).
+ *
+ * Memory: every buffer has a lifetime in the order [forward..., loss, ...backward]; plan.c gives buffers whose lifetimes do not
+ * overlap the same bytes. Nothing is allocated while a batch runs. */
+#ifndef SNN_TAPE_H
+#define SNN_TAPE_H
+
+#include "autograd/device.h"
+#include "autograd/params.h"
+#include "autograd/tensor.h"
+#include "core/arena.h"
+#include "core/batch.h"
+
+enum { SNN_NODE_INPUTS = 2, SNN_NODE_PARAMS = 4 };
+
+enum snn_smooth { /* the gradient check replaces the step function by the surrogate's primitive */
+    SNN_HARD,          /* normal operation */
+    SNN_SMOOTH_RECORD, /* smooth; the spikes that detached resets use are recorded */
+    SNN_SMOOTH_REPLAY  /* smooth; detached resets use the recorded spikes */
+};
+
+struct snn_run { /* one cut of one batch, as the nodes see it */
+    struct snn_device *device;
+    const struct snn_batch *batch;
+    int32_t T, B;       /* steps of this cut, samples */
+    int32_t t0, cut;    /* first step of this cut in the batch, and which cut it is */
+    bool train;         /* batch statistics, dropout; membranes are kept */
+    bool first_cut;     /* gradients of batch-scope tensors start here */
+    enum snn_smooth smooth;
+    const uint8_t *mask; /* (T,B) of this cut: 1 for steps within the recording; NULL: all are */
+    const uint32_t *clock; /* device memory: [0] seed low, [1] seed high, [2] optimiser step */
+};
+
+struct snn_node;
+struct snn_tape;
+
+enum snn_op_flags {
+    SNN_OP_NEEDS_INPUT = 1,  /* backward reads the inputs' numbers */
+    SNN_OP_NEEDS_OUTPUT = 2, /* backward reads the output's numbers */
+    SNN_OP_READS_BITS = 4,   /* takes spikes as bits: needs no dense copy */
+    SNN_OP_IN_PLACE = 8,     /* the output may overwrite input 0 */
+    SNN_OP_GRAD_IN_PLACE = 16, /* the gradient of input 0 may overwrite the output's */
+    SNN_OP_TIMELESS = 32     /* maps rows to rows: a static input gives a static output */
+};
+
+struct snn_op {
+    const char *name;
+    unsigned flags;
+    void (*plan)(struct snn_tape *tape, struct snn_node *node);              /* declare buffers; NULL: none */
+    void (*prepare)(struct snn_node *node, const struct snn_run *run);       /* scalars to device memory, before a cut; NULL: none */
+    void (*forward)(struct snn_node *node, const struct snn_run *run);
+    void (*backward)(struct snn_node *node, const struct snn_run *run);      /* NULL: never needs one */
+};
+
+struct snn_node {
+    const struct snn_op *op;
+    struct snn_tensor *in[SNN_NODE_INPUTS], *out;
+    struct snn_param *param[SNN_NODE_PARAMS];
+    bool adds[SNN_NODE_INPUTS]; /* a later node has already written this input's gradient: accumulate */
+    bool batch_scope;
+    const void *options; /* the op's own attributes, owned by the model's layers; read at every run so that they may be annealed */
+    void *aux;           /* the op's buffers and derived sizes, owned by the tape */
+    char *name;          /* "model.2.lif" */
+    double macs;         /* dense multiply-adds of one row; 0 for layers without weights */
+    size_t own_bytes;    /* bytes of its buffers, before sharing (for `plan`) */
+};
+
+struct snn_buffer {
+    size_t bytes;
+    int birth, death;
+    int alias; /* shares this buffer's bytes; -1: its own */
+    size_t offset;
+    unsigned char *memory;
+    enum snn_purpose_of_memory purpose;
+    bool pooled; /* false: has memory of its own that outlives the batch */
+};
+
+struct snn_tape {
+    struct snn_params *params;
+    struct snn_node **node;
+    struct snn_tensor **tensor;
+    int nodes, tensors, node_room, tensor_room;
+    struct snn_tensor *input, *output;
+
+    /* What the plan is a function of. */
+    int32_t max_T, max_B; /* of a cut */
+    bool recorded;        /* backward will run */
+    bool many_cuts;
+    bool smooth;
+    const struct snn_device *device;
+    struct snn_buffer *buffer;
+    int buffers, buffer_room;
+    size_t pool_bytes;
+    unsigned char *pool;
+    void **aux_list;
+    int aux_count, aux_room;
+};
+
+/* ---- building ---- */
+void snn_tape_init(struct snn_tape *tape, struct snn_params *params);
+void snn_tape_free(struct snn_tape *tape);
+/* The network's input: (T,B,dim...) or, when `is_static`, (B,dim...). */
+struct snn_tensor *snn_tape_input(struct snn_tape *tape, int nd, const int32_t *dim, bool is_static);
+/* Record a node; its output has shape dim. `aux_size` zeroed bytes come with it. */
+struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
+                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options, size_t aux_size);
+/* The same memory in another shape. */
+struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, int nd, const int32_t *dim);
+
+/* ---- planning (plan.c) ---- */
+struct snn_plan_for {
+    int32_t T, B; /* the most of one cut */
+    bool recorded, many_cuts, smooth;
+    const struct snn_device *device;
+};
+/* Lay out all buffers; call again to change what is planned for. Then snn_tape_bind takes the memory. */
+void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what);
+/* Take the pool and the lasting buffers from the arena (measuring pass: counts only). */
+void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena);
+
+/* Lifetimes for an op's own buffers. */
+enum snn_when {
+    SNN_IN_FORWARD,   /* scratch of the forward pass */
+    SNN_IN_BACKWARD,  /* scratch of the backward pass */
+    SNN_KEPT,         /* from forward to backward */
+    SNN_LASTING       /* over cuts and batches: state */
+};
+/* From an op's plan(): declare a buffer; the index gives its memory through snn_tape_memory after binding. */
+int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, enum snn_when when);
+/* A buffer that takes over input 0's numbers in place where that is allowed, else a SNN_KEPT one of the same size. */
+int snn_tape_buffer_over_input(struct snn_tape *tape, struct snn_node *node, size_t bytes);
+void *snn_tape_memory(const struct snn_tape *tape, int buffer);
+/* Rows of a tensor in a plan or a run. */
+static inline ptrdiff_t snn_plan_rows(const struct snn_tape *tape, const struct snn_tensor *t) {
+    return (ptrdiff_t)tape->max_B * (t->is_static ? 1 : tape->max_T);
+}
+static inline ptrdiff_t snn_run_rows(const struct snn_run *run, const struct snn_tensor *t) {
+    return (ptrdiff_t)run->B * (t->is_static ? 1 : run->T);
+}
+/* 1 when gradient must be added to what input k's gradient holds, 0 when it is the first to be written. */
+static inline int snn_adds(const struct snn_node *node, int k, const struct snn_run *run) {
+    bool batch_input = node->in[k]->is_static && !node->batch_scope;
+    return node->adds[k] || (batch_input && !run->first_cut);
+}
+
+/* ---- running ---- */
+void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run);
+/* From output->grad, which the loss has written. Gradients of parameters are added to the slab. */
+void snn_tape_backward(struct snn_tape *tape, const struct snn_run *run);
+/* The parts, for rules with several cuts. */
+void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope);
+void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * coding.c - images as input of a spiking network: the value itself, or spikes by rate or by latency.
+ *
+ * Random spikes are keyed by seed, epoch and sample, never by who draws them: the same on any number of workers. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "core/status.h"
+#include "datasets/parts.h"
+
+int snn_rows_room(struct snn_rows *rows, size_t n) {
+    size_t want = rows->used + n;
+    if (want > INT32_MAX)
+        return snn_error(SNN_EFAIL, "a batch has over %d input spikes: make it smaller", INT32_MAX);
+    if (want <= rows->room) return SNN_OK;
+    want += want / 2;
+    int32_t *index = reallocarray(rows->index, want, sizeof *index);
+    if (index) rows->index = index;
+    uint16_t *value = reallocarray(rows->value, want, sizeof *value);
+    if (value) rows->value = value;
+    if (!index || !value) return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", want);
+    rows->room = want;
+    return SNN_OK;
+}
+
+void snn_rows_free(struct snn_rows *rows) {
+    free(rows->count);
+    free(rows->index);
+    free(rows->value);
+    *rows = (struct snn_rows){0};
+}
+
+void snn_code_direct(const uint8_t *pixels, int32_t units, double mean, double std, float *out) {
+    float table[256];
+    for (int x = 0; x < 256; ++x) table[x] = (float)((x / 255.0 - mean) / std);
+    for (int32_t i = 0; i < units; ++i) out[i] = table[pixels[i]];
+}
+
+/* Of 2^24 equally likely draws, those below x * 2^24 / 255 are a spike: black never fires, white always. */
+static bool fires(uint32_t word, uint8_t x) { return (uint64_t)(word >> 8) * 255 < (uint64_t)x << 24; }
+
+int snn_code_rate(const uint8_t *pixels, int32_t units, int32_t T, uint64_t seed, uint32_t epoch, uint32_t sample,
+                  int32_t *count, struct snn_rows *rows) {
+    uint32_t word[4] = {0}, block = UINT32_MAX; /* UINT32_MAX: none drawn; T*units < 2^32 has no such block */
+    for (int32_t t = 0; t < T; ++t) {
+        SNN_TRY(snn_rows_room(rows, (size_t)units));
+        size_t before = rows->used;
+        for (int32_t i = 0; i < units; ++i) {
+            if (!pixels[i]) continue;
+            uint32_t draw = (uint32_t)t * (uint32_t)units + (uint32_t)i;
+            if (draw >> 2 != block) snn_rng_block(seed, SNN_RNG_CODING, epoch, sample, block = draw >> 2, word);
+            if (!fires(word[draw & 3], pixels[i])) continue;
+            rows->index[rows->used] = i;
+            rows->value[rows->used++] = 1;
+        }
+        count[t] = (int32_t)(rows->used - before);
+    }
+    return SNN_OK;
+}
+
+int snn_code_latency(const uint8_t *pixels, int32_t units, int32_t T, int32_t *count, struct snn_rows *rows) {
+    int32_t step[256];
+    for (int x = 0; x < 256; ++x) step[x] = (int32_t)lround((T - 1) * ((255 - x) / 255.0));
+    SNN_TRY(snn_rows_room(rows, (size_t)units));
+    memset(count, 0, (size_t)T * sizeof *count);
+    for (int32_t i = 0; i < units; ++i)
+        if (pixels[i]) ++count[step[pixels[i]]];
+    /* A counting sort by step in the place of the counts: counts -> where each step starts -> where it ends -> counts. */
+    int32_t sum = 0;
+    for (int32_t t = 0; t < T; ++t) {
+        int32_t here = count[t];
+        count[t] = sum;
+        sum += here;
+    }
+    for (int32_t i = 0; i < units; ++i)
+        if (pixels[i]) rows->index[rows->used + (size_t)count[step[pixels[i]]]++] = i;
+    for (int32_t t = T - 1; t > 0; --t) count[t] -= count[t - 1];
+    for (int32_t i = 0; i < sum; ++i) rows->value[rows->used++] = 1;
+    return SNN_OK;
+}

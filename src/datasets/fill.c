@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fill.c - samples into one batch: framed or coded, padded, and laid out step by step. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+#include "datasets/parts.h"
+
+static int32_t units_of(const struct snn_recipe *recipe) {
+    const struct snn_dataset_info *info = &recipe->set->info;
+    return info->C * info->H * info->W;
+}
+
+static bool is_static(const struct snn_recipe *recipe) {
+    return !recipe->set->info.events && recipe->config->coding == SNN_CODING_DIRECT;
+}
+
+static int no_memory(const struct snn_recipe *recipe) {
+    return snn_error(SNN_EFAIL, "out of memory for batches of %d samples in %d steps", recipe->batch, recipe->max_steps);
+}
+
+int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
+    const struct snn_dataset_info *info = &recipe->set->info;
+    size_t B = (size_t)recipe->batch;
+    *out = (struct snn_filled){.batch = {.form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS,
+                                         .C = info->C, .H = info->H, .W = info->W}};
+    struct snn_batch *batch = &out->batch;
+    batch->label = calloc(B, sizeof *batch->label);
+    batch->length = calloc(B, sizeof *batch->length);
+    batch->sample = calloc(B, sizeof *batch->sample);
+    bool good = batch->label && batch->length && batch->sample;
+    if (is_static(recipe)) good &= (batch->frames = calloc(B * (size_t)units_of(recipe), sizeof *batch->frames)) != NULL;
+    else good &= (batch->row = calloc(B * (size_t)recipe->max_steps + 1, sizeof *batch->row)) != NULL;
+    if (good) return SNN_OK;
+    snn_filled_free(out);
+    return no_memory(recipe);
+}
+
+void snn_filled_free(struct snn_filled *filled) {
+    struct snn_batch *batch = &filled->batch;
+    free(batch->label);
+    free(batch->length);
+    free(batch->sample);
+    free(batch->frames);
+    free(batch->row);
+    free(batch->index);
+    free(filled->value);
+    *filled = (struct snn_filled){0};
+}
+
+int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
+    *out = (struct snn_fill){.recipe = recipe};
+    if (is_static(recipe)) return SNN_OK;
+    size_t units = (size_t)units_of(recipe);
+    out->rows.count = calloc((size_t)recipe->batch * (size_t)recipe->max_steps, sizeof *out->rows.count);
+    out->seen = calloc((units + 63) / 64, sizeof *out->seen);
+    out->counts = calloc(units, sizeof *out->counts);
+    if (out->rows.count && out->seen && out->counts) return SNN_OK;
+    snn_fill_free(out);
+    return no_memory(recipe);
+}
+
+void snn_fill_free(struct snn_fill *fill) {
+    snn_sample_free(&fill->sample);
+    snn_rows_free(&fill->rows);
+    free(fill->seen);
+    free(fill->counts);
+}
+
+/* Append the present step's units in ascending order and leave `seen` and `counts` zero; returns how many there were. */
+static int32_t append_step(struct snn_fill *fill, int32_t units) {
+    struct snn_rows *rows = &fill->rows;
+    size_t before = rows->used;
+    bool binary = fill->recipe->config->bin.binary;
+    for (int32_t word = 0; word < (units + 63) / 64; ++word) {
+        for (uint64_t bits = fill->seen[word]; bits; bits &= bits - 1) {
+            int32_t unit = word * 64 + __builtin_ctzll(bits);
+            rows->index[rows->used] = unit;
+            rows->value[rows->used++] = binary ? 1 : fill->counts[unit];
+            fill->counts[unit] = 0;
+        }
+        fill->seen[word] = 0;
+    }
+    return (int32_t)(rows->used - before);
+}
+
+/* The recording in `fill->sample` as `length` steps. As snn_bin_events, but only what is not zero. */
+static int frame(struct snn_fill *fill, int32_t length, int32_t *count) {
+    const struct snn_dataset_info *info = &fill->recipe->set->info;
+    const struct snn_event *events = fill->sample.events;
+    size_t units = (size_t)units_of(fill->recipe), i = 0;
+    struct snn_cut cut = snn_cut_start(fill->recipe->config, length, events, fill->sample.event_count);
+    for (int32_t t = 0; t < length; ++t) {
+        size_t end = snn_cut_next(&cut), most = end - i < units ? end - i : units;
+        SNN_TRY(snn_rows_room(&fill->rows, most));
+        for (; i < end; ++i) {
+            const struct snn_event *e = &events[i];
+            SNN_CHECK(e->x < info->W && e->y < info->H && e->p < info->C, "event at x=%d y=%d p=%d", e->x, e->y, e->p);
+            int32_t unit = (e->p * info->H + e->y) * info->W + e->x;
+            fill->counts[unit] += fill->counts[unit] < UINT16_MAX;
+            fill->seen[unit >> 6] |= UINT64_C(1) << (unit & 63);
+        }
+        count[t] = append_step(fill, (int32_t)units);
+    }
+    return SNN_OK;
+}
+
+/* Sample b of the batch: its length, and its inputs as rows or as a frame. */
+static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct snn_filled *out) {
+    const struct snn_recipe *recipe = fill->recipe;
+    const struct snn_data_config *config = recipe->config;
+    struct snn_sample *sample = &fill->sample;
+    int32_t index = out->batch.sample[b], *length = &out->batch.length[b], units = units_of(recipe);
+    int32_t *count = fill->rows.count ? fill->rows.count + (size_t)b * (size_t)recipe->max_steps : NULL;
+    SNN_TRY(recipe->set->ops->get(recipe->set, recipe->split, index, sample));
+    out->batch.label[b] = sample->label;
+    *length = recipe->longest;
+    if (recipe->set->info.events) {
+        if (config->bin.by == SNN_BIN_DURATION) {
+            int32_t own = snn_bin_duration_steps(config, snn_span_us(sample));
+            out->cut += own > *length;
+            if (own < *length) *length = own;
+        }
+        return frame(fill, *length, count);
+    }
+    switch (config->coding) {
+    case SNN_CODING_DIRECT:
+        snn_code_direct(sample->pixels, units, config->mean, config->std, out->batch.frames + (size_t)b * (size_t)units);
+        return SNN_OK;
+    case SNN_CODING_RATE:
+        return snn_code_rate(sample->pixels, units, *length, recipe->seed, epoch, (uint32_t)index, count, &fill->rows);
+    default:
+        return snn_code_latency(sample->pixels, units, *length, count, &fill->rows);
+    }
+}
+
+static int room_for(struct snn_filled *out, size_t n) {
+    if (n <= out->room) return SNN_OK;
+    n += n / 2; /* batches differ: soon the room fits all */
+    int32_t *index = reallocarray(out->batch.index, n, sizeof *index);
+    if (index) out->batch.index = index;
+    float *value = reallocarray(out->value, n, sizeof *value);
+    if (value) out->value = value;
+    if (!index || !value) return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", n);
+    out->room = n;
+    return SNN_OK;
+}
+
+/* Sample by sample -> step by step. */
+static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
+    struct snn_batch *batch = &out->batch;
+    const struct snn_rows *rows = &fill->rows;
+    size_t B = (size_t)batch->B, T = (size_t)batch->T, stride = (size_t)fill->recipe->max_steps;
+    SNN_TRY(room_for(out, rows->used));
+    batch->row[0] = 0;
+    for (size_t t = 0; t < T; ++t)
+        for (size_t b = 0; b < B; ++b) {
+            int32_t n = t < (size_t)batch->length[b] ? rows->count[b * stride + t] : 0;
+            batch->row[t * B + b + 1] = batch->row[t * B + b] + n;
+        }
+    const int32_t *index = rows->index;
+    const uint16_t *value = rows->value;
+    uint16_t largest = 1;
+    for (size_t b = 0; b < B; ++b)
+        for (size_t t = 0; t < (size_t)batch->length[b]; ++t) {
+            int32_t n = rows->count[b * stride + t], to = batch->row[t * B + b];
+            if (n) memcpy(batch->index + to, index, (size_t)n * sizeof *index);
+            for (int32_t i = 0; i < n; ++i) {
+                out->value[to + i] = value[i];
+                if (value[i] > largest) largest = value[i];
+            }
+            index += n;
+            value += n;
+        }
+    batch->value = largest > 1 ? out->value : NULL;
+    return SNN_OK;
+}
+
+int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uint32_t epoch, struct snn_filled *out) {
+    const struct snn_recipe *recipe = fill->recipe;
+    struct snn_batch *batch = &out->batch;
+    batch->B = n;
+    out->cut = 0;
+    fill->rows.used = 0;
+    int32_t shortest = recipe->max_steps, longest = 1;
+    for (int32_t b = 0; b < n; ++b) {
+        batch->sample[b] = samples[b];
+        SNN_TRY(add_sample(fill, b, epoch, out));
+        if (batch->length[b] < shortest) shortest = batch->length[b];
+        if (batch->length[b] > longest) longest = batch->length[b];
+    }
+    batch->T = recipe->config->pad.to == SNN_PAD_BATCH ? longest : recipe->max_steps;
+    batch->masked = recipe->config->pad.mask && shortest < batch->T;
+    return is_static(recipe) ? SNN_OK : lay_out(fill, out);
+}

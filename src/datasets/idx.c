@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * idx.c - the MNIST family: four IDX files (images and labels of two splits), packed with gzip or not.
+ *
+ * A set is small, so it is unpacked whole when it is opened, and every byte is accounted for: what a header promises is
+ * compared with what the file can hold before memory is taken, and afterwards nothing may be left over.
+ * Format: http://yann.lecun.com/exdb/mnist (big-endian magic 0x000008NN for NN dimensions of bytes, the sizes, the bytes). */
+#include <errno.h>
+#include <limits.h>
+#include <md5.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "core/file.h"
+#include "core/status.h"
+#include "datasets/dataset.h"
+
+enum {
+    SIDE = 28,
+    CLASSES = 10,
+    FILES = 4, /* in the order of file_name: 2 * split + (labels) */
+    DEFLATE_RATIO = 1032 /* deflate cannot pack tighter than this */
+};
+static const size_t limit = (size_t)1 << 30; /* bytes of one file, packed or unpacked */
+
+static const char *const file_name[FILES] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                             "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+
+struct family { /* what differs between the sets */
+    const char *const *class_name;
+    const char *md5[FILES];        /* of the unpacked bytes, or NULL: not known */
+    const char *packed_md5[FILES]; /* of the .gz as distributed, or NULL */
+};
+
+struct idx { /* a file, unpacked */
+    unsigned char *raw;
+    size_t raw_size;
+    const unsigned char *data; /* inside raw, behind the header */
+    uint32_t dim[3];
+};
+
+struct idx_set {
+    struct snn_dataset base;
+    const struct family *family;
+    struct idx file[FILES];
+};
+
+/* ---- bytes of a file, unpacked on the way ---- */
+
+struct source {
+    const char *path;
+    unsigned char *bytes;
+    size_t size, given; /* given: bytes handed out so far */
+    bool packed, ended; /* ended: the end of the packed stream was met */
+    z_stream z;
+};
+
+static int source_open(const char *path, struct source *source) {
+    *source = (struct source){.path = path};
+    SNN_TRY(snn_file_read(path, limit, &source->bytes, &source->size));
+    source->packed = source->size >= 2 && source->bytes[0] == 0x1f && source->bytes[1] == 0x8b;
+    if (!source->packed) return SNN_OK;
+    source->z.next_in = source->bytes;
+    source->z.avail_in = (uInt)source->size;
+    if (inflateInit2(&source->z, 15 + 16) == Z_OK) return SNN_OK; /* 16: a gzip header, nothing else */
+    free(source->bytes);
+    return snn_error(SNN_EFAIL, "%s: out of memory", path);
+}
+
+static void source_close(struct source *source) {
+    if (source->packed) inflateEnd(&source->z);
+    free(source->bytes);
+}
+
+/* Up to `n` bytes into `out`; *got falls short only at the end of the data. */
+static int source_some(struct source *source, unsigned char *out, size_t n, size_t *got) {
+    if (!source->packed) {
+        *got = n < source->size - source->given ? n : source->size - source->given;
+        memcpy(out, source->bytes + source->given, *got);
+        source->given += *got;
+        return SNN_OK;
+    }
+    source->z.next_out = out;
+    source->z.avail_out = (uInt)n;
+    int rc = source->ended ? Z_STREAM_END : Z_OK;
+    while (rc == Z_OK && source->z.avail_out > 0) rc = inflate(&source->z, Z_NO_FLUSH);
+    *got = n - source->z.avail_out;
+    source->given += *got;
+    source->ended = rc == Z_STREAM_END;
+    if (rc == Z_MEM_ERROR) return snn_error(SNN_EFAIL, "%s: out of memory", source->path);
+    if (rc == Z_BUF_ERROR)
+        return snn_error(SNN_EDATA, "%s: the gzip stream ends too early, after %zu bytes of data", source->path,
+                         source->given);
+    if (rc != Z_OK && rc != Z_STREAM_END)
+        return snn_error(SNN_EDATA, "%s: the gzip stream is damaged after %zu bytes of data: %s", source->path,
+                         source->given, source->z.msg ? source->z.msg : "preset dictionary");
+    return SNN_OK;
+}
+
+static int source_take(struct source *source, unsigned char *out, size_t n, const char *what) {
+    size_t got;
+    SNN_TRY(source_some(source, out, n, &got));
+    if (got == n) return SNN_OK;
+    return snn_error(SNN_EDATA, "%s: holds %zu bytes, expected %zu for %s", source->path, source->given,
+                     source->given - got + n, what);
+}
+
+static int source_end(struct source *source) {
+    unsigned char spare;
+    size_t got, expected = source->given;
+    SNN_TRY(source_some(source, &spare, 1, &got));
+    if (got) return snn_error(SNN_EDATA, "%s: goes on behind the %zu bytes its header promises", source->path, expected);
+    if (source->packed && source->z.avail_in)
+        return snn_error(SNN_EDATA, "%s: has %u bytes behind the end of its gzip stream", source->path,
+                         source->z.avail_in);
+    return SNN_OK;
+}
+
+/* ---- one IDX file ---- */
+
+static uint32_t big_endian(const unsigned char *b) {
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static int read_from(struct source *source, int nd, struct idx *out) {
+    unsigned char header[16];
+    size_t header_size = 4 + 4 * (size_t)nd;
+    SNN_TRY(source_take(source, header, header_size, "its header"));
+    uint32_t magic = big_endian(header), expected = 0x800u + (uint32_t)nd;
+    if (magic != expected)
+        return snn_error(SNN_EDATA, "%s: starts with 0x%08x, expected 0x%08x (IDX, %d dimension%s of bytes)",
+                         source->path, magic, expected, nd, nd > 1 ? "s" : "");
+    uint64_t items = 1;
+    for (int d = 0; d < nd; ++d) {
+        out->dim[d] = big_endian(header + 4 + 4 * d);
+        if (d && out->dim[d] != SIDE)
+            return snn_error(SNN_EDATA, "%s: images have a side of %u pixels, expected %d", source->path, out->dim[d], SIDE);
+        items *= out->dim[d]; /* at most 2^32 * 28 * 28 */
+    }
+    uint64_t holds = source->packed ? (uint64_t)source->size * DEFLATE_RATIO : source->size - header_size;
+    if (items > holds || items > limit)
+        return snn_error(SNN_EDATA, "%s: its header promises %llu bytes of data, but a file of %zu bytes cannot hold them",
+                         source->path, (unsigned long long)items, source->size);
+    out->raw_size = header_size + (size_t)items;
+    out->raw = malloc(out->raw_size);
+    if (!out->raw) return snn_error(SNN_EFAIL, "%s: out of memory for its %zu bytes", source->path, out->raw_size);
+    memcpy(out->raw, header, header_size);
+    out->data = out->raw + header_size;
+    SNN_TRY(source_take(source, out->raw + header_size, (size_t)items, "what its header promises"));
+    return source_end(source);
+}
+
+/* Read `nd` dimensions of bytes; the caller frees out->raw, also after a failure. */
+static int idx_read(const char *path, int nd, struct idx *out) {
+    struct source source;
+    SNN_TRY(source_open(path, &source));
+    int status = read_from(&source, nd, out);
+    source_close(&source);
+    return status;
+}
+
+/* The file's path in `path` (PATH_MAX bytes): packed as distributed, or plain. False when there is neither. */
+static bool file_path(const char *root, int i, char *path) {
+    static const char *const suffix[] = {".gz", ""};
+    for (int s = 0; s < 2; ++s) {
+        int length = snprintf(path, PATH_MAX, "%s/%s%s", root, file_name[i], suffix[s]);
+        if (length < PATH_MAX && snn_file_exists(path)) return true;
+    }
+    return false;
+}
+
+/* ---- the set ---- */
+
+static bool has(const char *root) {
+    char path[PATH_MAX];
+    for (int i = 0; i < FILES; ++i)
+        if (file_path(root, i, path)) return true;
+    return false;
+}
+
+static void close_set(struct snn_dataset *base) {
+    struct idx_set *set = (struct idx_set *)base;
+    for (int i = 0; i < FILES; ++i) free(set->file[i].raw);
+    free(set);
+}
+
+static int check_labels(const char *path, const struct idx *labels) {
+    for (uint32_t i = 0; i < labels->dim[0]; ++i)
+        if (labels->data[i] >= CLASSES)
+            return snn_error(SNN_EDATA, "%s: label %u is %d, expected 0..%d", path, i, labels->data[i], CLASSES - 1);
+    return SNN_OK;
+}
+
+static int load(struct idx_set *set, const char *root) {
+    char path[PATH_MAX];
+    for (int i = 0; i < FILES; ++i) {
+        bool labels = i % 2;
+        struct idx *file = &set->file[i];
+        if (!file_path(root, i, path)) return snn_error(SNN_EDATA, "%s: holds no %s[.gz]", root, file_name[i]);
+        SNN_TRY(idx_read(path, labels ? 1 : 3, file));
+        if (!file->dim[0]) return snn_error(SNN_EDATA, "%s: holds no samples", path);
+        if (!labels) continue;
+        SNN_TRY(check_labels(path, file));
+        if (file->dim[0] != set->file[i - 1].dim[0])
+            return snn_error(SNN_EDATA, "%s: has %u labels, expected %u as there are images", path, file->dim[0],
+                             set->file[i - 1].dim[0]);
+        set->base.info.count[i / 2] = (int32_t)file->dim[0];
+    }
+    set->base.info.files = FILES;
+    set->base.info.class_name = set->family->class_name;
+    return SNN_OK;
+}
+
+static int open_family(const struct family *family, const char *root, struct snn_dataset **out) {
+    struct idx_set *set = calloc(1, sizeof *set);
+    if (!set) return snn_error(SNN_EFAIL, "%s: out of memory", root);
+    set->family = family;
+    int status = load(set, root);
+    if (status < 0) close_set(&set->base);
+    else *out = &set->base;
+    return status;
+}
+
+static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
+    SNN_CHECK(i >= 0 && i < base->info.count[split], "sample %d of %d", i, base->info.count[split]);
+    return ((const struct idx_set *)base)->file[2 * split + 1].data[i];
+}
+
+static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_sample *sample) {
+    const struct idx_set *set = (const struct idx_set *)base;
+    SNN_TRY(snn_sample_room(sample, SIDE * SIDE, 0));
+    sample->label = label(base, split, i);
+    memcpy(sample->pixels, set->file[2 * split].data + (size_t)i * SIDE * SIDE, SIDE * SIDE);
+    return SNN_OK;
+}
+
+/* One line about file i into `line`; false when it is not what was distributed. */
+static bool verify_file(const struct idx_set *set, int i, char *line, size_t size) {
+    char path[PATH_MAX], md5[MD5_DIGEST_STRING_LENGTH];
+    if (!file_path(set->base.root, i, path)) {
+        snprintf(line, size, "%s/%s: has gone", set->base.root, file_name[i]);
+        return false;
+    }
+    struct idx file = {0};
+    if (idx_read(path, i % 2 ? 1 : 3, &file) < 0) {
+        free(file.raw);
+        snprintf(line, size, "%s", snn_error_text());
+        return false;
+    }
+    MD5Data(file.raw, file.raw_size, md5);
+    free(file.raw);
+    const char *wanted = set->family->md5[i], *packed = set->family->packed_md5[i];
+    bool good = !wanted || !strcmp(md5, wanted);
+    if (wanted && good) snprintf(line, size, "%s: as distributed (md5 of the unpacked bytes)", path);
+    else if (wanted) snprintf(line, size, "%s: the unpacked bytes have md5 %s, expected %s", path, md5, wanted);
+    else if (packed && MD5File(path, md5) && !strcmp(md5, packed)) snprintf(line, size, "%s: as distributed (md5)", path);
+    else if (packed) snprintf(line, size, "%s: well-formed, but not packed as distributed: contents not proven", path);
+    else snprintf(line, size, "%s: well-formed; its checksum is not known", path);
+    return good;
+}
+
+static int verify(struct snn_dataset *base, void (*report)(void *payload, const char *line), void *payload) {
+    int bad = 0;
+    for (int i = 0; i < FILES; ++i) {
+        char line[PATH_MAX + 256];
+        bad += !verify_file((struct idx_set *)base, i, line, sizeof line);
+        report(payload, line);
+    }
+    if (!bad) return SNN_OK;
+    return snn_error(SNN_EDATA, "%s: %d of %d files of %s are not as distributed", base->root, bad, FILES, base->info.name);
+}
+
+/* ---- the members of the family ---- */
+
+static const char *const digit_name[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+static const char *const fashion_name[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                                  "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+
+static const struct family mnist = {
+    .class_name = digit_name,
+    .packed_md5 = {"f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
+                   "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c"}};
+static const struct family fashion_mnist = {
+    .class_name = fashion_name,
+    .md5 = {"f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9",
+            "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"}};
+static const struct family kmnist = {.class_name = NULL};
+
+static int open_mnist(const char *root, struct snn_dataset **out) { return open_family(&mnist, root, out); }
+static int open_fashion_mnist(const char *root, struct snn_dataset **out) {
+    return open_family(&fashion_mnist, root, out);
+}
+static int open_kmnist(const char *root, struct snn_dataset **out) { return open_family(&kmnist, root, out); }
+
+#define FAMILY_OPS                                                                                                     \
+    .classes = CLASSES, .C = 1, .H = SIDE, .W = SIDE, .events = false, .has = has, .get = get, .label = label,          \
+    .verify = verify, .close = close_set
+
+const struct snn_dataset_ops snn_mnist = {
+    .name = "mnist",
+    .help = "handwritten digits, 28x28 grey, 60000 train and 10000 test images",
+    .how_to_get = "download the four *-ubyte.gz files (12 MB) from https://ossci-datasets.s3.amazonaws.com/mnist/ "
+                  "and name their folder with --data",
+    .open = open_mnist,
+    FAMILY_OPS,
+};
+const struct snn_dataset_ops snn_fashion_mnist = {
+    .name = "fashion_mnist",
+    .help = "articles of clothing, 28x28 grey, 60000 train and 10000 test images",
+    .system_dir = "/usr/share/datasets/fashion-mnist",
+    .how_to_get = "install the Debian package dataset-fashion-mnist (30 MB), or download the four *-ubyte.gz files from "
+                  "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/ and name their folder with --data",
+    .open = open_fashion_mnist,
+    FAMILY_OPS,
+};
+const struct snn_dataset_ops snn_kmnist = {
+    .name = "kmnist",
+    .help = "cursive Japanese characters of ten classes, 28x28 grey, 60000 train and 10000 test images",
+    .how_to_get = "download the four *-ubyte.gz files (21 MB) from http://codh.rois.ac.jp/kmnist/ and name their folder "
+                  "with --data",
+    .open = open_kmnist,
+    FAMILY_OPS,
+};

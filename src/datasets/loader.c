@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * loader.c - a ring of batches between worker threads and the trainer.
+ *
+ * Batch k of an epoch always lives in slot k mod slots. A worker claims the next number when its slot is free, so a batch's
+ * contents depend on its number alone, and next() only has to wait for one slot. Two slots more than workers: one is in the
+ * trainer's hands, one is ready for it. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/rng.h"
+#include "core/status.h"
+#include "datasets/parts.h"
+
+struct slot {
+    struct snn_filled filled;
+    int32_t ready;    /* the batch number it holds, or -1 */
+    int status;       /* of filling it */
+    char error[1024]; /* its sentence */
+};
+
+struct worker {
+    struct snn_loader *loader;
+    struct snn_fill fill;
+    pthread_t thread;
+};
+
+struct snn_loader {
+    struct snn_data_config config; /* with options.timesteps in it */
+    struct snn_recipe recipe;
+    bool shuffle;
+    int32_t *list, *order; /* (samples): the subset; this epoch's order of it */
+    int32_t samples, batches;
+
+    struct slot *slot;
+    struct worker *worker;           /* one at least, for its scratch */
+    int32_t slots, workers, threads; /* workers asked for; threads running */
+
+    pthread_mutex_t lock; /* guards what follows; wait_s and cut are the caller's thread's alone */
+    pthread_cond_t work, done;
+    bool stop;
+    int32_t busy;     /* workers inside a batch */
+    int32_t claimed;  /* next batch to fill */
+    int32_t handed;   /* next batch to hand out */
+    int32_t released; /* batches before this one were given back: their slots are free */
+    int64_t epoch;
+    double wait_s;
+    int32_t cut;
+};
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void fill_slot(struct snn_loader *loader, struct snn_fill *fill, int32_t number) {
+    struct slot *slot = &loader->slot[number % loader->slots];
+    int32_t first = number * loader->recipe.batch, left = loader->samples - first;
+    int32_t n = left < loader->recipe.batch ? left : loader->recipe.batch;
+    slot->status = snn_fill_batch(fill, loader->order + first, n, loader->shuffle ? (uint32_t)loader->epoch : 0,
+                                  &slot->filled);
+    if (slot->status < 0) snprintf(slot->error, sizeof slot->error, "%s", snn_error_text());
+}
+
+static bool has_work(const struct snn_loader *loader) {
+    return loader->claimed < loader->batches && loader->claimed - loader->released < loader->slots;
+}
+
+static void *work(void *payload) {
+    struct worker *worker = payload;
+    struct snn_loader *loader = worker->loader;
+    pthread_mutex_lock(&loader->lock);
+    for (;;) {
+        while (!loader->stop && !has_work(loader)) pthread_cond_wait(&loader->work, &loader->lock);
+        if (loader->stop) break;
+        int32_t number = loader->claimed++;
+        ++loader->busy;
+        pthread_mutex_unlock(&loader->lock);
+        fill_slot(loader, &worker->fill, number);
+        pthread_mutex_lock(&loader->lock);
+        --loader->busy;
+        loader->slot[number % loader->slots].ready = number;
+        pthread_cond_broadcast(&loader->done);
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return NULL;
+}
+
+/* ---- open and close ---- */
+
+/* First to last event of the longest recording of both splits: every file is read, once a data set. */
+static int find_longest(struct snn_dataset *set) {
+    if (set->longest_us) return SNN_OK;
+    struct snn_sample sample = {0};
+    int64_t longest = 0;
+    int status = SNN_OK;
+    for (int split = 0; split < 2; ++split)
+        for (int32_t i = 0; i < set->info.count[split] && status == SNN_OK; ++i) {
+            status = set->ops->get(set, split, i, &sample);
+            int64_t us = status == SNN_OK ? snn_span_us(&sample) : 0;
+            if (us > longest) longest = us;
+        }
+    snn_sample_free(&sample);
+    if (status == SNN_OK) set->longest_us = longest;
+    return status;
+}
+
+/* recipe.longest and recipe.max_steps. */
+static int settle_steps(struct snn_loader *loader) {
+    const struct snn_data_config *config = &loader->config;
+    struct snn_recipe *recipe = &loader->recipe;
+    int32_t pad_to = config->pad.to > 0 ? (int32_t)config->pad.to : 0;
+    recipe->longest = config->timesteps > 0 ? (int32_t)config->timesteps : pad_to;
+    if (!recipe->longest) {
+        SNN_TRY(find_longest(recipe->set));
+        recipe->longest = snn_bin_duration_steps(config, recipe->set->longest_us);
+    }
+    if (pad_to && pad_to < recipe->longest) recipe->longest = pad_to;
+    recipe->max_steps = pad_to ? pad_to : recipe->longest;
+    int64_t units = (int64_t)recipe->set->info.C * recipe->set->info.H * recipe->set->info.W;
+    if (recipe->max_steps > SNN_MAX_STEPS || (int64_t)recipe->max_steps * recipe->batch >= INT32_MAX)
+        return snn_error(SNN_EUSAGE, "%d samples of %d steps are too many for a batch: make it smaller or data.bin.dt longer",
+                         recipe->batch, recipe->max_steps);
+    if (config->coding == SNN_CODING_RATE && recipe->max_steps * units > UINT32_MAX)
+        return snn_error(SNN_EUSAGE, "coding: rate: %d steps of %lld pixels are over 2^32 draws", recipe->max_steps,
+                         (long long)units);
+    return SNN_OK;
+}
+
+static int allocate(struct snn_loader *loader) {
+    loader->order = reallocarray(NULL, (size_t)loader->samples, sizeof *loader->order);
+    loader->slot = calloc((size_t)loader->slots, sizeof *loader->slot);
+    int32_t scratches = loader->workers ? loader->workers : 1;
+    loader->worker = calloc((size_t)scratches, sizeof *loader->worker);
+    if (!loader->order || !loader->slot || !loader->worker) return snn_error(SNN_EFAIL, "out of memory for the loader");
+    for (int32_t i = 0; i < loader->slots; ++i) SNN_TRY(snn_filled_open(&loader->recipe, &loader->slot[i].filled));
+    for (int32_t i = 0; i < scratches; ++i) {
+        loader->worker[i].loader = loader;
+        SNN_TRY(snn_fill_open(&loader->recipe, &loader->worker[i].fill));
+    }
+    return SNN_OK;
+}
+
+static int start_threads(struct snn_loader *loader) {
+    sigset_t all, before; /* signals belong to the main thread */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = 0;
+    while (loader->threads < loader->workers && rc == 0) {
+        struct worker *worker = &loader->worker[loader->threads];
+        rc = pthread_create(&worker->thread, NULL, work, worker);
+        loader->threads += rc == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc ? snn_error(SNN_EFAIL, "data.workers: thread %d cannot be started: %s", loader->threads + 1, strerror(rc))
+              : SNN_OK;
+}
+
+static int prepare(struct snn_loader *loader, const struct snn_loader_options *options) {
+    const struct snn_data_config *config = options->config;
+    SNN_TRY(snn_subset_list(options->set, options->subset, config->validation, (uint64_t)config->split_seed,
+                            &loader->list, &loader->samples));
+    loader->recipe = (struct snn_recipe){
+        .config = &loader->config,
+        .set = options->set,
+        .split = options->subset == SNN_SUBSET_TEST ? SNN_TEST : SNN_TRAIN,
+        .seed = options->seed,
+        .batch = options->batch < loader->samples ? options->batch : loader->samples,
+    };
+    loader->batches = (loader->samples - 1) / loader->recipe.batch + 1;
+    loader->workers = (int32_t)config->workers;
+    loader->slots = loader->workers ? loader->workers + 2 : 1;
+    loader->claimed = loader->handed = loader->released = loader->batches; /* nothing to do before start() */
+    SNN_TRY(settle_steps(loader));
+    SNN_TRY(allocate(loader));
+    return start_threads(loader);
+}
+
+int snn_loader_open(const struct snn_loader_options *options, struct snn_loader **out) {
+    SNN_CHECK(options->batch > 0 && options->timesteps >= 0, "batch %d, timesteps %d", options->batch, options->timesteps);
+    *out = NULL;
+    struct snn_loader *loader = calloc(1, sizeof *loader);
+    if (!loader) return snn_error(SNN_EFAIL, "out of memory for the loader");
+    loader->config = *options->config;
+    loader->shuffle = options->shuffle;
+    if (options->timesteps) {
+        loader->config.timesteps = options->timesteps;
+        loader->config.pad.to = SNN_PAD_MAX;
+        if (loader->config.bin.by == SNN_BIN_DURATION) loader->config.bin.by = SNN_BIN_TIME;
+    }
+    pthread_mutex_init(&loader->lock, NULL);
+    pthread_cond_init(&loader->work, NULL);
+    pthread_cond_init(&loader->done, NULL);
+    int status = prepare(loader, options);
+    if (status < 0) snn_loader_close(&loader);
+    *out = loader;
+    return status;
+}
+
+void snn_loader_close(struct snn_loader **where) {
+    struct snn_loader *loader = *where;
+    if (!loader) return;
+    pthread_mutex_lock(&loader->lock);
+    loader->stop = true;
+    pthread_cond_broadcast(&loader->work);
+    pthread_mutex_unlock(&loader->lock);
+    for (int32_t i = 0; i < loader->threads; ++i) pthread_join(loader->worker[i].thread, NULL);
+    for (int32_t i = 0; loader->slot && i < loader->slots; ++i) snn_filled_free(&loader->slot[i].filled);
+    for (int32_t i = 0; loader->worker && i < (loader->workers ? loader->workers : 1); ++i)
+        snn_fill_free(&loader->worker[i].fill);
+    pthread_cond_destroy(&loader->done);
+    pthread_cond_destroy(&loader->work);
+    pthread_mutex_destroy(&loader->lock);
+    free(loader->worker);
+    free(loader->slot);
+    free(loader->order);
+    free(loader->list);
+    free(loader);
+    *where = NULL;
+}
+
+int32_t snn_loader_samples(const struct snn_loader *loader) { return loader->samples; }
+int32_t snn_loader_batches(const struct snn_loader *loader) { return loader->batches; }
+int32_t snn_loader_max_steps(const struct snn_loader *loader) { return loader->recipe.max_steps; }
+
+/* ---- an epoch ---- */
+
+int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first) {
+    SNN_CHECK(epoch >= 0 && epoch <= UINT32_MAX && first >= 0 && first <= loader->batches, "epoch %lld, batch %d of %d",
+              (long long)epoch, first, loader->batches);
+    pthread_mutex_lock(&loader->lock);
+    loader->claimed = loader->batches; /* nobody begins another batch of the old epoch */
+    while (loader->busy) pthread_cond_wait(&loader->done, &loader->lock);
+    if (loader->shuffle)
+        snn_rng_shuffle(loader->recipe.seed, SNN_RNG_SHUFFLE, (uint32_t)epoch, 0, loader->order, loader->samples);
+    for (int32_t i = 0; i < loader->samples; ++i) loader->order[i] = loader->list[loader->shuffle ? loader->order[i] : i];
+    for (int32_t i = 0; i < loader->slots; ++i) loader->slot[i].ready = -1;
+    loader->claimed = loader->handed = loader->released = first;
+    loader->epoch = epoch;
+    loader->wait_s = 0;
+    loader->cut = 0;
+    pthread_cond_broadcast(&loader->work);
+    pthread_mutex_unlock(&loader->lock);
+    return SNN_OK;
+}
+
+int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch) {
+    *batch = NULL;
+    pthread_mutex_lock(&loader->lock);
+    loader->released = loader->handed;
+    pthread_cond_broadcast(&loader->work);
+    int32_t number = loader->handed;
+    if (number == loader->batches) {
+        pthread_mutex_unlock(&loader->lock);
+        return SNN_OK;
+    }
+    struct slot *slot = &loader->slot[number % loader->slots];
+    double begin = now_s();
+    if (loader->workers == 0 && slot->ready != number) {
+        fill_slot(loader, &loader->worker[0].fill, number);
+        slot->ready = number;
+    }
+    while (slot->ready != number) pthread_cond_wait(&loader->done, &loader->lock);
+    loader->wait_s += now_s() - begin;
+    int status = slot->status;
+    if (status == SNN_OK) {
+        loader->cut += slot->filled.cut;
+        ++loader->handed;
+        *batch = &slot->filled.batch;
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return status < 0 ? snn_error(status, "%s", slot->error) : SNN_OK;
+}
+
+double snn_loader_wait_s(const struct snn_loader *loader) { return loader->wait_s; }
+int32_t snn_loader_cut(const struct snn_loader *loader) { return loader->cut; }

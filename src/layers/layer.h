@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * layer.h - from the items of `model:` to nodes of the tape.
+ *
+ * A layer is a line in the table of layers.c: its keys, and a function that reads them, checks the shape it is given, declares
+ * parameters and records its operations. */
+#ifndef SNN_LAYER_H
+#define SNN_LAYER_H
+
+#include "autograd/ops.h"
+#include "core/config.h"
+#include "layers/neuron.h"
+
+struct snn_bound { /* numbers of a layer that may be annealed */
+    char *path;    /* in the config: "model.2.lif" */
+    const struct snn_key *keys;
+    void *options;
+};
+
+struct snn_layer { /* one built layer, for tables and metrics */
+    char *path;    /* "model.2.lif"; copies made by `repeat` are numbered: "model.2.repeat.0.body.1.lif" */
+    char *title;   /* `name:` if given, else the path */
+    const char *type;
+    struct snn_tensor *out;
+    int first_node, nodes;
+    ptrdiff_t parameters;
+};
+
+struct snn_model {
+    struct snn_params params;
+    struct snn_tape tape;
+    struct snn_layer *layer;
+    struct snn_bound *bound;
+    void **owned; /* option structs */
+    int layers, bounds, owned_count, layer_room, bound_room, owned_room;
+};
+
+struct snn_model_input {
+    int32_t C, H, W;     /* one step of one sample; H = W = 1 with C units for flat data */
+    bool is_static;      /* the same frame at every step */
+    bool is_sparse;      /* events */
+    bool wants_grad;     /* of the loss with respect to the input (the gradient check asks for it) */
+    double step_seconds; /* 0: bins have no known duration */
+};
+
+/* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that many units. */
+int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, int32_t classes, struct snn_model *out);
+void snn_model_free(struct snn_model *model);
+/* Mark parameters whose name matches one of the patterns (`*` wildcards) as frozen. */
+int snn_model_freeze(struct snn_model *model, struct snn_conf *patterns);
+/* The numbers at a config path ("model.0.delay.sigma"), one a copy of the layer: calls `each` with a pointer to every one. Returns how many. */
+int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number), void *payload);
+
+/* ---- for layers ---- */
+
+struct snn_builder {
+    struct snn_model *model;
+    struct snn_tensor *x;  /* what the next layer reads */
+    char path[512];        /* of the layer being built; parameters are named below it */
+    double step_seconds;
+    uint32_t dropouts;     /* numbers the random streams */
+};
+
+struct snn_layer_ops {
+    const char *name, *alias, *help;
+    const struct snn_key *keys; /* the first key takes the value of the short form `NAME: VALUE` */
+    /* `node` is the layer's map; `variant` the table's */
+    int (*build)(struct snn_builder *b, struct snn_conf *node, int variant);
+    int variant;
+};
+extern const struct snn_layer_ops snn_layers[]; /* ended by a NULL name */
+
+/* Zeroed memory that lives as long as the model. */
+void *snn_builder_options(struct snn_builder *b, size_t size);
+/* Let `keys` of `options` be reached by `anneal` under the path of `node`. */
+void snn_builder_bind(struct snn_builder *b, const struct snn_conf *node, const struct snn_key *keys, void *options);
+/* Declare a parameter PATH.name. */
+struct snn_param *snn_builder_param(struct snn_builder *b, const char *name, bool buffer, int nd, const int32_t *dim);
+/* Build the items of a list one after another; paths go on from b->path. */
+int snn_build_list(struct snn_builder *b, struct snn_conf *list);
+
+int snn_build_linear(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_pool(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_batchnorm(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_layernorm(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_dropout(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
+extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[],
+    snn_residual_keys[], snn_repeat_keys[];
+
+/* Initial values of a weight: `init` of linear and conv. */
+int snn_init_read(struct snn_conf *node, int32_t fan_in, int32_t fan_out, struct snn_param *weight);
+
+/* "(2,34,34)" into buffer */
+const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]);
+
+#endif

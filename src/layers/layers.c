@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * layers.c - the table of layers, and the builder that walks the config. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+#include "layers/layer.h"
+
+static const struct snn_key no_keys[] = {{0}};
+
+const struct snn_layer_ops snn_layers[] = {
+    {"linear", "dense", "fully connected: y = W x + b", snn_linear_keys, snn_build_linear, 0},
+    {"conv", "conv2d", "2-D convolution", snn_conv_keys, snn_build_conv, 0},
+    {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
+    {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
+    {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys, snn_build_batchnorm, 0},
+    {"layernorm", NULL, "layer normalisation over all units of a step", snn_layernorm_keys, snn_build_layernorm, 0},
+    {"dropout", NULL, "zeros with probability p, one mask for all steps of a sample", snn_dropout_keys, snn_build_dropout, 0},
+    {"flatten", NULL, "(C,H,W) to C*H*W units", no_keys, snn_build_flatten, 0},
+    {"if", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 0},
+    {"lif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 1},
+    {"plif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 2},
+    {"li", NULL, "non-spiking readout, see `snntrain list neurons`", NULL, snn_build_neuron, 3},
+    {"residual", NULL, "body(x) + shortcut(x); the shortcut is x when left out", snn_residual_keys, snn_build_residual, 0},
+    {"repeat", NULL, "the body, `times` times, each with parameters of its own", snn_repeat_keys, snn_build_repeat, 0},
+    {0},
+};
+
+static const struct snn_layer_ops *find_layer(const char *name) {
+    for (const struct snn_layer_ops *l = snn_layers; l->name; ++l) {
+        const char *framework = l->build == snn_build_neuron ? snn_neuron_models[l->variant].alias : NULL;
+        if (!strcmp(l->name, name) || (l->alias && !strcmp(l->alias, name)) || (framework && !strcmp(framework, name))) return l;
+    }
+    return NULL;
+}
+
+static int unknown_layer(const struct snn_conf *at, const char *name) {
+    const char *names[64];
+    int n = 0;
+    for (const struct snn_layer_ops *l = snn_layers; l->name && n < 63; ++l) names[n++] = l->name;
+    names[n] = NULL;
+    const char *near = snn_nearest(name, names);
+    return near ? snn_conf_error(at, "unknown layer '%s' (did you mean '%s'?)", name, near)
+                : snn_conf_error(at, "unknown layer '%s' (`snntrain list layers` shows them)", name);
+}
+
+static void *more(void *list, int count, int *room, size_t item) {
+    if (count < *room) return list;
+    *room = *room ? 2 * *room : 16;
+    list = realloc(list, (size_t)*room * item);
+    SNN_CHECK(list, "out of memory while a model is built");
+    return list;
+}
+
+void *snn_builder_options(struct snn_builder *b, size_t size) {
+    struct snn_model *m = b->model;
+    void *memory = calloc(1, size);
+    SNN_CHECK(memory, "out of memory while a model is built");
+    m->owned = more(m->owned, m->owned_count, &m->owned_room, sizeof *m->owned);
+    return m->owned[m->owned_count++] = memory;
+}
+
+void snn_builder_bind(struct snn_builder *b, const struct snn_conf *node, const struct snn_key *keys, void *options) {
+    struct snn_model *m = b->model;
+    char path[512];
+    m->bound = more(m->bound, m->bounds, &m->bound_room, sizeof *m->bound);
+    m->bound[m->bounds++] = (struct snn_bound){strdup(snn_conf_path(node, path, sizeof path)), keys, options};
+}
+
+struct snn_param *snn_builder_param(struct snn_builder *b, const char *name, bool buffer, int nd, const int32_t *dim) {
+    char path[600];
+    snprintf(path, sizeof path, "%s.%s", b->path, name);
+    return snn_params_add(&b->model->params, path, buffer, nd, dim);
+}
+
+const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]) {
+    if (t->nd == 1) snprintf(buffer, 48, "(%d)", (int)t->dim[0]);
+    else snprintf(buffer, 48, "(%d,%d,%d)", (int)t->dim[0], (int)t->dim[1], (int)t->dim[2]);
+    return buffer;
+}
+
+/* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the `name:` beside it. */
+static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, struct snn_conf **map, const char **title) {
+    char text[512];
+    *title = NULL;
+    if (item->kind == SNN_CONF_SCALAR) {
+        *layer = find_layer(item->text);
+        if (!*layer) return unknown_layer(item, item->text);
+        snprintf(text, sizeof text, "{%s: {}}", item->text);
+        SNN_TRY(snn_conf_assign(item, text));
+    }
+    if (item->kind != SNN_CONF_MAP) return snn_conf_error(item, "expected a layer: NAME, NAME: VALUE or NAME: {keys}");
+    struct snn_conf *body = NULL;
+    for (struct snn_conf *child = item->first; child; child = child->next) {
+        if (!strcmp(child->key, "name") && item->count > 1) {
+            if (child->kind != SNN_CONF_SCALAR || !child->text[0]) return snn_conf_error(child, "expected a name");
+            *title = child->text;
+        } else if (body) {
+            return snn_conf_error(child, "one layer an item: '%s' and '%s' stand together (put '-' before each)", body->key, child->key);
+        } else {
+            body = child;
+        }
+    }
+    if (!body) return snn_conf_error(item, "expected a layer");
+    *layer = find_layer(body->key);
+    if (!*layer) return unknown_layer(body, body->key);
+    const struct snn_key *keys = (*layer)->keys ? (*layer)->keys : snn_neuron_models[(*layer)->variant].keys;
+    if (body->kind == SNN_CONF_SCALAR) {
+        if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", (*layer)->name);
+        if (strlen(body->text) > 400) return snn_conf_error(body, "expected a short value");
+        if (body->text[0]) snprintf(text, sizeof text, body->quoted ? "{%s: '%s'}" : "{%s: %s}", keys[0].name, body->text);
+        else snprintf(text, sizeof text, "{}");
+        SNN_TRY(snn_conf_assign(body, text));
+    }
+    if (body->kind != SNN_CONF_MAP) return snn_conf_error(body, "expected keys of %s: {key: value, ...}", (*layer)->name);
+    *map = body;
+    return SNN_OK;
+}
+
+static void note_layer(struct snn_builder *b, const struct snn_layer_ops *ops, const char *title, int first_node, ptrdiff_t first_parameter) {
+    struct snn_model *m = b->model;
+    struct snn_layer layer = {.path = strdup(b->path), .title = strdup(title ? title : b->path), .type = ops->name, .out = b->x};
+    layer.first_node = first_node, layer.nodes = m->tape.nodes - first_node;
+    for (int i = (int)first_parameter; i < m->params.count; ++i)
+        if (!m->params.list[i]->buffer) layer.parameters += m->params.list[i]->count;
+    m->layer = more(m->layer, m->layers, &m->layer_room, sizeof *m->layer);
+    m->layer[m->layers++] = layer;
+}
+
+int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
+    if (list->kind != SNN_CONF_LIST) return snn_conf_error(list, "expected a list of layers, one '- layer' a line");
+    if (!list->count) return snn_conf_error(list, "expected at least one layer");
+    size_t base = strlen(b->path);
+    int i = 0;
+    for (struct snn_conf *item = list->first; item; item = item->next, ++i) {
+        const struct snn_layer_ops *ops = NULL;
+        struct snn_conf *map = NULL;
+        const char *title = NULL;
+        char part[64];
+        SNN_TRY(normalise(item, &ops, &map, &title));
+        size_t n = (size_t)snprintf(part, sizeof part, ".%d.%s", i, ops->name);
+        if (base + n + 64 > sizeof b->path)
+            return snn_conf_error(item, "layers are nested too deeply");
+        memcpy(b->path + base, part, n + 1);
+        int first_node = b->model->tape.nodes, first_parameter = b->model->params.count;
+        bool nests = ops->build == snn_build_residual || ops->build == snn_build_repeat;
+        SNN_TRY(ops->build(b, map, ops->variant));
+        if (b->x->units > INT32_MAX / 64) return snn_conf_error(map, "makes %td units a step: too many", b->x->units);
+        if (!nests) note_layer(b, ops, title, first_node, first_parameter);
+    }
+    b->path[base] = 0;
+    return SNN_OK;
+}
+
+int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, int32_t classes, struct snn_model *out) {
+    *out = (struct snn_model){0};
+    snn_tape_init(&out->tape, &out->params);
+    int32_t dim[3] = {input->C, input->H, input->W};
+    bool flat = input->H == 1 && input->W == 1;
+    struct snn_builder b = {.model = out, .step_seconds = input->step_seconds};
+    b.x = snn_tape_input(&out->tape, flat ? 1 : 3, dim, input->is_static);
+    b.x->is_sparse = input->is_sparse;
+    b.x->needs_grad = input->wants_grad;
+    snprintf(b.path, sizeof b.path, "model");
+    int rc = snn_build_list(&b, list);
+    char shape[48];
+    if (rc >= 0 && classes > 0 && (b.x->nd != 1 || b.x->units != classes))
+        rc = snn_conf_error(list, "the last layer gives %s, but the data set has %d classes: end with `- linear: %d`",
+                            snn_shape_text(b.x, shape), (int)classes, (int)classes);
+    if (rc >= 0 && b.x->is_static)
+        rc = snn_conf_error(list, "nothing in the network depends on time: add a spiking layer");
+    if (rc >= 0 && !out->params.count) rc = snn_conf_error(list, "the network has nothing to learn");
+    if (rc < 0) snn_model_free(out);
+    return rc;
+}
+
+void snn_model_free(struct snn_model *m) {
+    for (int i = 0; i < m->layers; ++i) free(m->layer[i].path), free(m->layer[i].title);
+    for (int i = 0; i < m->bounds; ++i) free(m->bound[i].path);
+    for (int i = 0; i < m->owned_count; ++i) free(m->owned[i]);
+    free(m->layer), free(m->bound), free(m->owned);
+    snn_tape_free(&m->tape);
+    snn_params_free(&m->params);
+    *m = (struct snn_model){0};
+}
+
+int snn_model_freeze(struct snn_model *model, struct snn_conf *patterns) {
+    if (patterns->kind != SNN_CONF_LIST) return snn_conf_error(patterns, "expected a list of patterns, [model.0.*]");
+    for (struct snn_conf *item = patterns->first; item; item = item->next) {
+        int hits = 0;
+        if (item->kind != SNN_CONF_SCALAR) return snn_conf_error(item, "expected a pattern");
+        for (int i = 0; i < model->params.count; ++i)
+            if (!fnmatch(item->text, model->params.list[i]->name, 0)) model->params.list[i]->frozen = true, ++hits;
+        if (!hits) return snn_conf_error(item, "no parameter matches '%s' (the first is %s)", item->text, model->params.list[0]->name);
+    }
+    return SNN_OK;
+}
+
+int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number), void *payload) {
+    int found = 0;
+    for (int i = 0; i < model->bounds; ++i) {
+        size_t n = strlen(model->bound[i].path);
+        if (strncmp(path, model->bound[i].path, n) || path[n] != '.') continue;
+        for (const struct snn_key *key = model->bound[i].keys; key->name; ++key) {
+            if (strcmp(key->name, path + n + 1)) continue;
+            if (key->type != SNN_REAL && key->type != SNN_TIME) continue;
+            /* struct snn_time begins with its value */
+            each(payload, (double *)((char *)model->bound[i].options + key->field));
+            ++found;
+        }
+    }
+    return found;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * optim.h - optimisers over the parameter slab.
+ *
+ * A rule is one element-wise function of (value, gradient, its slots, scalars) and a line in the table of rules.
+ * Learning rates, bias corrections and the clip factor reach the kernel through memory, so that a captured step can be
+ * replayed. */
+#ifndef SNN_OPTIM_H
+#define SNN_OPTIM_H
+
+#include "autograd/device.h"
+#include "autograd/params.h"
+#include "core/config.h"
+
+struct snn_optim;
+
+enum { SNN_OPTIM_SLOTS = 3 };
+
+/* Read `train.optimizer` ({name, lr, ..., groups: [{match, lr, weight_decay}]}; `match` is a pattern with * over
+ * parameter names, which must match at least one) for the parameters of a built model. Frozen parameters are left out.
+ */
+int snn_optim_open(struct snn_conf *node, struct snn_params *params, struct snn_optim **out);
+void snn_optim_close(struct snn_optim **optim);
+/* Take the state's memory (zeroed; SNN_MEM_OPTIMIZER); called in the measuring pass and in the real one. */
+void snn_optim_bind(struct snn_optim *optim, struct snn_arena *arena);
+
+double snn_optim_base_lr(const struct snn_optim *optim);
+/* Can a schedule cycle its momentum (beta1)? Not without one: plain sgd and rmsprop, adagrad, adadelta. */
+bool snn_optim_has_momentum(const struct snn_optim *optim);
+/* One step from params->grad. `lr_factor` multiplies every group's own rate; `beta1` (momentum of SGD and RMSprop,
+ * beta1 of the Adam family) replaces the configured one unless it is NAN (one_cycle cycles it; only where there is a
+ * momentum). */
+void snn_optim_step(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1);
+/* Scale all gradients so that their global L2 norm is at most max_norm (factor max_norm/(norm+1e-6), as PyTorch);
+ * returns the norm before. Frozen parameters do not count. Where the norm is NaN the gradients stay as they are. */
+double snn_optim_clip(struct snn_optim *optim, struct snn_device *device, double max_norm);
+
+/* State for checkpoints: `slots` arrays of the learned slab's size, and a few numbers. */
+int snn_optim_slots(const struct snn_optim *optim);
+const char *snn_optim_slot_name(const struct snn_optim *optim, int i); /* "exp_avg" ... */
+real *snn_optim_slot(struct snn_optim *optim, int i);
+enum { SNN_OPTIM_NUMBERS = 4 };
+double *snn_optim_numbers(struct snn_optim *optim); /* [SNN_OPTIM_NUMBERS]: step count, NAdam's running product */
+
+extern const struct snn_optim_listing {
+    const char *name, *help;
+    const struct snn_key *keys;
+} snn_optim_list[]; /* for `snntrain list`, ended by NULL */
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "core/status.h"
+
+/* A batch of random frames, in memory of its own. */
+struct synthetic {
+    struct snn_batch batch;
+    float *frames;
+    int32_t *small; /* label, length, sample */
+};
+
+static double draw(uint32_t stream, uint32_t i) { return snn_rng_unit(snn_rng_u32(7, SNN_RNG_TEST, stream, 0, i)); }
+
+static int make_batch(const struct snn_network *n, const struct snn_check_options *o, struct synthetic *out) {
+    const struct snn_tensor *x = n->model.tape.input;
+    int32_t classes = (int32_t)n->model.tape.output->units;
+    size_t count = (size_t)o->B * (size_t)x->units * (size_t)(x->is_static ? 1 : o->T);
+    *out = (struct synthetic){.frames = calloc(count, sizeof(float)), .small = calloc(3 * (size_t)o->B, sizeof(int32_t))};
+    if (!out->frames || !out->small) return snn_error(SNN_EFAIL, "out of memory for a gradient check");
+    for (size_t i = 0; i < count; ++i) out->frames[i] = (float)(2 * draw(1, (uint32_t)i) - 0.5);
+    struct snn_batch *b = &out->batch;
+    *b = (struct snn_batch){.form = x->is_static ? SNN_BATCH_STATIC : SNN_BATCH_FRAMES, .T = o->T, .B = o->B, .C = x->dim[0],
+                            .H = x->nd == 3 ? x->dim[1] : 1, .W = x->nd == 3 ? x->dim[2] : 1, .frames = out->frames, .label = out->small,
+                            .length = out->small + o->B, .sample = out->small + 2 * o->B, .masked = o->lengths};
+    for (int32_t i = 0; i < o->B; ++i) {
+        b->label[i] = (int32_t)snn_rng_below(snn_rng_u32(7, SNN_RNG_TEST, 2, 0, (uint32_t)i), (uint32_t)classes);
+        b->length[i] = o->lengths && i >= o->B / 2 ? (o->T + 1) / 2 : o->T;
+        b->sample[i] = i;
+    }
+    return SNN_OK;
+}
+
+struct probe { /* one network, its batch, and a way to evaluate the loss */
+    struct snn_network *n;
+    struct snn_batch *batch;
+};
+
+static double loss_of(const struct probe *p, enum snn_smooth smooth, bool gradient) {
+    struct snn_cut cut = {.batch = p->batch, .T = p->batch->T, .train = true, .smooth = smooth};
+    snn_network_set_clock(p->n, 3, 0);
+    snn_network_forward(p->n, &cut);
+    double loss = snn_network_loss(p->n, &cut, gradient, 1);
+    if (!gradient) return loss;
+    snn_network_zero_gradients(p->n);
+    snn_network_backward(p->n, &cut);
+    snn_network_backward_batch(p->n, &cut);
+    return loss;
+}
+
+/* A number that can be moved: a parameter, or an input (kept as float). */
+struct number {
+    real *value;
+    float *frame;
+};
+static double get(struct number x) { return x.value ? (double)*x.value : (double)*x.frame; }
+static void put(struct number x, double v) {
+    if (x.value) *x.value = (real)v;
+    else *x.frame = (float)v;
+}
+
+static double difference(const struct probe *p, struct number x, double h) {
+    double at = get(x);
+    put(x, at + h);
+    double up = get(x), high = loss_of(p, SNN_SMOOTH_REPLAY, false);
+    put(x, at - h);
+    double down = get(x), low = loss_of(p, SNN_SMOOTH_REPLAY, false);
+    put(x, at);
+    return (high - low) / (up - down); /* the distance that was really moved */
+}
+
+/* Largest relative error over some numbers of one tensor. Steps are tried from large to small: near a kink only a small one is right. */
+static double check_tensor(const struct probe *p, real *values, float *frames, const real *grad, ptrdiff_t count, int tries, double planted) {
+    double scale = 0, worst = 0;
+    for (ptrdiff_t i = 0; i < count; ++i) scale = fabs((double)grad[i]) > scale ? fabs((double)grad[i]) : scale;
+    int n = (ptrdiff_t)tries < count ? tries : (int)count;
+    for (int k = 0; k < n; ++k) {
+        ptrdiff_t i = n == count ? k : (ptrdiff_t)(draw(3, (uint32_t)k) * (double)count);
+        struct number x = {values ? values + i : NULL, frames ? frames + i : NULL};
+        double analytic = (double)grad[i] * (1 + planted), best = INFINITY;
+        for (double h = 1e-4; h > 1e-8 && best > SNN_CHECK_TOLERANCE / 10; h /= 8) {
+            double numeric = difference(p, x, h), size = fmax(fabs(numeric), fabs(analytic));
+            double error = fabs(numeric - analytic) / fmax(size, 1e-3 * scale + 1e-6) /* a bias before a norm has none but rounding */;
+            best = error < best ? error : best;
+        }
+        worst = best > worst ? best : worst;
+    }
+    return worst;
+}
+
+static void note(struct snn_check_report *r, const struct snn_check_options *o, const char *tensor, double error) {
+    ++r->checks;
+    if (error > r->worst) r->worst = error;
+    if (error <= SNN_CHECK_TOLERANCE) return;
+    ++r->failed;
+    char what[700];
+    snprintf(what, sizeof what, "%s: gradient of %s", o->what, tensor);
+    if (r->failure) r->failure(r->payload, what, error);
+}
+
+int snn_check_network(struct snn_network *n, const struct snn_check_options *o, struct snn_check_report *report) {
+    SNN_CHECK(sizeof(real) == sizeof(double), "gradients are checked in double");
+    struct synthetic data;
+    struct snn_network_plan plan = {.T = o->T, .B = o->B, .cut = o->T, .train = true, .smooth = true};
+    int rc = make_batch(n, o, &data);
+    if (rc >= 0) rc = snn_network_allocate(n, &plan);
+    if (rc >= 0) {
+        struct snn_params *params = &n->model.params;
+        const struct snn_tensor *x = n->model.tape.input;
+        snn_params_init(params, 5);
+        for (int i = 0; i < params->count; ++i) /* weights large enough that neurons are near their thresholds, biases not all 0 */
+            for (ptrdiff_t k = 0; !params->list[i]->buffer && k < params->list[i]->count; ++k)
+                params->list[i]->value[k] += (real)(0.3 * (draw(4 + (uint32_t)i, (uint32_t)k) - 0.5));
+        struct probe probe = {n, &data.batch};
+        loss_of(&probe, SNN_SMOOTH_RECORD, true);
+        ptrdiff_t inputs = snn_plan_rows(&n->model.tape, x) * x->units;
+        real *kept = calloc((size_t)(params->learned + inputs), sizeof *kept); /* evaluations overwrite gradients */
+        if (!kept) rc = snn_error(SNN_EFAIL, "out of memory for a gradient check");
+        if (kept) {
+            memcpy(kept, params->grad, (size_t)params->learned * sizeof *kept);
+            if (x->grad) memcpy(kept + params->learned, x->grad, (size_t)inputs * sizeof *kept);
+            for (int i = 0; i < params->count; ++i) {
+                struct snn_param *p = params->list[i];
+                if (p->buffer || p->frozen) continue;
+                note(report, o, p->name, check_tensor(&probe, p->value, NULL, kept + p->offset, p->count, o->per_tensor, o->planted));
+            }
+            if (x->grad) note(report, o, "the input", check_tensor(&probe, NULL, data.frames, kept + params->learned, inputs, o->per_tensor, o->planted));
+        }
+        free(kept);
+    }
+    free(data.frames), free(data.small);
+    return rc;
+}
+
+int snn_check_yaml(struct snn_device *device, const char *model, const char *loss, const struct snn_model_input *input,
+                   const struct snn_check_options *options, struct snn_check_report *report) {
+    struct snn_network n = {.device = device};
+    struct snn_conf_doc *doc = NULL;
+    char *text = NULL;
+    if (asprintf(&text, "model: %s\nloss: %s\n", model, loss) < 0) return snn_error(SNN_EFAIL, "out of memory");
+    int rc = snn_conf_parse(text, strlen(text), options->what, &doc);
+    if (rc >= 0) rc = snn_loss_read(snn_conf_get(snn_conf_root(doc), "loss"), &n.loss);
+    if (rc >= 0) rc = snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), input, 0, &n.model);
+    if (rc >= 0) rc = snn_check_network(&n, options, report);
+    snn_network_free(&n);
+    snn_conf_free(&doc);
+    free(text);
+    return rc;
+}
+
+/* ---- everything ---- */
+
+struct suite {
+    struct snn_device *device;
+    struct snn_check_report *report;
+    int rc;
+};
+
+static void one(struct suite *s, const char *model, const char *loss, struct snn_model_input input, bool lengths) {
+    if (s->rc < 0) return;
+    char what[400];
+    snprintf(what, sizeof what, "%s, loss %s%s", model, loss, lengths ? ", lengths differ" : "");
+    struct snn_check_options o = {.what = what, .T = 5, .B = 3, .lengths = lengths, .per_tensor = 10};
+    input.wants_grad = true;
+    s->rc = snn_check_yaml(s->device, model, loss, &input, &o, s->report);
+}
+
+static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1}, image = {.C = 2, .H = 7, .W = 6}, still = {.C = 2, .H = 6, .W = 6, .is_static = true};
+
+static void check_neurons(struct suite *s) {
+    char model[400];
+    static const char *const resets[] = {"reset: zero", "reset: subtract", "reset: none", "reset: value, v_reset: -0.2"};
+    static const char *const charges[] = {"", "decay_input: true, ", "tau: 5, decay: exp, ", "beta: 0.8, ", "beta: 0.8, decay_input: true, "};
+    for (int r = 0; r < 4; ++r)
+        for (int k = 0; k < 6; ++k) { /* detached, delayed, fire */
+            const char *detach = k & 1 ? "true" : "false", *delay = k >= 4 ? "true" : "false", *fire = k & 2 ? "gt" : "ge";
+            for (int c = 0; c < 5; ++c) {
+                snprintf(model, sizeof model, "[linear: 5, lif: {%s%s, detach_reset: %s, reset_delay: %s, fire: %s, threshold: 0.7}, linear: 3]",
+                         charges[c], resets[r], detach, delay, fire);
+                one(s, model, "ce", flat, false);
+            }
+            snprintf(model, sizeof model, "[linear: 5, if: {%s, detach_reset: %s, reset_delay: %s}, linear: 3]", resets[r], detach, delay);
+            one(s, model, "ce", flat, false);
+            if (k >= 4) continue;
+            for (int d = 0; d < 2; ++d) {
+                snprintf(model, sizeof model, "[linear: 5, plif: {tau: 3, %s, detach_reset: %s, decay_input: %s}, linear: 3]", resets[r], detach,
+                         d ? "true" : "false");
+                one(s, model, "ce", flat, false);
+            }
+        }
+    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
+        for (int detach = 0; detach < 2; ++detach) {
+            snprintf(model, sizeof model, "[linear: 5, lif: {surrogate: %s, reset: subtract, detach_reset: %s}, linear: 3]", snn_surrogate_names[i],
+                     detach ? "true" : "false");
+            one(s, model, "ce", flat, false);
+        }
+    for (int c = 0; c < 5; ++c) {
+        snprintf(model, sizeof model, "[linear: 5, lif: {}, linear: 4, li: {%s}]", charges[c]);
+        one(s, model, "ce", flat, true);
+    }
+}
+
+static void check_losses(struct suite *s) {
+    static const char *const overs[] = {"mean", "sum", "step", "last", "max", "softmax_sum"};
+    char loss[200];
+    for (int i = 0; i < 6; ++i)
+        for (int lengths = 0; lengths < 2; ++lengths) {
+            snprintf(loss, sizeof loss, "{name: ce, over: %s, label_smoothing: 0.1}", overs[i]);
+            one(s, "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]", loss, flat, lengths);
+            snprintf(loss, sizeof loss, "{name: mse, over: %s}", overs[i]);
+            one(s, "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]", loss, flat, lengths);
+        }
+    static const char *const more[] = {"mse_count", "mse_membrane", "tet", "[{name: ce, weight: 0.3}, {name: mse, target: 0.5, weight: 0.7}]"};
+    for (int i = 0; i < 4; ++i) one(s, "[linear: 5, lif: {}, linear: 4]", more[i], flat, true);
+}
+
+static void check_layers(struct suite *s) {
+    static const char *const images[] = {
+        "[conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
+        "[conv: {out: 4, kernel: [3, 2], stride: 2, padding: 1, groups: 2, bias: false}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, dilation: 2, padding: 2}, lif, conv: {out: 2, kernel: 1}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, stride: [2, 1], padding: [2, 0], dilation: [1, 2]}, lif, flatten, linear: 3]",
+        "[conv: {out: 20, kernel: 3}, lif, conv: {out: 5, kernel: 3}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, padding: 1}, lif, avgpool: 2, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, padding: 1}, lif, avgpool: {kernel: 3, stride: 2, padding: 1}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, padding: 1}, maxpool: 2, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, padding: 1}, maxpool: {kernel: 3, stride: 2, padding: 1}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, batchnorm, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, batchnorm: {over: joint}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, layernorm, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, dropout: 0.3, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, dropout: 0.3, lif, flatten, linear: 3]",
+        "[batchnorm, conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
+        "[residual: {body: [conv: {out: 2, kernel: 3, padding: 1}, lif, conv: {out: 2, kernel: 3, padding: 1}]}, lif, flatten, linear: 3]",
+        "[residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, lif], shortcut: [conv: {out: 4, kernel: 1}, batchnorm]}, lif, flatten, linear: 3]",
+        "[repeat: {times: 2, body: [conv: {out: 3, kernel: 3, padding: 1}, lif]}, flatten, linear: 3]",
+    };
+    for (size_t i = 0; i < sizeof images / sizeof *images; ++i) {
+        one(s, images[i], "ce", image, false);
+        one(s, images[i], "{name: ce, over: step}", still, true); /* a static input: layers before the first neuron run once a batch */
+    }
+    one(s, "[batchnorm: {over: joint}, linear: 5, lif: {}, linear: 3]", "{name: ce, over: step}", flat, true);
+    one(s, "[linear: 5, batchnorm, lif, residual: {body: [linear: 5, lif]}, linear: 3]", "ce", flat, true);
+    one(s, "[flatten, residual: {body: [linear: 72, lif]}, linear: 3]", "ce", still, false);
+    one(s, "[flatten, linear: 5, residual: {body: [lif, linear: 5]}, lif, linear: 3]", "ce", still, false);
+}
+
+int snn_check_everything(struct snn_device *device, struct snn_check_report *report) {
+    struct suite s = {device, report, SNN_OK};
+    check_neurons(&s);
+    check_losses(&s);
+    check_layers(&s);
+    return s.rc;
+}

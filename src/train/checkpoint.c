@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/checkpoint.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+
+static struct snn_st_tensor tensor_of(const struct snn_param *p, const char *name, const real *data) {
+    struct snn_st_tensor t = {.name = name, .dtype = sizeof(real) == 4 ? SNN_DT_F32 : SNN_DT_F64, .nd = p->nd, .data = data,
+                              .bytes = (size_t)p->count * sizeof(real)};
+    for (int i = 0; i < p->nd; ++i) t.dim[i] = (uint64_t)p->dim[i];
+    return t;
+}
+
+static json_t *numbers(const double *list, int n) {
+    json_t *array = json_array();
+    for (int i = 0; i < n; ++i) json_array_append_new(array, isfinite(list[i]) ? json_real(list[i]) : json_null());
+    return array;
+}
+
+static int take_numbers(const json_t *array, double *list, int n) {
+    if (!json_is_array(array) || (int)json_array_size(array) != n) return -1;
+    for (int i = 0; i < n; ++i) {
+        const json_t *item = json_array_get(array, (size_t)i);
+        if (!json_is_number(item) && !json_is_null(item)) return -1;
+        list[i] = json_is_null(item) ? NAN : json_number_value(item);
+    }
+    return 0;
+}
+
+static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) {
+    const struct snn_metrics *m = &p->epoch_sums;
+    return json_pack("{s:I,s:I,s:I,s:I,s:f,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch", (json_int_t)p->epoch, "batch",
+                     (json_int_t)p->batch, "step", (json_int_t)p->step, "log_bytes", (json_int_t)p->log_bytes, "best", p->best, "best_epoch",
+                     (json_int_t)p->best_epoch, "stop_best", isnan(p->stop_best) ? json_null() : json_real(p->stop_best), "stop_wait",
+                     (json_int_t)p->stop_wait, "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
+                     numbers(snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS), "running", "samples", (json_int_t)m->samples, "correct",
+                     (json_int_t)m->score[0].correct, "loss", m->score[0].loss, "layer_spikes", numbers(m->layer_spikes, m->layers),
+                     "layer_slots", numbers(m->layer_slots, m->layers));
+}
+
+static int restore(const char *path, const char *text, struct snn_experiment *e, struct snn_progress *p) {
+    struct snn_metrics *m = &p->epoch_sums;
+    json_int_t epoch, batch, step, log_bytes, best_epoch, stop_wait, samples, correct;
+    json_t *stop_best, *optimizer, *schedule, *spikes, *slots;
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL;
+    int rc = SNN_OK;
+    if (!root || json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}", "epoch", &epoch, "batch", &batch,
+                             "step", &step, "log_bytes", &log_bytes, "best", &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best,
+                             "stop_wait", &stop_wait, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
+                             "correct", &correct, "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
+        take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
+        take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) || take_numbers(spikes, m->layer_spikes, m->layers) ||
+        take_numbers(slots, m->layer_slots, m->layers) || epoch < 0 || batch < 0 || step < 0 || log_bytes < 0)
+        rc = snn_error(SNN_EDATA, "%s: holds weights but no usable training state", path);
+    else {
+        p->epoch = epoch, p->batch = batch, p->step = step, p->log_bytes = log_bytes, p->best_epoch = best_epoch, p->stop_wait = stop_wait;
+        p->stop_best = json_is_null(stop_best) ? NAN : json_number_value(stop_best);
+        m->samples = samples, m->score[0].correct = correct;
+    }
+    json_decref(root);
+    return rc;
+}
+
+int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct snn_progress *progress) {
+    struct snn_params *params = &e->network.model.params;
+    struct snn_optim *optim = e->network.optim;
+    int slots = snn_optim_slots(optim), count = 0;
+    struct snn_st_tensor *list = calloc((size_t)params->count * (size_t)(slots + 1) + 1, sizeof *list);
+    char(*names)[640] = calloc((size_t)params->count * (size_t)(slots + 1) + 1, sizeof *names);
+    char *config = snn_conf_write(snn_conf_root(e->doc)), *state = NULL;
+    json_t *json = state_of(e, progress);
+    if (json) state = json_dumps(json, JSON_REAL_PRECISION(17) | JSON_COMPACT);
+    int rc = !list || !names || !config || !state ? snn_error(SNN_EFAIL, "out of memory while %s is written", path) : SNN_OK;
+    for (int i = 0; rc >= 0 && i < params->count; ++i) {
+        const struct snn_param *p = params->list[i];
+        list[count++] = tensor_of(p, p->name, p->value);
+        for (int s = 0; s < slots && !p->buffer; ++s) {
+            snprintf(names[count], sizeof *names, "optimizer.%s.%s", snn_optim_slot_name(optim, s), p->name);
+            list[count] = tensor_of(p, names[count], snn_optim_slot(optim, s) + p->offset);
+            ++count;
+        }
+    }
+    const struct snn_st_meta meta[] = {{"format", "snntrain checkpoint 1"}, {"version", SNN_VERSION}, {"config", config}, {"state", state}};
+    if (rc >= 0) rc = snn_st_write(path, list, count, meta, 4);
+    json_decref(json);
+    free(list), free(names), free(config), free(state);
+    return rc;
+}
+
+/* Copy tensor `name` of the file into `to`, whose shape is that of p. */
+static int copy_tensor(const char *path, const struct snn_st *st, const char *name, const struct snn_param *p, real *to) {
+    const struct snn_st_tensor *t = snn_st_find(st, name);
+    if (!t) return snn_error(SNN_EDATA, "%s: has no tensor '%s'", path, name);
+    bool same = t->nd == p->nd;
+    for (int i = 0; same && i < p->nd; ++i) same = t->dim[i] == (uint64_t)p->dim[i];
+    if (!same) return snn_error(SNN_EDATA, "%s: tensor '%s' does not have the shape of parameter '%s' (%td numbers)", path, name, p->name, p->count);
+#ifdef SNN_DOUBLE
+    return snn_st_to_double(t, to);
+#else
+    return snn_st_to_float(t, to);
+#endif
+}
+
+int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_params *params) {
+    struct snn_st *st;
+    SNN_TRY(snn_st_open(path, &st));
+    int rc = SNN_OK;
+    bool mapped = map && map->count;
+    for (int i = 0; rc >= 0 && !mapped && i < params->count; ++i)
+        rc = copy_tensor(path, st, params->list[i]->name, params->list[i], params->list[i]->value);
+    for (struct snn_conf *m = mapped ? map->first : NULL; rc >= 0 && m; m = m->next) {
+        struct snn_param *p = snn_params_find(params, m->text);
+        rc = copy_tensor(path, st, m->key, p, p->value);
+    }
+    snn_st_close(&st);
+    return rc;
+}
+
+int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_progress *progress) {
+    struct snn_params *params = &e->network.model.params;
+    struct snn_optim *optim = e->network.optim;
+    struct snn_st *st;
+    SNN_TRY(snn_checkpoint_weights(path, NULL, params));
+    SNN_TRY(snn_st_open(path, &st));
+    int rc = SNN_OK;
+    for (int i = 0; i < params->count; ++i)
+        for (int s = 0; rc >= 0 && s < snn_optim_slots(optim) && !params->list[i]->buffer; ++s) {
+            char name[640];
+            snprintf(name, sizeof name, "optimizer.%s.%s", snn_optim_slot_name(optim, s), params->list[i]->name);
+            rc = copy_tensor(path, st, name, params->list[i], snn_optim_slot(optim, s) + params->list[i]->offset);
+        }
+    if (rc >= 0) rc = restore(path, snn_st_meta_find(st, "state"), e, progress);
+    snn_st_close(&st);
+    return rc;
+}
+
+int snn_checkpoint_config(const char *path, char **yaml) {
+    struct snn_st *st;
+    SNN_TRY(snn_st_open(path, &st));
+    const char *text = snn_st_meta_find(st, "config");
+    *yaml = text ? strdup(text) : NULL;
+    snn_st_close(&st);
+    return *yaml ? SNN_OK : snn_error(SNN_EDATA, "%s: is not a checkpoint of snntrain (it holds no config)", path);
+}

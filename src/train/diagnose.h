@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * diagnose.h - where a number that is not finite came from. */
+#ifndef SNN_DIAGNOSE_H
+#define SNN_DIAGNOSE_H
+
+#include "train/network.h"
+
+/* After a batch whose loss or gradient is not finite: record a sentence that names the first parameter, or the first layer and step, that
+ * is not; returns SNN_EFAIL. `step` is the optimiser step for the sentence. */
+int snn_diagnose(struct snn_network *network, const struct snn_batch *batch, int64_t step);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/experiment.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/safetensors.h"
+#include "core/status.h"
+#include "train/checkpoint.h"
+#include "train/device.h"
+
+static const char *const none[] = {"none", NULL};
+static const char *const keep_names[] = {"best", "last", NULL};
+
+struct top {
+    long long seed;
+    struct snn_conf *data, *model, *train, *run;
+};
+const struct snn_key snn_top_keys[] = {
+    {"seed", SNN_INT, offsetof(struct top, seed), "0", 0, 9e15, NULL, "of initial weights, order, dropout and random coding"},
+    {"data", SNN_NODE, offsetof(struct top, data), NULL, 0, 0, NULL, "the data set and how it becomes batches"},
+    {"model", SNN_NODE, offsetof(struct top, model), NULL, 0, 0, NULL, "list of layers"},
+    {"train", SNN_NODE, offsetof(struct top, train), "{}", 0, 0, NULL, "how it is trained"},
+    {"run", SNN_NODE, offsetof(struct top, run), "{}", 0, 0, NULL, "where results go"},
+    {0},
+};
+
+#define TRAIN(field) offsetof(struct snn_train_config, field)
+const struct snn_key snn_train_keys[] = {
+    {"rule", SNN_NODE, TRAIN(rule), "bptt", 0, 0, NULL, "learning rule: NAME or {name, keys}"},
+    {"epochs", SNN_INT, TRAIN(epochs), "20", 1, 1e6, NULL, "passes over the training data"},
+    {"batch", SNN_INT, TRAIN(batch), "64", 1, 1 << 20, NULL, "samples a batch"},
+    {"accumulate", SNN_INT, TRAIN(accumulate), "1", 1, 1 << 16, NULL, "batches an optimiser step"},
+    {"loss", SNN_NODE, TRAIN(loss), "ce", 0, 0, NULL, "NAME, {name, over, ...}, or a list of terms, each with weight"},
+    {"decide", SNN_CHOICE, TRAIN(decide), "mean", 0, 0, snn_decide_names, "how a class is read out of the outputs in time"},
+    {"optimizer", SNN_NODE, TRAIN(optimizer), "adam", 0, 0, NULL, "NAME or {name, lr, ..., groups}"},
+    {"schedule", SNN_NODE, TRAIN(schedule), "constant", 0, 0, NULL, "of the learning rate: NAME or {name, per, ...}"},
+    {"clip", SNN_REAL, TRAIN(clip), "none", 1e-12, 1e12, none, "largest L2 norm of the gradient"},
+    {"anneal", SNN_NODE, TRAIN(anneal), "[]", 0, 0, NULL, "numbers of layers that move: [{key, to, until, shape}]"},
+    {"from", SNN_NODE, TRAIN(from), "none", 0, 0, NULL, "weights to start from: {file: F, map: {theirs: ours}}"},
+    {"freeze", SNN_NODE, TRAIN(freeze), "[]", 0, 0, NULL, "parameters that keep their values, by name pattern"},
+    {0},
+};
+
+#define RUN(field) offsetof(struct snn_run_config, field)
+const struct snn_key snn_run_keys[] = {
+    {"dir", SNN_TEXT, RUN(dir), "runs/snntrain", 0, 0, NULL, "run folder"},
+    {"keep", SNN_CHOICE, RUN(keep), "best", 0, 0, keep_names, "which epoch is the result: best validation accuracy (last without validation), or last"},
+    {"stop", SNN_NODE, RUN(stop), "none", 0, 0, NULL, "early stop: {metric: validation.loss | validation.accuracy, patience: N}"},
+    {"checkpoint_every", SNN_TEXT, RUN(checkpoint_every), "1 epoch", 0, 0, NULL, "N epochs, N steps or N min"},
+    {0},
+};
+
+/* ---- the small parts of the sections ---- */
+
+static const char *const metric_names[] = {"validation.loss", "validation.accuracy", NULL};
+struct stop_keys {
+    int metric;
+    long long patience;
+};
+static const struct snn_key stop_keys[] = {
+    {"metric", SNN_CHOICE, offsetof(struct stop_keys, metric), "validation.loss", 0, 0, metric_names, "what must improve"},
+    {"patience", SNN_INT, offsetof(struct stop_keys, patience), "10", 1, 1e6, NULL, "epochs without improvement"},
+    {0},
+};
+
+static bool is_word(const struct snn_conf *node, const char *word) { return node->kind == SNN_CONF_SCALAR && !strcmp(node->text, word); }
+
+static int read_stop(struct snn_experiment *e) {
+    struct stop_keys keys;
+    if (is_word(e->run.stop, "none")) return SNN_OK;
+    if (e->run.stop->kind != SNN_CONF_MAP) return snn_conf_error(e->run.stop, "expected none or {metric: ..., patience: N}");
+    SNN_TRY(snn_conf_read(e->run.stop, stop_keys, &keys));
+    if (e->data.validation <= 0) return snn_conf_error(e->run.stop, "early stop needs validation data (data.validation)");
+    e->stop = (struct snn_stop){true, keys.metric == 1, keys.patience};
+    return SNN_OK;
+}
+
+static int read_every(struct snn_experiment *e) {
+    const char *text = e->run.checkpoint_every;
+    char *end;
+    double n = strtod(text, &end);
+    while (*end == ' ') ++end;
+    struct snn_conf *at = snn_conf_at(e->doc, "run.checkpoint_every");
+    if (end == text || !(n > 0) || !isfinite(n)) return snn_conf_error(at, "expected N epoch, N steps or N min, got '%s'", text);
+    if (!strcmp(end, "epoch") || !strcmp(end, "epochs")) e->every.epochs = floor(n) < 1 ? 1 : floor(n);
+    else if (!strcmp(end, "step") || !strcmp(end, "steps")) e->every.steps = floor(n) < 1 ? 1 : floor(n);
+    else if (!strcmp(end, "min")) e->every.minutes = n;
+    else return snn_conf_error(at, "expected N epoch, N steps or N min, got '%s'", text);
+    return SNN_OK;
+}
+
+static const char *const shape_names[] = {"linear", "exp", "cosine", NULL};
+static const struct snn_key anneal_keys[] = {
+    {"key", SNN_TEXT, offsetof(struct snn_anneal, key), NULL, 0, 0, NULL, "path of a number in a layer, model.2.lif.tau"},
+    {"to", SNN_REAL, offsetof(struct snn_anneal, to), NULL, -1e12, 1e12, NULL, "value at the end"},
+    {"until", SNN_REAL, offsetof(struct snn_anneal, until), "1", 1e-9, 1, NULL, "share of the run after which it stays"},
+    {"shape", SNN_CHOICE, offsetof(struct snn_anneal, shape), "linear", 0, 0, shape_names, "of the way there"},
+    {0},
+};
+
+static void take_number(void *payload, double *number) { *(double *)payload = *number; }
+static void set_number(void *payload, double *number) { *number = *(double *)payload; }
+
+static int read_anneal(struct snn_experiment *e) {
+    struct snn_conf *list = e->train.anneal;
+    if (list->kind != SNN_CONF_LIST) return snn_conf_error(list, "expected a list: [{key: ..., to: ...}]");
+    for (struct snn_conf *item = list->first; item; item = item->next) {
+        struct snn_anneal *a = &e->anneal[e->anneals];
+        if (e->anneals++ == SNN_ANNEALS) return snn_conf_error(item, "at most %d numbers are annealed", SNN_ANNEALS);
+        if (item->kind != SNN_CONF_MAP) return snn_conf_error(item, "expected {key: ..., to: ...}");
+        SNN_TRY(snn_conf_read(item, anneal_keys, a));
+        if (!snn_model_numbers(&e->network.model, a->key, take_number, &a->from))
+            return snn_conf_error(item, "'%s' is not a number of a layer that can move", a->key);
+        if (isnan(a->from)) return snn_conf_error(item, "'%s' has no starting value", a->key);
+        if (a->shape == 1 && a->from * a->to <= 0) return snn_conf_error(item, "shape: exp needs a start and an end of one sign, got %g and %g", a->from, a->to);
+    }
+    return SNN_OK;
+}
+
+void snn_experiment_anneal(struct snn_experiment *e, double progress) {
+    for (int i = 0; i < e->anneals; ++i) {
+        const struct snn_anneal *a = &e->anneal[i];
+        double p = progress / a->until, value;
+        p = p > 1 ? 1 : p;
+        if (a->shape == 1) value = a->from * pow(a->to / a->from, p);
+        else value = a->from + (a->to - a->from) * (a->shape == 2 ? 0.5 * (1 - cos(3.14159265358979323846 * p)) : p);
+        snn_model_numbers(&e->network.model, a->key, set_number, &value);
+    }
+}
+
+struct from_keys {
+    const char *file;
+    struct snn_conf *map;
+};
+static const struct snn_key from_keys[] = {
+    {"file", SNN_TEXT, offsetof(struct from_keys, file), NULL, 0, 0, NULL, "a safetensors file"},
+    {"map", SNN_NODE, offsetof(struct from_keys, map), "{}", 0, 0, NULL, "their tensor name: our parameter name"},
+    {0},
+};
+
+static int read_from(struct snn_experiment *e, struct from_keys *keys) {
+    *keys = (struct from_keys){0};
+    if (is_word(e->train.from, "none")) return SNN_OK;
+    if (e->train.from->kind != SNN_CONF_MAP) return snn_conf_error(e->train.from, "expected none or {file: F, map: {...}}");
+    SNN_TRY(snn_conf_read(e->train.from, from_keys, keys));
+    if (keys->map->kind != SNN_CONF_MAP) return snn_conf_error(keys->map, "expected {their name: our name}");
+    for (struct snn_conf *m = keys->map->first; m; m = m->next)
+        if (m->kind != SNN_CONF_SCALAR || !snn_params_find(&e->network.model.params, m->text))
+            return snn_conf_error(m, "expected the name of a parameter (`snntrain plan` lists them)");
+    return SNN_OK;
+}
+
+/* ---- the whole ---- */
+
+static struct snn_model_input input_of(const struct snn_experiment *e, bool wants_grad) {
+    const struct snn_dataset_ops *s = e->set_ops;
+    bool spikes = s->events || e->data.coding != SNN_CODING_DIRECT;
+    return (struct snn_model_input){.C = s->C, .H = s->H, .W = s->W, .is_static = !spikes, .is_sparse = spikes, .wants_grad = wants_grad,
+                                    .step_seconds = s->events ? snn_data_step_seconds(&e->data) : 0};
+}
+
+static int read_all(struct snn_experiment *e, const struct snn_experiment_options *options) {
+    struct top top;
+    struct snn_conf *root = snn_conf_root(e->doc);
+    SNN_TRY(snn_conf_read(root, snn_top_keys, &top));
+    e->seed = (uint64_t)top.seed;
+    if (top.data->kind != SNN_CONF_MAP) return snn_conf_error(top.data, "expected keys: {name: ..., timesteps: ...}");
+    if (top.train->kind != SNN_CONF_MAP) return snn_conf_error(top.train, "expected keys: {epochs: ..., ...}");
+    if (top.run->kind != SNN_CONF_MAP) return snn_conf_error(top.run, "expected keys: {dir: ..., ...}");
+    SNN_TRY(snn_data_config_read(top.data, &e->data));
+    e->set_ops = snn_dataset_find(e->data.name);
+    if (!e->set_ops) return snn_conf_error(top.data, "unknown data set '%s'", e->data.name);
+    SNN_TRY(snn_conf_read(top.train, snn_train_keys, &e->train));
+    SNN_TRY(snn_conf_read(top.run, snn_run_keys, &e->run));
+    SNN_TRY(read_stop(e));
+    SNN_TRY(read_every(e));
+    SNN_TRY(snn_trainer_read(e->train.rule, &e->trainer));
+    struct snn_network *n = &e->network;
+    SNN_TRY(snn_loss_read(e->train.loss, &n->loss));
+    struct snn_model_input input = input_of(e, options->double_check);
+    SNN_TRY(snn_model_build(top.model, &input, e->set_ops->classes, &n->model));
+    SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
+    SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
+    SNN_TRY(read_anneal(e));
+    struct from_keys from;
+    SNN_TRY(read_from(e, &from));
+    /* The schedule's lengths are known with the data; its keys are judged now. */
+    SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(n->optim), e->train.epochs, 1, &e->schedule));
+    return SNN_OK;
+}
+
+int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options, struct snn_experiment *out) {
+    *out = (struct snn_experiment){.doc = doc};
+    int rc = snn_device_open(options->device ? options->device : "auto", options->threads, &out->device);
+    out->network.device = &out->device;
+    if (rc >= 0) rc = read_all(out, options);
+    if (rc < 0) snn_experiment_close(out);
+    return rc;
+}
+
+int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch, int32_t timesteps) {
+    if (!e->set) SNN_TRY(snn_dataset_open(e->data.name, data_dir, e->data.root, &e->set));
+    for (int i = 0; i < 3; ++i) {
+        if (!(subsets >> i & 1) || (i == SNN_SUBSET_VALIDATION && e->data.validation <= 0)) continue;
+        struct snn_loader_options options = {.config = &e->data, .set = e->set, .subset = i, .batch = batch ? batch : (int32_t)e->train.batch,
+                                             .seed = e->seed, .shuffle = i == SNN_SUBSET_TRAIN, .timesteps = timesteps};
+        snn_loader_close(&e->loader[i]);
+        SNN_TRY(snn_loader_open(&options, &e->loader[i]));
+        int32_t steps = snn_loader_max_steps(e->loader[i]);
+        if (steps > e->steps) e->steps = steps;
+    }
+    if (e->loader[SNN_SUBSET_TRAIN]) {
+        int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]), updates = (batches + e->train.accumulate - 1) / e->train.accumulate;
+        snn_schedule_close(&e->schedule);
+        SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(e->network.optim), e->train.epochs, updates, &e->schedule));
+    }
+    return SNN_OK;
+}
+
+int snn_experiment_init(struct snn_experiment *e) {
+    snn_params_init(&e->network.model.params, e->seed);
+    struct from_keys from;
+    SNN_TRY(read_from(e, &from));
+    return from.file ? snn_checkpoint_weights(from.file, from.map, &e->network.model.params) : SNN_OK;
+}
+
+void snn_experiment_close(struct snn_experiment *e) {
+    for (int i = 0; i < 3; ++i) snn_loader_close(&e->loader[i]);
+    snn_dataset_close(&e->set);
+    snn_schedule_close(&e->schedule);
+    snn_network_free(&e->network);
+    snn_conf_free(&e->doc);
+}

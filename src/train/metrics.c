@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+
+static void *zeros(size_t n, size_t size) {
+    void *memory = calloc(n ? n : 1, size);
+    SNN_CHECK(memory, "out of memory for metrics");
+    return memory;
+}
+
+void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps, int scores) {
+    *m = (struct snn_metrics){.scores = timesteps ? scores : 1, .classes = (int32_t)network->model.tape.output->units,
+                              .layers = network->model.layers};
+    m->score = zeros((size_t)m->scores, sizeof *m->score);
+    for (int i = 0; i < m->scores; ++i) m->score[i].timesteps = timesteps ? timesteps[i] : T;
+    m->confusion = zeros((size_t)m->classes * (size_t)m->classes, sizeof *m->confusion);
+    m->layer_spikes = zeros((size_t)m->layers, sizeof *m->layer_spikes);
+    m->layer_slots = zeros((size_t)m->layers, sizeof *m->layer_slots);
+    m->scratch = zeros((size_t)m->classes, sizeof *m->scratch);
+    m->per_step = zeros(3 * (size_t)T, sizeof *m->per_step);
+}
+
+void snn_metrics_reset(struct snn_metrics *m) {
+    m->samples = 0;
+    for (int i = 0; i < m->scores; ++i) m->score[i] = (struct snn_score){.timesteps = m->score[i].timesteps};
+    memset(m->confusion, 0, (size_t)m->classes * (size_t)m->classes * sizeof *m->confusion);
+    for (int i = 0; i < m->layers; ++i) m->layer_spikes[i] = m->layer_slots[i] = 0;
+}
+
+void snn_metrics_free(struct snn_metrics *m) {
+    free(m->score), free(m->confusion), free(m->layer_spikes), free(m->layer_slots), free(m->scratch), free(m->per_step);
+    *m = (struct snn_metrics){0};
+}
+
+/* Units that are not 0 in row (t,b). */
+static double active(const struct snn_tensor *t, const struct snn_cut *cut, int32_t step, int32_t b) {
+    return t->nonzero[(t->is_static ? 0 : (ptrdiff_t)step * cut->batch->B) + b];
+}
+
+static void count_rates(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
+    for (int l = 0; l < m->layers; ++l) {
+        const struct snn_tensor *t = network->model.layer[l].out->root;
+        if (!t->is_spikes) continue;
+        for (int32_t b = 0; b < cut->batch->B; ++b) {
+            double spikes = 0;
+            for (int32_t step = 0; step < network->cut_length[b]; ++step) spikes += active(t, cut, step, b);
+            m->layer_spikes[l] += spikes;
+            m->layer_slots[l] += (double)network->cut_length[b] * (double)t->units;
+        }
+    }
+}
+
+/* Spikes and operations of each step, summed over the batch, into per_step. */
+static void count_costs(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
+    const struct snn_tape *tape = &network->model.tape;
+    int32_t T = cut->T;
+    double *spikes = m->per_step, *synops = spikes + T, *macs = synops + T;
+    memset(m->per_step, 0, 3 * (size_t)T * sizeof *m->per_step);
+    for (int32_t b = 0; b < cut->batch->B; ++b)
+        for (int32_t t = 0; t < network->cut_length[b]; ++t) {
+            for (int i = 0; i < tape->tensors; ++i)
+                if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i]) spikes[t] += active(tape->tensor[i], cut, t, b);
+            for (int i = 0; i < tape->nodes; ++i) {
+                const struct snn_node *node = tape->node[i];
+                const struct snn_tensor *x = node->in[0]->root;
+                if (node->macs <= 0) continue;
+                if (x->is_spikes || x->is_sparse) synops[t] += active(x, cut, t, b) * node->macs / (double)x->units;
+                else if (!node->batch_scope || t == 0) macs[t] += node->macs; /* a static layer is computed once */
+            }
+        }
+}
+
+void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, enum snn_decide decide, double loss_sum,
+                     bool costs, int32_t *decided) {
+    const struct snn_batch *batch = cut->batch;
+    const real *output = network->model.tape.output->data;
+    count_rates(m, network, cut);
+    if (costs) count_costs(m, network, cut);
+    for (int i = 0; i < m->scores; ++i) {
+        struct snn_score *score = &m->score[i];
+        bool last = i == m->scores - 1;
+        int32_t n = score->timesteps < cut->T ? score->timesteps : cut->T;
+        for (int32_t b = 0; b < batch->B; ++b) {
+            int32_t steps = network->cut_length[b] < n ? network->cut_length[b] : n;
+            snn_decide_scores(decide, steps, batch->B, m->classes, b, output, m->scratch);
+            int32_t choice = snn_first_largest(m->scratch, m->classes);
+            score->correct += choice == batch->label[b];
+            if (!last) continue;
+            m->confusion[(ptrdiff_t)batch->label[b] * m->classes + choice]++;
+            if (decided) decided[b] = choice;
+        }
+        if (n == cut->T) {
+            score->loss += loss_sum;
+        } else { /* the loss after n steps: the outputs are in order of time */
+            struct snn_batch shorter = *batch;
+            shorter.T = n;
+            struct snn_cut prefix = *cut;
+            prefix.batch = &shorter, prefix.T = n;
+            score->loss += snn_network_loss(network, &prefix, false, 1);
+        }
+        for (int32_t t = 0; costs && t < n; ++t)
+            score->spikes += m->per_step[t], score->synops += m->per_step[cut->T + t], score->macs += m->per_step[2 * cut->T + t];
+    }
+    m->samples += batch->B;
+}
+
+double snn_metrics_accuracy(const struct snn_metrics *m) {
+    return m->samples ? (double)m->score[m->scores - 1].correct / (double)m->samples : 0;
+}
+double snn_metrics_loss(const struct snn_metrics *m) { return m->samples ? m->score[m->scores - 1].loss / (double)m->samples : 0; }
+double snn_metrics_rate(const struct snn_metrics *m, int layer) {
+    return m->layer_slots[layer] > 0 ? m->layer_spikes[layer] / m->layer_slots[layer] : NAN;
+}

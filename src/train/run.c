@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * run.c - the training loop.
+ *
+ * State that a resumed run needs lives in struct snn_progress; everything else is derived from the config, so an interrupted run goes on
+ * exactly where it was: the loader's order is a function of the epoch, dropout of the step, and the log is cut to the checkpoint. */
+#include "train/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/status.h"
+#include "optim/optim_kernels.h"
+#include "train/checkpoint.h"
+#include "train/diagnose.h"
+#include "train/evaluate.h"
+
+static const char *const split_names[] = {"train", "validation", "test"};
+
+struct loop {
+    struct snn_experiment *e;
+    const struct snn_run_options *options;
+    struct snn_progress progress;
+    struct snn_metrics eval;
+    struct snn_runlog log;
+    double saved_at; /* of the last checkpoint */
+    double lr;       /* in use */
+};
+
+/* ---- the folder ---- */
+
+int snn_run_lock(const char *dir, bool resume, int *lock) {
+    char path[4096];
+    struct stat info;
+    *lock = -1;
+    if (!resume && !stat(dir, &info))
+        return snn_error(SNN_EUSAGE, "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
+    SNN_TRY(snn_make_directories(dir));
+    if (snprintf(path, sizeof path, "%s/lock", dir) >= (int)sizeof path) return snn_error(SNN_EUSAGE, "%.80s...: path too long", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        close(fd);
+        return snn_error(SNN_EUSAGE, "%s is in use by another process", dir);
+    }
+    *lock = fd;
+    return SNN_OK;
+}
+
+void snn_run_unlock(int *lock) {
+    if (*lock >= 0) close(*lock);
+    *lock = -1;
+}
+
+static int save_as(struct loop *l, const char *name) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.safetensors", l->options->dir, name);
+    return snn_checkpoint_save(path, l->e, &l->progress);
+}
+
+static int save(struct loop *l) {
+    l->progress.log_bytes = l->log.bytes;
+    l->saved_at = snn_now();
+    return save_as(l, "last");
+}
+
+/* ---- one epoch ---- */
+
+/* Samples of the batches that share the optimiser step of batch i. */
+static double step_samples(const struct snn_experiment *e, int64_t i) {
+    int64_t per_step = e->train.accumulate * e->train.batch, first = i / e->train.accumulate * per_step;
+    int64_t left = snn_loader_samples(e->loader[SNN_SUBSET_TRAIN]) - first;
+    return (double)(left < per_step ? left : per_step);
+}
+
+static int update(struct loop *l, const struct snn_batch *batch) {
+    struct snn_experiment *e = l->e;
+    struct snn_network *n = &e->network;
+    struct snn_progress *p = &l->progress;
+    double norm2;
+    n->device->optim->sum_of_squares(n->device, n->model.params.learned, n->model.params.grad, &norm2);
+    if (!isfinite(norm2)) return snn_diagnose(n, batch, p->step);
+    if (!isnan(e->train.clip)) snn_optim_clip(n->optim, n->device, e->train.clip);
+    struct snn_rate rate = snn_schedule_rate(e->schedule, p->epoch, p->step);
+    snn_optim_step(n->optim, n->device, rate.factor, rate.beta1);
+    snn_network_zero_gradients(n);
+    l->lr = snn_optim_base_lr(n->optim) * rate.factor;
+    ++p->step;
+    return SNN_OK;
+}
+
+static bool checkpoint_due(const struct loop *l) {
+    const struct snn_every *every = &l->e->every;
+    if (every->steps > 0 && l->progress.step % (int64_t)every->steps == 0) return true;
+    return every->minutes > 0 && snn_now() - l->saved_at >= 60 * every->minutes;
+}
+
+static int train_epoch(struct loop *l, struct snn_bar *bar) {
+    struct snn_experiment *e = l->e;
+    struct snn_network *n = &e->network;
+    struct snn_progress *p = &l->progress;
+    struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
+    int64_t batches = snn_loader_batches(loader);
+    const struct snn_batch *batch;
+    SNN_TRY(snn_loader_start(loader, p->epoch, (int32_t)p->batch));
+    snn_network_zero_gradients(n);
+    for (;;) {
+        SNN_TRY(snn_loader_next(loader, &batch));
+        if (!batch) return SNN_OK;
+        snn_experiment_anneal(e, ((double)p->epoch + (double)p->batch / (double)batches) / (double)e->train.epochs);
+        snn_network_set_clock(n, e->seed, (uint32_t)p->step);
+        double loss = e->trainer->batch(n, batch, 1 / step_samples(e, p->batch));
+        if (!isfinite(loss)) return snn_diagnose(n, batch, p->step);
+        struct snn_cut cut = {.batch = batch, .T = batch->T, .train = true};
+        snn_metrics_add(&p->epoch_sums, n, &cut, e->train.decide, loss, false, NULL);
+        bool last = ++p->batch == batches;
+        if (p->batch % e->train.accumulate && !last) continue;
+        SNN_TRY(update(l, batch));
+        char note[96];
+        snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%", snn_metrics_loss(&p->epoch_sums), 100 * snn_metrics_accuracy(&p->epoch_sums));
+        snn_bar_move(bar, p->epoch_sums.samples, note);
+        if (*l->options->stop || (!last && checkpoint_due(l))) SNN_TRY(save(l));
+        if (*l->options->stop) {
+            snn_bar_clear(bar);
+            return snn_error(SNN_EINTR, "interrupted in epoch %lld after %lld batches; saved: `snntrain train %s --resume` goes on",
+                             (long long)p->epoch + 1, (long long)p->batch, l->options->dir);
+        }
+    }
+}
+
+static struct snn_record record_of(const struct loop *l, int subset, const struct snn_metrics *m, double seconds) {
+    struct snn_record r = {.epoch = l->progress.epoch + 1, .step = l->progress.step, .loss = snn_metrics_loss(m),
+                           .accuracy = snn_metrics_accuracy(m), .samples = m->samples, .seconds = seconds,
+                           .data_wait_s = snn_loader_wait_s(l->e->loader[subset]), .lr = l->lr};
+    snprintf(r.split, sizeof r.split, "%s", split_names[subset]);
+    return r;
+}
+
+static int evaluate_split(struct loop *l, int subset, struct snn_record *out) {
+    struct snn_bar bar;
+    double started = snn_now();
+    snn_bar_start(&bar, split_names[subset], snn_loader_samples(l->e->loader[subset]), !l->options->quiet);
+    snn_metrics_reset(&l->eval);
+    struct snn_evaluate_options options = {.subset = subset, .bar = &bar};
+    SNN_TRY(snn_evaluate(l->e, &options, &l->eval));
+    snn_bar_clear(&bar);
+    *out = record_of(l, subset, &l->eval, snn_now() - started);
+    return snn_runlog_add(&l->log, out, l->e, &l->eval);
+}
+
+static double mean_rate(const struct snn_metrics *m) {
+    double spikes = 0, slots = 0;
+    for (int i = 0; i < m->layers; ++i) spikes += m->layer_spikes[i], slots += m->layer_slots[i];
+    return slots > 0 ? spikes / slots : 0;
+}
+
+static void print_epoch(const struct loop *l, const struct snn_record *train, const struct snn_record *held, double rate) {
+    if (l->options->quiet) return;
+    int digits = snprintf(NULL, 0, "%lld", l->e->train.epochs);
+    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f  train %.2f %%", digits, (long long)train->epoch, l->e->train.epochs, train->loss,
+            100 * train->accuracy);
+    if (held) fprintf(l->options->lines, "  %s %.2f %%", held->split, 100 * held->accuracy);
+    fprintf(l->options->lines, "  spikes %.1f %%  %.1f s  %.0f samples/s  lr %.2g  waited %.2f s\n", 100 * rate, train->seconds,
+            train->seconds > 0 ? (double)train->samples / train->seconds : 0, train->lr, train->data_wait_s);
+    fflush(l->options->lines);
+}
+
+/* After the epoch's last step: figures, best, files. */
+static int close_epoch(struct loop *l, double seconds, bool *stop) {
+    struct snn_experiment *e = l->e;
+    struct snn_progress *p = &l->progress;
+    struct snn_record train = record_of(l, SNN_SUBSET_TRAIN, &p->epoch_sums, seconds), held;
+    int held_subset = e->loader[SNN_SUBSET_VALIDATION] ? SNN_SUBSET_VALIDATION : SNN_SUBSET_TEST;
+    double rate = mean_rate(&p->epoch_sums);
+    SNN_TRY(snn_runlog_add(&l->log, &train, e, &p->epoch_sums));
+    SNN_TRY(evaluate_split(l, held_subset, &held));
+    print_epoch(l, &train, &held, rate);
+    snn_schedule_epoch(e->schedule, held.loss, held.accuracy);
+    bool by_validation = held_subset == SNN_SUBSET_VALIDATION && e->run.keep == 0;
+    bool best = !by_validation || held.accuracy > p->best;
+    if (best) p->best = held.accuracy, p->best_epoch = train.epoch;
+    if (e->stop.on) {
+        double metric = e->stop.by_accuracy ? -held.accuracy : held.loss;
+        if (isnan(p->stop_best) || metric < p->stop_best) p->stop_best = metric, p->stop_wait = 0;
+        else *stop = ++p->stop_wait >= e->stop.patience;
+    }
+    ++p->epoch, p->batch = 0;
+    snn_metrics_reset(&p->epoch_sums);
+    p->log_bytes = l->log.bytes;
+    if (best) SNN_TRY(save_as(l, "best"));
+    bool last = p->epoch == e->train.epochs || *stop || *l->options->stop;
+    bool due = e->every.epochs > 0 ? p->epoch % (int64_t)e->every.epochs == 0 : checkpoint_due(l);
+    if (due || last) SNN_TRY(save(l));
+    return snn_runlog_plot(&l->log, l->options->dir, e->data.name);
+}
+
+/* ---- the run ---- */
+
+static int start(struct loop *l, bool resumed, const char *last) {
+    struct snn_experiment *e = l->e;
+    struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
+    SNN_TRY(snn_network_allocate(&e->network, &plan));
+    snn_metrics_init(&l->progress.epoch_sums, &e->network, e->steps, NULL, 1);
+    snn_metrics_init(&l->eval, &e->network, e->steps, NULL, 1);
+    if (resumed) SNN_TRY(snn_checkpoint_load(last, e, &l->progress));
+    else SNN_TRY(snn_experiment_init(e));
+    return snn_runlog_open(&l->log, l->options->dir, l->progress.log_bytes);
+}
+
+static int write_config(const struct loop *l) {
+    char path[4096], *text = snn_conf_write(snn_conf_root(l->e->doc));
+    snprintf(path, sizeof path, "%s/config.yaml", l->options->dir);
+    int rc = text ? snn_replace_file(path, text, strlen(text)) : snn_error(SNN_EFAIL, "out of memory");
+    free(text);
+    return rc;
+}
+
+/* Figures of the selected epoch; the test set is read once more with its weights. */
+static int finish(struct loop *l, struct snn_run_result *result) {
+    struct snn_experiment *e = l->e;
+    char best[4096];
+    int64_t epoch = l->progress.best_epoch;
+    for (int s = 0; s < 3; ++s) {
+        const struct snn_record *r = snn_runlog_find(&l->log, epoch, split_names[s]);
+        if (r) result->split[s] = *r;
+    }
+    result->selected_by = e->loader[SNN_SUBSET_VALIDATION] && e->run.keep == 0 ? "validation.accuracy" : "last epoch";
+    if (result->split[SNN_SUBSET_TEST].samples) return SNN_OK;
+    snprintf(best, sizeof best, "%s/best.safetensors", l->options->dir);
+    SNN_TRY(snn_checkpoint_weights(best, NULL, &e->network.model.params));
+    l->progress.epoch = epoch - 1; /* the record names the epoch whose weights these are */
+    return evaluate_split(l, SNN_SUBSET_TEST, &result->split[SNN_SUBSET_TEST]);
+}
+
+static int run(struct loop *l, struct snn_run_result *result) {
+    struct snn_experiment *e = l->e;
+    struct snn_progress *p = &l->progress;
+    bool stop = false;
+    while (p->epoch < e->train.epochs && !stop) {
+        char title[64];
+        struct snn_bar bar;
+        double started = snn_now();
+        snprintf(title, sizeof title, "epoch %lld/%lld", (long long)p->epoch + 1, e->train.epochs);
+        snn_bar_start(&bar, title, snn_loader_samples(e->loader[SNN_SUBSET_TRAIN]), !l->options->quiet);
+        int rc = train_epoch(l, &bar);
+        snn_bar_clear(&bar);
+        SNN_TRY(rc);
+        SNN_TRY(close_epoch(l, snn_now() - started, &stop));
+        if (*l->options->stop && p->epoch < e->train.epochs)
+            return snn_error(SNN_EINTR, "interrupted after epoch %lld; saved: `snntrain train %s --resume` goes on", (long long)p->epoch,
+                             l->options->dir);
+    }
+    result->epochs = p->epoch, result->steps = p->step;
+    return finish(l, result);
+}
+
+int snn_train(struct snn_experiment *e, const struct snn_run_options *options, struct snn_run_result *result) {
+    struct loop l = {.e = e, .options = options, .saved_at = snn_now()};
+    l.progress.best = -1, l.progress.stop_best = NAN;
+    double started = snn_now();
+    *result = (struct snn_run_result){0};
+    int lock;
+    SNN_TRY(snn_run_lock(options->dir, options->resume, &lock));
+    char last[4096];
+    snprintf(last, sizeof last, "%s/last.safetensors", options->dir);
+    bool resumed = options->resume && snn_file_exists(last);
+    int rc = start(&l, resumed, last);
+    if (rc >= 0) rc = write_config(&l);
+    if (rc >= 0) rc = snn_provenance_write(options->dir, e, resumed, options->quiet ? NULL : stderr);
+    if (rc >= 0) rc = run(&l, result);
+    for (int i = 0; i < e->network.model.params.count; ++i)
+        if (!e->network.model.params.list[i]->buffer) result->parameters += e->network.model.params.list[i]->count;
+    result->seconds = snn_now() - started;
+    snn_runlog_close(&l.log);
+    snn_metrics_free(&l.progress.epoch_sums), snn_metrics_free(&l.eval);
+    snn_run_unlock(&lock);
+    return rc;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * snn_check.h - what every test file needs around Check. */
+#ifndef SNN_TEST_CHECK_H
+#define SNN_TEST_CHECK_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+
+#define ck_ok(expr)                                                                                          \
+    do {                                                                                                     \
+        int ck_rc_ = (expr);                                                                                 \
+        ck_assert_msg(ck_rc_ >= 0, "%s: %d: %s", #expr, ck_rc_, snn_error_text());                            \
+    } while (0)
+
+/* The folder of shared reference data, or NULL (tests that need it then say that they skip). */
+static inline const char *shared_dir(void) {
+    static char path[4096];
+    const char *set = getenv("SNN_SHARED"), *source = getenv("SNN_SOURCE");
+    snprintf(path, sizeof path, "%s", set ? set : "");
+    if (!set) snprintf(path, sizeof path, "%s/../shared", source ? source : ".");
+    char probe[4200];
+    snprintf(probe, sizeof probe, "%s/golden/README.md", path);
+    FILE *f = fopen(probe, "r");
+    if (!f) return NULL;
+    fclose(f);
+    return path;
+}
+
+/* Run a suite; the exit status says whether all passed. */
+static inline int run_suite(Suite *suite) {
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
+
+#endif

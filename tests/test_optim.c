@@ -1,0 +1,752 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_optim.c - optimisers against PyTorch, groups, clipping, resume, and bits that depend on nothing but the data. */
+#include <glob.h>
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+
+#include "core/isa.h"
+#include "core/safetensors.h"
+#include "optim/optim.h"
+#include "optim/optim_kernels.h"
+#include "optim/optim_rules.h"
+#include "snn_check.h"
+
+#define DECLARE(suffix, usable) extern const struct snn_optim_kernels SNN_ISA_JOIN(snn_optim_cpu, suffix);
+SNN_ISA_LIST(DECLARE)
+#undef DECLARE
+
+static const struct snn_optim_kernels *const kernels = &snn_optim_cpu_base;
+
+/* A model's parameters with an optimiser over them. */
+struct rig {
+    struct snn_params params;
+    struct snn_arena arena;
+    struct snn_conf_doc *doc;
+    struct snn_optim *optim;
+    struct snn_device device;
+};
+
+static struct snn_param *declare(struct rig *rig, const char *name, int32_t count) {
+    return snn_params_add(&rig->params, name, false, 1, &count);
+}
+
+/* Read the optimiser; parameters were declared before. */
+static int try_open(struct rig *rig, const char *yaml) {
+    char text[1024];
+    snprintf(text, sizeof text, "optimizer: %s\n", yaml);
+    ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &rig->doc));
+    rig->device = (struct snn_device){.name = "cpu", .threads = 1, .optim = kernels};
+    return snn_optim_open(snn_conf_get(snn_conf_root(rig->doc), "optimizer"), &rig->params, &rig->optim);
+}
+
+static void opened(struct rig *rig, const char *yaml) {
+    ck_ok(try_open(rig, yaml));
+    for (int pass = 0; pass < 2; ++pass) {
+        snn_params_bind(&rig->params, &rig->arena, true);
+        snn_optim_bind(rig->optim, &rig->arena);
+        if (pass == 0) ck_ok(snn_arena_reserve(&rig->arena));
+    }
+}
+
+static void closed(struct rig *rig) {
+    snn_optim_close(&rig->optim);
+    snn_conf_free(&rig->doc);
+    snn_params_free(&rig->params);
+    snn_arena_free(&rig->arena);
+}
+
+static void step(struct rig *rig) { snn_optim_step(rig->optim, &rig->device, 1, NAN); }
+
+/* A few exact numbers without pattern. */
+static double gradient(int k, int i) { return ((k * 7 + i * 5) % 11 - 5) / 4.0; }
+static const double start[4] = {0.5, -1.25, 2, -0.125};
+
+/* Every rule at least once. */
+static const char *const settings[] = {
+    "sgd",
+    "{name: sgd, momentum: 0.9, weight_decay: 0.01}",
+    "adam",
+    "{name: adam, amsgrad: true}",
+    "adamw",
+    "nadam",
+    "radam",
+    "adamax",
+    "rmsprop",
+    "{name: rmsprop, centered: true}",
+    "{name: rmsprop, momentum: 0.8}",
+    "{name: rmsprop, momentum: 0.8, centered: true}",
+    "{name: adagrad, initial_accumulator_value: 0.1}",
+    "adadelta",
+};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+/* ---- golden ---- */
+
+static void append(char text[1024], const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(char text[1024], const char *format, ...) {
+    size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    int more = vsnprintf(text + used, 1024 - used, format, args);
+    va_end(args);
+    ck_assert_int_lt(more, (int)(1024 - used));
+}
+
+/* PyTorch's class and its defaults in our words: all options that are not about how PyTorch computes. */
+static void case_to_yaml(const json_t *json, char yaml[1024]) {
+    static const char *const other[] = {"capturable", "differentiable", "foreach",
+                                        "fused",      "maximize",       "decoupled_weight_decay"};
+    strcpy(yaml, "{name: ");
+    for (const char *kind = json_string_value(json_object_get(json, "kind")); *kind; ++kind)
+        append(yaml, "%c", *kind >= 'A' && *kind <= 'Z' ? *kind - 'A' + 'a' : *kind);
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(json, "defaults"), key, value) {
+        bool ours = true;
+        for (size_t i = 0; i < sizeof other / sizeof *other; ++i) ours &= strcmp(key, other[i]) != 0;
+        if (ours && json_is_array(value))
+            append(yaml, ", beta1: %.9g, beta2: %.9g", json_number_value(json_array_get(value, 0)),
+                   json_number_value(json_array_get(value, 1)));
+        else if (ours && json_is_boolean(value)) append(yaml, ", %s: %s", key, json_is_true(value) ? "true" : "false");
+        else if (ours) append(yaml, ", %s: %.9g", key, json_number_value(value));
+    }
+    append(yaml, "}");
+}
+
+static void read_tensor(const struct snn_st *file, const char *name, double *out, uint64_t count) {
+    const struct snn_st_tensor *tensor = snn_st_find(file, name);
+    ck_assert_ptr_nonnull(tensor);
+    ck_assert_uint_eq(snn_st_elements(tensor), count);
+    ck_ok(snn_st_to_double(tensor, out));
+}
+
+static void check_golden(const char *path) {
+    enum { N = 8, STEPS = 20 };
+    struct snn_st *file;
+    ck_ok(snn_st_open(path, &file));
+    json_t *json = json_loads(snn_st_meta_find(file, "case"), 0, NULL);
+    ck_assert_ptr_nonnull(json);
+    double p0[N], g[STEPS][N], p[STEPS][N], largest = 0;
+    read_tensor(file, "p0", p0, N);
+    read_tensor(file, "g", g[0], STEPS * N);
+    read_tensor(file, "p", p[0], STEPS * N);
+    for (int i = 0; i < STEPS * N; ++i) largest = fmax(largest, fabs(p[i / N][i % N]));
+
+    char yaml[1024];
+    case_to_yaml(json, yaml);
+    struct rig rig = {0};
+    declare(&rig, "p", N);
+    opened(&rig, yaml);
+    for (int i = 0; i < N; ++i) rig.params.value[i] = (real)p0[i];
+    for (int k = 0; k < STEPS; ++k) {
+        for (int i = 0; i < N; ++i) rig.params.grad[i] = (real)g[k][i];
+        step(&rig);
+        for (int i = 0; i < N; ++i) {
+            double error = fabs((double)rig.params.value[i] - p[k][i]);
+            ck_assert_msg(error <= 1e-6 * largest, "%s: %.3g off in element %d after step %d", path, error, i, k + 1);
+        }
+    }
+    closed(&rig);
+    json_decref(json);
+    snn_st_close(&file);
+}
+
+START_TEST(golden) {
+    if (!shared_dir()) {
+        fprintf(stderr, "skipped: no reference data for optimisers\n");
+        return;
+    }
+    char pattern[4400];
+    snprintf(pattern, sizeof pattern, "%s/golden/optim/*.safetensors", shared_dir());
+    glob_t found;
+    ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+    ck_assert_uint_ge(found.gl_pathc, 14);
+    for (size_t i = 0; i < found.gl_pathc; ++i) check_golden(found.gl_pathv[i]);
+    globfree(&found);
+}
+END_TEST
+
+/* Options and defaults that the stored cases leave out: PyTorch 2.15 in double, 25 steps of gradient() from start[]. */
+static const struct {
+    const char *yaml;
+    double end[4];
+    bool cycled; /* momentum 0.85 + 0.01 (k mod 10) in step k */
+} torch[] = {
+    {"{name: sgd, lr: 0.05, momentum: 0.9, dampening: 0.3, weight_decay: 0.01}",
+     {0.768349409, -0.976526578, 1.42018521, 0.0904400701},
+     false},
+    {"{name: adamw, lr: 0.05, weight_decay: 0.1, amsgrad: true}",
+     {0.521347732, -1.00407171, 1.61042228, 0.0194063147},
+     false},
+    {"{name: rmsprop, lr: 0.02, weight_decay: 0.01}", {0.630159679, -0.892398302, 1.81323166, 0.183383544}, false},
+    {"{name: rmsprop, lr: 0.02, alpha: 0.9, centered: true}",
+     {0.559276887, -1.20081673, 1.95153751, -0.0118387258},
+     false},
+    {"{name: rmsprop, lr: 0.02, momentum: 0.8}", {1.01436665, -0.462300872, 1.18411023, 1.32493956}, false},
+    {"{name: rmsprop, lr: 0.02, momentum: 0.5, centered: true, eps: 0.1}",
+     {0.640119824, -1.11004644, 1.82272135, 0.069807184},
+     false},
+    {"{name: adagrad, lr: 0.1, lr_decay: 0.1, initial_accumulator_value: 0.2, weight_decay: 0.01}",
+     {0.551077903, -1.17582831, 1.90705744, -0.0317423175},
+     false},
+    {"{name: nadam, lr: 0.05, momentum_decay: 0.02, weight_decay: 0.01}",
+     {0.560397318, -1.14007351, 1.92298358, -0.0217799745},
+     false},
+    {"{name: radam, lr: 0.05, beta2: 0.9, weight_decay: 0.01}",
+     {0.592177409, -1.17117533, 1.82234606, -0.0325553422},
+     false},
+    {"{name: adamax, lr: 0.05, weight_decay: 0.01}", {0.571502169, -1.11822073, 1.84998108, -0.012495413}, false},
+    {"{name: adadelta, rho: 0.8, weight_decay: 0.01}", {0.502609021, -1.24651658, 1.99797373, -0.12104624}, false},
+    {"sgd", {0.50125, -1.24975, 1.99925, -0.124}, false},
+    {"adam", {0.501777742, -1.24781211, 1.99657467, -0.122113295}, false},
+    {"adamw", {0.501652391, -1.2475001, 1.99607545, -0.122082667}, false},
+    {"rmsprop", {0.570369856, -1.17895564, 1.92283443, 0.0306266714}, false},
+    {"adagrad", {0.506875038, -1.24284428, 1.99219345, -0.109518951}, false},
+    {"nadam", {0.502688671, -1.24830172, 1.9978834, -0.120888133}, false},
+    {"radam", {0.501783173, -1.24889276, 1.99708424, -0.123318413}, false},
+    {"adamax", {0.503062194, -1.24715233, 1.99466062, -0.120511794}, false},
+    {"adadelta", {0.503678745, -1.24964127, 1.99842906, -0.119355645}, false},
+    {"{name: sgd, lr: 0.05, momentum: 0.5, nesterov: true}",
+     {0.657242872, -0.954215346, 1.60100494, 0.0834091124},
+     true},
+    {"{name: adam, lr: 0.05}", {0.608156406, -1.10487649, 1.73873364, 0.0381607409}, true},
+    {"{name: nadam, lr: 0.05}", {0.576597335, -1.19603513, 1.91009114, -0.0114534045}, true},
+};
+
+START_TEST(torch_options) {
+    struct rig rig = {0};
+    declare(&rig, "p", 4);
+    opened(&rig, torch[_i].yaml);
+    for (int i = 0; i < 4; ++i) rig.params.value[i] = (real)start[i];
+    for (int k = 0; k < 25; ++k) {
+        for (int i = 0; i < 4; ++i) rig.params.grad[i] = (real)gradient(k, i);
+        snn_optim_step(rig.optim, &rig.device, 1, torch[_i].cycled ? 0.85 + 0.01 * (k % 10) : NAN);
+    }
+    for (int i = 0; i < 4; ++i) {
+        double error = fabs((double)rig.params.value[i] - torch[_i].end[i]);
+        ck_assert_msg(error < 2e-6, "%s: element %d is off by %.3g", torch[_i].yaml, i, error);
+    }
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(rate_factor_multiplies) {
+    struct rig rig = {0};
+    declare(&rig, "p", 1);
+    opened(&rig, "{name: sgd, lr: 0.5}");
+    ck_assert_double_eq(snn_optim_base_lr(rig.optim), 0.5);
+    rig.params.value[0] = 1, rig.params.grad[0] = 1;
+    snn_optim_step(rig.optim, &rig.device, 0.25, NAN);
+    ck_assert_double_eq(rig.params.value[0], 1 - 0.125);
+    snn_optim_step(rig.optim, &rig.device, 0, NAN);
+    ck_assert_double_eq(rig.params.value[0], 1 - 0.125);
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(cycling_what_is_not_there_is_our_mistake) {
+    struct rig rig = {0};
+    declare(&rig, "p", 1);
+    opened(&rig, "sgd");
+    fprintf(stderr, "the panic that follows is expected: ");
+    snn_optim_step(rig.optim, &rig.device, 1, 0.9);
+}
+END_TEST
+
+/* ---- any rule ---- */
+
+START_TEST(resumes_bit_for_bit) {
+    enum { N = 100, STEPS = 12, CUT = 5 };
+    struct rig whole = {0}, rest = {0};
+    declare(&whole, "p", N), declare(&rest, "p", N);
+    opened(&whole, settings[_i]), opened(&rest, settings[_i]);
+    for (int i = 0; i < N; ++i) whole.params.value[i] = (real)gradient(3, i);
+    for (int k = 0; k < STEPS; ++k) {
+        if (k == CUT) {
+            memcpy(rest.params.value, whole.params.value, N * sizeof(real));
+            for (int s = 0; s < snn_optim_slots(whole.optim); ++s)
+                memcpy(snn_optim_slot(rest.optim, s), snn_optim_slot(whole.optim, s), N * sizeof(real));
+            memcpy(snn_optim_numbers(rest.optim), snn_optim_numbers(whole.optim), SNN_OPTIM_NUMBERS * sizeof(double));
+        }
+        for (int i = 0; i < N; ++i) whole.params.grad[i] = rest.params.grad[i] = (real)gradient(k, i);
+        step(&whole);
+        if (k >= CUT) step(&rest);
+    }
+    ck_assert_mem_eq(whole.params.value, rest.params.value, N * sizeof(real));
+    ck_assert_double_ne(whole.params.value[0], gradient(3, 0));
+    closed(&whole), closed(&rest);
+}
+END_TEST
+
+START_TEST(without_gradient_zeros_stay_zero) {
+    struct rig rig = {0};
+    declare(&rig, "a", 3);
+    declare(&rig, "b", 1);
+    opened(&rig, settings[_i]);
+    for (int k = 0; k < 10; ++k) {
+        rig.params.grad[0] = (real)gradient(k, 0);
+        step(&rig);
+    }
+    ck_assert_double_ne(rig.params.value[0], 0);
+    for (ptrdiff_t i = 1; i < rig.params.learned; ++i) ck_assert_double_eq(rig.params.value[i], 0);
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(slots_are_planned_and_named) {
+    struct rig rig = {0};
+    declare(&rig, "p", 1000);
+    opened(&rig, settings[_i]);
+    int slots = snn_optim_slots(rig.optim);
+    size_t slab = (size_t)rig.params.learned * sizeof(real), planned = rig.arena.by_purpose[SNN_MEM_OPTIMIZER];
+    ck_assert_uint_ge(planned, (size_t)slots * slab);
+    ck_assert_uint_lt(planned, (size_t)slots * slab + 1024);
+    for (int i = 0; i < slots; ++i) {
+        ck_assert_ptr_nonnull(snn_optim_slot(rig.optim, i));
+        for (int j = 0; j < i; ++j)
+            ck_assert_str_ne(snn_optim_slot_name(rig.optim, i), snn_optim_slot_name(rig.optim, j));
+    }
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(slots_follow_the_options) {
+    static const struct {
+        const char *yaml;
+        int slots;
+        bool momentum;
+        const char *last;
+    } expected[] = {
+        {"sgd", 0, false, NULL},
+        {"{name: sgd, momentum: 0.9}", 1, true, "momentum_buffer"},
+        {"adam", 2, true, "exp_avg_sq"},
+        {"{name: adamw, amsgrad: true}", 3, true, "max_exp_avg_sq"},
+        {"{name: adam, beta1: 0}", 2, true, "exp_avg_sq"},
+        {"rmsprop", 1, false, "square_avg"},
+        {"{name: rmsprop, centered: true, momentum: 0.1}", 3, true, "momentum_buffer"},
+        {"adagrad", 1, false, "sum"},
+        {"adadelta", 2, false, "acc_delta"},
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; ++i) {
+        struct rig rig = {0};
+        declare(&rig, "p", 4);
+        opened(&rig, expected[i].yaml);
+        int slots = snn_optim_slots(rig.optim);
+        ck_assert_int_eq(slots, expected[i].slots);
+        ck_assert_int_eq(snn_optim_has_momentum(rig.optim), expected[i].momentum);
+        if (slots) ck_assert_str_eq(snn_optim_slot_name(rig.optim, slots - 1), expected[i].last);
+        closed(&rig);
+    }
+}
+END_TEST
+
+/* ---- kernels ---- */
+
+/* Three steps of every rule, a sum and a scaling of n numbers; all results one after the other into out. */
+static void work(const struct snn_optim_kernels *table, int threads, ptrdiff_t n, real *out) {
+    struct snn_device device = {.threads = threads, .optim = table};
+    real k[SNN_OPTIM_SCALARS], *slot[3], *grad = malloc((size_t)n * sizeof *grad);
+    for (int j = 0; j < SNN_OPTIM_SCALARS; ++j) k[j] = (real)(0.9 - 0.05 * j);
+    ck_assert_ptr_nonnull(grad);
+    for (ptrdiff_t i = 0; i < n; ++i) grad[i] = (real)((double)((i * 7919) % 1000 - 500) * 1.1e-3);
+    for (int rule = 0; rule < SNN_RULE_COUNT; ++rule) {
+        real *value = out;
+        for (int s = 0; s < 3; ++s) slot[s] = out + (s + 1) * n;
+        for (int times = 0; times < 3; ++times) table->step(&device, rule, n, value, grad, slot, k);
+        out += 4 * n;
+    }
+    double sum;
+    table->sum_of_squares(&device, n, grad, &sum);
+    memcpy(out, &sum, sizeof sum);
+    table->scale(&device, n, grad, &k[0]);
+    memcpy(out + 2, grad, (size_t)n * sizeof *grad);
+    free(grad);
+}
+
+START_TEST(bits_depend_on_neither_threads_nor_instruction_set) {
+    static const ptrdiff_t sizes[] = {1, 37, 16384, 200003};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+        ptrdiff_t n = sizes[s], count = (4 * SNN_RULE_COUNT + 1) * n + 2;
+        real *reference = calloc((size_t)count, sizeof *reference);
+        ck_assert_ptr_nonnull(reference);
+        work(kernels, 1, n, reference);
+        ck_assert(isfinite(reference[0]) && reference[0] != 0);
+        for (int threads = 1; threads <= 3; ++threads) {
+#define COMPARE(suffix, usable)                                                                                        \
+    if (usable) {                                                                                                      \
+        real *other = calloc((size_t)count, sizeof *other);                                                            \
+        ck_assert_ptr_nonnull(other);                                                                                  \
+        work(&SNN_ISA_JOIN(snn_optim_cpu, suffix), threads, n, other);                                                 \
+        ck_assert_msg(memcmp(reference, other, (size_t)count * sizeof *other) == 0, "%s, %d threads, n = %td",         \
+                      #suffix, threads, n);                                                                            \
+        free(other);                                                                                                   \
+    }
+            SNN_ISA_LIST(COMPARE)
+#undef COMPARE
+        }
+        free(reference);
+    }
+}
+END_TEST
+
+START_TEST(sums_of_squares_of_any_length) {
+    static const ptrdiff_t sizes[] = {0, 1, 31, 32, 33, 16383, 16384, 16385, 4194304, 4194305, 5000001};
+    enum { MOST = 5000001 };
+    real *x = malloc(MOST * sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    for (int i = 0; i < MOST; ++i) x[i] = (real)((i * 13) % 17 - 8);
+    struct snn_device device = {.threads = 2, .optim = kernels};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+        double sum = -1, exact = 0; /* whole numbers: any order gives the same */
+        for (ptrdiff_t i = 0; i < sizes[s]; ++i) exact += (double)x[i] * (double)x[i];
+        kernels->sum_of_squares(&device, sizes[s], x, &sum);
+        ck_assert_double_eq(sum, exact);
+    }
+    free(x);
+}
+END_TEST
+
+/* ---- segments ---- */
+
+static int calls;
+static ptrdiff_t elements;
+static void counted_step(struct snn_device *device, int rule, ptrdiff_t n, real *restrict value,
+                         const real *restrict grad, real *const slot[3], const real *scalar) {
+    ++calls, elements += n;
+    kernels->step(device, rule, n, value, grad, slot, scalar);
+}
+static const struct snn_optim_kernels counting = {.step = counted_step};
+
+static void check_calls(const char *yaml, const char *frozen, int expected, ptrdiff_t covered) {
+    struct rig rig = {0};
+    static const char *const names[] = {"0.weight", "0.bias", "1.position", "1.weight", "2.weight"};
+    int32_t one = 1;
+    for (int i = 0; i < 5; ++i) declare(&rig, names[i], 16);
+    snn_params_add(&rig.params, "2.running_mean", true, 1, &one);
+    if (frozen) snn_params_find(&rig.params, frozen)->frozen = true;
+    opened(&rig, yaml);
+    rig.device.optim = &counting;
+    calls = 0, elements = 0;
+    step(&rig);
+    ck_assert_msg(calls == expected && elements == covered, "%s: %d calls over %td", yaml, calls, elements);
+    closed(&rig);
+}
+
+START_TEST(neighbours_share_a_launch) {
+    check_calls("adam", NULL, 1, 80);
+    check_calls("adam", "0.weight", 1, 64);
+    check_calls("adam", "1.position", 2, 64);
+    check_calls("adam", "2.weight", 1, 64);
+    check_calls("{name: adam, groups: [{match: '*.position', lr: 0.1}]}", NULL, 3, 80);
+    check_calls("{name: adam, groups: [{match: '*.position', lr: 0.1}]}", "1.position", 2, 64);
+    check_calls("{name: adam, groups: [{match: '*.position'}]}", NULL, 1, 80);
+    check_calls("{name: adam, lr: 0.1, groups: [{match: '0.*', lr: 0.1}, {match: '1.*', weight_decay: 0}]}", NULL, 1,
+                80);
+    check_calls("{name: adam, groups: [{match: '*', lr: 0.1}]}", NULL, 1, 80);
+}
+END_TEST
+
+START_TEST(nothing_to_train) {
+    struct rig empty = {0}, frozen = {0};
+    opened(&empty, "adam");
+    step(&empty);
+    ck_assert_double_eq(snn_optim_clip(empty.optim, &empty.device, 1), 0);
+    closed(&empty);
+    declare(&frozen, "p", 4)->frozen = true;
+    opened(&frozen, "adamw");
+    frozen.params.value[1] = 3, frozen.params.grad[1] = 5;
+    step(&frozen);
+    ck_assert_double_eq(frozen.params.value[1], 3);
+    ck_assert_double_eq(snn_optim_clip(frozen.optim, &frozen.device, 1), 0);
+    closed(&frozen);
+}
+END_TEST
+
+/* ---- groups ---- */
+
+START_TEST(groups_have_their_own_settings) {
+    struct rig rig = {0};
+    struct snn_param *weight = declare(&rig, "model.0.weight", 1), *position = declare(&rig, "model.0.position", 1);
+    struct snn_param *frozen = declare(&rig, "model.1.weight", 1), *bias = declare(&rig, "model.1.bias", 1);
+    int32_t one = 1;
+    struct snn_param *mean = snn_params_add(&rig.params, "model.1.running_mean", true, 1, &one);
+    frozen->frozen = true;
+    opened(&rig, "{name: sgd, lr: 0.5, weight_decay: 0.25, groups: "
+                 "[{match: '*.position', lr: 2, weight_decay: 0}, {match: '*.bias', weight_decay: 0.5}]}");
+    for (int i = 0; i < rig.params.count; ++i) rig.params.list[i]->value[0] = 1;
+    for (int i = 0; i < 4; ++i) rig.params.list[i]->grad[0] = 1;
+    snn_optim_step(rig.optim, &rig.device, 0.5, NAN);
+    ck_assert_double_eq(weight->value[0], 1 - 0.25 * 1.25);
+    ck_assert_double_eq(position->value[0], 1 - 1);
+    ck_assert_double_eq(bias->value[0], 1 - 0.25 * 1.5);
+    ck_assert_double_eq(frozen->value[0], 1);
+    ck_assert_double_eq(mean->value[0], 1);
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(first_matching_group_wins) {
+    struct rig rig = {0};
+    struct snn_param *a = declare(&rig, "a.weight", 1), *b = declare(&rig, "b.weight", 1);
+    opened(&rig, "{name: sgd, lr: 1, groups: [{match: 'a.*', lr: 0.5}, {match: '*.weight', lr: 0.25}]}");
+    a->grad[0] = b->grad[0] = 1;
+    step(&rig);
+    ck_assert_double_eq(a->value[0], -0.5);
+    ck_assert_double_eq(b->value[0], -0.25);
+    closed(&rig);
+}
+END_TEST
+
+static const struct {
+    const char *yaml, *names; /* names: what the sentence must mention */
+} refused[] = {
+    {"adamm", "adam"},
+    {"{name: adam, learning_rate: 1}", "learning_rate"},
+    {"{name: adam, lr: -0.1}", "lr"},
+    {"{name: adam, lr: fast}", "lr"},
+    {"{name: adam, beta1: 1}", "beta1"},
+    {"{name: adam, beta2: 1}", "beta2"},
+    {"{name: adam, eps: 0}", "eps"},
+    {"{name: adam, momentum: 0.9}", "momentum"},
+    {"{name: sgd, weight_decay: -1}", "weight_decay"},
+    {"{name: sgd, nesterov: true}", "momentum above 0"},
+    {"{name: sgd, nesterov: true, momentum: 0.9, dampening: 0.1}", "dampening 0.1"},
+    {"{name: adam, groups: 5}", "list of groups"},
+    {"{name: adam, groups: {match: '*'}}", "list of groups"},
+    {"{name: adam, groups: [p]}", "expected a map"},
+    {"{name: adam, groups: [{lr: 1}]}", "match"},
+    {"{name: adam, groups: [{match: p, lr: -1}]}", "lr"},
+    {"{name: adam, groups: [{match: p, eps: 1}]}", "eps"},
+    {"{name: adam, groups: [{match: p}, {match: '*.position'}]}", "'*.position'"},
+    {"{name: adam, groups: [{match: 'running*'}]}", "'running*'"},
+    {"{name: adam, groups: [{match: ''}]}", "''"},
+    {"[adam]", "optimizer"},
+};
+
+START_TEST(refuses) {
+    struct rig rig = {0};
+    int32_t one = 1;
+    declare(&rig, "p", 1);
+    snn_params_add(&rig.params, "running_mean", true, 1, &one);
+    int status = try_open(&rig, refused[_i].yaml);
+    ck_assert_msg(status == SNN_EUSAGE, "%s gave %d", refused[_i].yaml, status);
+    ck_assert_ptr_null(rig.optim);
+    ck_assert_msg(strstr(snn_error_text(), refused[_i].names) && strstr(snn_error_text(), "test.yaml:1"), "%s: %s",
+                  refused[_i].yaml, snn_error_text());
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(resolved_config_reads_back) {
+    struct rig rig = {0}, again = {0};
+    declare(&rig, "p", 1), declare(&again, "p", 1);
+    opened(&rig, "{name: adam, lr: 0.25, groups: [{match: p, lr: 0.5}]}");
+    char *text = snn_conf_write(snn_conf_root(rig.doc));
+    ck_assert_ptr_nonnull(text);
+    ck_assert_ptr_nonnull(strstr(text, "beta2: 0.999"));
+    ck_ok(snn_conf_parse(text, strlen(text), "resolved.yaml", &again.doc));
+    ck_ok(snn_optim_open(snn_conf_get(snn_conf_root(again.doc), "optimizer"), &again.params, &again.optim));
+    ck_assert_double_eq(snn_optim_base_lr(again.optim), 0.25);
+    free(text);
+    closed(&rig), closed(&again);
+}
+END_TEST
+
+/* ---- clipping ---- */
+
+START_TEST(clip_golden) {
+    if (!shared_dir()) {
+        fprintf(stderr, "skipped: no reference data for clipping\n");
+        return;
+    }
+    char path[4400];
+    snprintf(path, sizeof path, "%s/golden/ops/clip_grad_norm.safetensors", shared_dir());
+    struct snn_st *file;
+    ck_ok(snn_st_open(path, &file));
+    json_t *json = json_loads(snn_st_meta_find(file, "case"), 0, NULL);
+    double a[12], b[7], ca[12], cb[7], norm;
+    read_tensor(file, "a", a, 12), read_tensor(file, "b", b, 7);
+    read_tensor(file, "ca", ca, 12), read_tensor(file, "cb", cb, 7);
+    read_tensor(file, "norm", &norm, 1);
+    struct rig rig = {0};
+    struct snn_param *pa = declare(&rig, "a", 12), *pb = declare(&rig, "b", 7);
+    opened(&rig, "adam");
+    for (int i = 0; i < 12; ++i) pa->grad[i] = (real)a[i];
+    for (int i = 0; i < 7; ++i) pb->grad[i] = (real)b[i];
+    double found = snn_optim_clip(rig.optim, &rig.device, json_number_value(json_object_get(json, "max_norm")));
+    ck_assert_double_eq_tol(found, norm, 1e-6 * norm);
+    for (int i = 0; i < 12; ++i) ck_assert_double_eq_tol(pa->grad[i], ca[i], 1e-6);
+    for (int i = 0; i < 7; ++i) ck_assert_double_eq_tol(pb->grad[i], cb[i], 1e-6);
+    closed(&rig);
+    json_decref(json);
+    snn_st_close(&file);
+}
+END_TEST
+
+/* Gradients 3 and 4 (norm 5) around a frozen 100. */
+static void three_four(struct rig *rig) {
+    *rig = (struct rig){0};
+    declare(rig, "a", 1), declare(rig, "frozen", 1)->frozen = true, declare(rig, "b", 1);
+    opened(rig, "sgd");
+    static const real grad[] = {3, 100, 4};
+    for (int i = 0; i < 3; ++i) rig->params.list[i]->grad[0] = grad[i];
+}
+
+START_TEST(clips_to_the_norm_without_the_frozen) {
+    struct rig rig;
+    three_four(&rig);
+    ck_assert_double_eq(snn_optim_clip(rig.optim, &rig.device, 1), 5);
+    ck_assert_double_eq_tol(rig.params.list[0]->grad[0], 0.6, 1e-6);
+    ck_assert_double_eq_tol(rig.params.list[2]->grad[0], 0.8, 1e-6);
+    ck_assert_double_eq_tol(snn_optim_clip(rig.optim, &rig.device, 10), 1, 1e-6);
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(clip_leaves_small_gradients_alone) {
+    struct rig rig;
+    three_four(&rig);
+    ck_assert_double_eq(snn_optim_clip(rig.optim, &rig.device, 5.1), 5);
+    ck_assert_double_eq(rig.params.list[0]->grad[0], 3);
+    ck_assert_double_eq(rig.params.list[2]->grad[0], 4);
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(clip_reports_nan_and_infinity) {
+    struct rig rig;
+    three_four(&rig);
+    rig.params.list[0]->grad[0] = NAN;
+    ck_assert(isnan(snn_optim_clip(rig.optim, &rig.device, 1)));
+    ck_assert_double_eq(rig.params.list[2]->grad[0], 4);
+    rig.params.list[0]->grad[0] = INFINITY;
+    ck_assert(isinf(snn_optim_clip(rig.optim, &rig.device, 1)));
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(norm_of_large_floats_does_not_overflow) {
+    struct rig rig;
+    three_four(&rig);
+    rig.params.list[0]->grad[0] = (real)3e30, rig.params.list[2]->grad[0] = (real)4e30;
+    ck_assert_double_eq_tol(snn_optim_clip(rig.optim, &rig.device, 1) / 5e30, 1, 1e-6);
+    ck_assert_double_eq_tol(rig.params.list[0]->grad[0], 0.6, 1e-6);
+    closed(&rig);
+}
+END_TEST
+
+/* ---- parameters ---- */
+
+START_TEST(parameters_are_aligned_and_buffers_come_last) {
+    struct rig rig = {0};
+    int32_t dim[] = {3, 5}, one = 1;
+    struct snn_param *buffer = snn_params_add(&rig.params, "mean", true, 1, &one);
+    struct snn_param *a = snn_params_add(&rig.params, "a", false, 2, dim);
+    struct snn_param *scalar = snn_params_add(&rig.params, "scalar", false, 0, NULL);
+    opened(&rig, "sgd");
+    ptrdiff_t unit = 64 / (ptrdiff_t)sizeof(real);
+    ck_assert_int_eq(a->count, 15);
+    ck_assert_int_eq(a->offset, 0);
+    ck_assert_int_eq(scalar->count, 1);
+    ck_assert_int_eq(scalar->offset, (15 + unit - 1) / unit * unit);
+    ck_assert_int_eq(rig.params.learned, scalar->offset + unit);
+    ck_assert_int_eq(buffer->offset, rig.params.learned);
+    ck_assert_int_eq(rig.params.size, rig.params.learned + unit);
+    ck_assert_ptr_null(buffer->grad);
+    ck_assert_uint_eq((uintptr_t)scalar->value % 64, 0);
+    ck_assert_uint_eq((uintptr_t)scalar->grad % 64, 0);
+    ck_assert_ptr_eq(snn_params_find(&rig.params, "scalar"), scalar);
+    ck_assert_ptr_null(snn_params_find(&rig.params, "scala"));
+    closed(&rig);
+}
+END_TEST
+
+START_TEST(without_gradients_no_memory_for_them) {
+    struct snn_params params = {0};
+    struct snn_arena arena = {0};
+    int32_t n = 100;
+    struct snn_param *param = snn_params_add(&params, "p", false, 1, &n);
+    snn_params_bind(&params, &arena, false);
+    ck_assert_ptr_null(param->value);
+    ck_assert_uint_eq(arena.by_purpose[SNN_MEM_GRADIENTS], 0);
+    ck_ok(snn_arena_reserve(&arena));
+    snn_params_bind(&params, &arena, false);
+    ck_assert_ptr_nonnull(param->value);
+    ck_assert_ptr_null(param->grad);
+    snn_params_free(&params);
+    snn_arena_free(&arena);
+}
+END_TEST
+
+START_TEST(initial_values_depend_on_seed_and_place_alone) {
+    enum { N = 10001 };
+    struct rig rig = {0}, longer = {0};
+    struct snn_param *uniform = declare(&rig, "uniform", N), *normal = declare(&rig, "normal", N);
+    struct snn_param *one = declare(&rig, "one", 3), *zero = declare(&rig, "zero", 3);
+    declare(&longer, "uniform", 7);
+    struct snn_param *same = declare(&longer, "normal", N + 5);
+    uniform->bound = 0.5, normal->bound = same->bound = 2, normal->normal = same->normal = true, one->fill = 1;
+    opened(&rig, "sgd"), opened(&longer, "sgd");
+    snn_params_init(&rig.params, 42), snn_params_init(&longer.params, 42);
+    ck_assert_mem_eq(normal->value, same->value, N * sizeof(real));
+
+    double mean = 0, square = 0, least = 0, most = 0, normal_mean = 0, normal_square = 0;
+    for (int i = 0; i < N; ++i) {
+        double u = (double)uniform->value[i], v = (double)normal->value[i];
+        mean += u / N, square += u * u / N, least = fmin(least, u), most = fmax(most, u);
+        normal_mean += v / N, normal_square += v * v / N;
+    }
+    ck_assert(least >= -0.5 && least < -0.499 && most <= 0.5 && most > 0.499);
+    ck_assert_double_eq_tol(mean, 0, 0.01);
+    ck_assert_double_eq_tol(square, 1 / 12.0, 0.003);
+    ck_assert_double_eq_tol(normal_mean, 0, 0.08);
+    ck_assert_double_eq_tol(normal_square, 4, 0.25);
+    ck_assert(one->value[2] == 1 && zero->value[2] == 0);
+
+    real before = uniform->value[17];
+    snn_params_init(&rig.params, 43);
+    ck_assert_double_ne(uniform->value[17], before);
+    snn_params_init(&rig.params, 42);
+    ck_assert_double_eq(uniform->value[17], before);
+    closed(&rig), closed(&longer);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("optim");
+    TCase *reference = tcase_create("reference"), *rules = tcase_create("rules"), *groups = tcase_create("groups");
+    TCase *clip = tcase_create("clip"), *params = tcase_create("params");
+    tcase_set_timeout(rules, 60);
+    tcase_add_test(reference, golden);
+    tcase_add_loop_test(reference, torch_options, 0, sizeof torch / sizeof *torch);
+    tcase_add_test(rules, rate_factor_multiplies);
+    tcase_add_test_raise_signal(rules, cycling_what_is_not_there_is_our_mistake, SIGABRT);
+    tcase_add_loop_test(rules, resumes_bit_for_bit, 0, SETTINGS);
+    tcase_add_loop_test(rules, without_gradient_zeros_stay_zero, 0, SETTINGS);
+    tcase_add_loop_test(rules, slots_are_planned_and_named, 0, SETTINGS);
+    tcase_add_test(rules, slots_follow_the_options);
+    tcase_add_test(rules, bits_depend_on_neither_threads_nor_instruction_set);
+    tcase_add_test(rules, sums_of_squares_of_any_length);
+    tcase_add_test(groups, neighbours_share_a_launch);
+    tcase_add_test(groups, nothing_to_train);
+    tcase_add_test(groups, groups_have_their_own_settings);
+    tcase_add_test(groups, first_matching_group_wins);
+    tcase_add_loop_test(groups, refuses, 0, sizeof refused / sizeof *refused);
+    tcase_add_test(groups, resolved_config_reads_back);
+    tcase_add_test(clip, clip_golden);
+    tcase_add_test(clip, clips_to_the_norm_without_the_frozen);
+    tcase_add_test(clip, clip_leaves_small_gradients_alone);
+    tcase_add_test(clip, clip_reports_nan_and_infinity);
+    tcase_add_test(clip, norm_of_large_floats_does_not_overflow);
+    tcase_add_test(params, parameters_are_aligned_and_buffers_come_last);
+    tcase_add_test(params, without_gradients_no_memory_for_them);
+    tcase_add_test(params, initial_values_depend_on_seed_and_place_alone);
+    suite_add_tcase(suite, reference);
+    suite_add_tcase(suite, rules);
+    suite_add_tcase(suite, groups);
+    suite_add_tcase(suite, clip);
+    suite_add_tcase(suite, params);
+    return run_suite(suite);
+}

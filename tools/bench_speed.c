@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bench_speed.c - time and memory of training steps on batches that are already in memory. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "core/status.h"
+#include "train/metrics.h"
+#include "train/progress.h"
+#include "train/runlog.h"
+
+enum { KEPT = 8 }; /* batches that the steps go round */
+
+static void *copy(const void *from, size_t bytes) {
+    void *to = from ? malloc(bytes ? bytes : 1) : NULL;
+    if (to) memcpy(to, from, bytes);
+    return to;
+}
+
+static void keep(const struct snn_batch *b, struct snn_batch *out) {
+    size_t rows = (size_t)b->T * (size_t)b->B, units = (size_t)b->C * (size_t)b->H * (size_t)b->W, n = (size_t)b->B * sizeof(int32_t);
+    size_t entries = b->row ? (size_t)b->row[rows] : 0;
+    *out = *b;
+    out->frames = copy(b->frames, (b->form == SNN_BATCH_STATIC ? (size_t)b->B : rows) * units * sizeof(float));
+    out->row = copy(b->row, (rows + 1) * sizeof(int32_t));
+    out->index = copy(b->index, entries * sizeof(int32_t));
+    out->value = copy(b->value, entries * sizeof(float));
+    out->label = copy(b->label, n), out->length = copy(b->length, n), out->sample = copy(b->sample, n);
+}
+
+static void drop(struct snn_batch *b) {
+    free(b->frames), free(b->row), free(b->index), free(b->value), free(b->label), free(b->length), free(b->sample);
+}
+
+struct bench {
+    struct snn_experiment *e;
+    struct snn_batch batch[KEPT];
+    int kept;
+    struct snn_metrics metrics;
+    double first_step_s, loss_first, loss_last;
+    long step;
+};
+
+static double training_step(struct bench *b, const struct snn_batch *batch) {
+    struct snn_network *n = &b->e->network;
+    double started = snn_now();
+    snn_network_set_clock(n, b->e->seed, (uint32_t)b->step);
+    double loss = b->e->trainer->batch(n, batch, 1.0 / batch->B);
+    struct snn_rate rate = snn_schedule_rate(b->e->schedule, 0, b->step++);
+    snn_optim_step(n->optim, n->device, rate.factor, rate.beta1);
+    snn_network_zero_gradients(n);
+    double seconds = snn_now() - started;
+    b->loss_last = loss / batch->B;
+    return seconds;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int measure(const struct cli *cli, struct bench *b, double *times, long iters, long warmup) {
+    struct snn_experiment *e = b->e;
+    const struct snn_batch *batch;
+    SNN_TRY(snn_loader_start(e->loader[0], 0, 0));
+    while (b->kept < KEPT) {
+        SNN_TRY(snn_loader_next(e->loader[0], &batch));
+        if (!batch || (b->kept && batch->B < b->batch[0].B)) break;
+        keep(batch, &b->batch[b->kept++]);
+        if (b->kept > 1) continue;
+        training_step(b, &b->batch[0]);
+        b->first_step_s = snn_now() - cli->started;
+        b->loss_first = b->loss_last;
+    }
+    if (!b->kept) return snn_error(SNN_EDATA, "%s: has no training samples", e->data.name);
+    for (long i = 0; i < warmup; ++i) training_step(b, &b->batch[i % b->kept]);
+    for (long i = 0; i < iters && !cli_stop; ++i) times[i] = training_step(b, &b->batch[i % b->kept]);
+    if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
+    for (int i = 0; i < b->kept; ++i) {
+        struct snn_cut cut = {.batch = &b->batch[i], .T = b->batch[i].T};
+        snn_network_forward(&e->network, &cut);
+        snn_metrics_add(&b->metrics, &e->network, &cut, e->train.decide, 0, false, NULL);
+    }
+    return SNN_OK;
+}
+
+static int report(const struct cli *cli, const struct bench *b, double *times, long iters) {
+    const struct snn_experiment *e = b->e;
+    ptrdiff_t parameters = 0;
+    for (int i = 0; i < e->network.model.layers; ++i) parameters += e->network.model.layer[i].parameters;
+    qsort(times, (size_t)iters, sizeof *times, ascending);
+    double median = iters % 2 ? times[iters / 2] : (times[iters / 2 - 1] + times[iters / 2]) / 2, rss = snn_peak_rss_mb();
+    int batch = b->batch[0].B;
+    if (!cli->json) {
+        printf("%s: batch %d, %d steps, %td parameters, %s with %d threads\n%.2f ms a training step (median of %ld; best %.2f), %.0f samples/s\n"
+               "peak memory %.1f MB, first step after %.3f s, loss %.4f -> %.4f\n",
+               cli->arg[1], batch, (int)e->steps, parameters, e->device.name, e->device.threads, 1e3 * median, iters, 1e3 * times[0],
+               batch / median, rss, b->first_step_s, b->loss_first, b->loss_last);
+        return SNN_OK;
+    }
+    json_t *rates = json_object();
+    for (int l = 0; l < b->metrics.layers; ++l)
+        if (b->metrics.layer_slots[l] > 0) json_object_set_new(rates, e->network.model.layer[l].title, json_real(snn_metrics_rate(&b->metrics, l)));
+    return cli_print_json(json_pack("{s:s,s:s,s:i,s:i,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "config", cli->arg[1], "device", e->device.name,
+                                    "threads", e->device.threads, "batch", batch, "timesteps", (int)e->steps, "parameters", (json_int_t)parameters,
+                                    "ms_per_step", 1e3 * median, "ms_min", 1e3 * times[0], "samples_per_s", batch / median, "peak_rss_mb", rss,
+                                    "first_step_s", b->first_step_s, "loss_first", b->loss_first, "loss_last", b->loss_last, "spike_rate", rates));
+}
+
+static int run(const struct cli *cli, struct bench *b) {
+    struct snn_experiment *e = b->e;
+    long iters = cli->iters ? cli->iters : 20, warmup = cli->warmup >= 0 ? cli->warmup : 3;
+    double *times = calloc((size_t)iters, sizeof *times);
+    if (!times) return snn_error(SNN_EFAIL, "out of memory");
+    struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
+    int rc = snn_network_allocate(&e->network, &plan);
+    if (rc >= 0) rc = snn_experiment_init(e);
+    snn_metrics_init(&b->metrics, &e->network, e->steps, NULL, 1);
+    if (rc >= 0) rc = measure(cli, b, times, iters, warmup);
+    if (rc >= 0) rc = report(cli, b, times, iters);
+    snn_metrics_free(&b->metrics);
+    for (int i = 0; i < b->kept; ++i) drop(&b->batch[i]);
+    free(times);
+    return rc;
+}
+
+int bench_speed(struct cli *cli) {
+    struct snn_conf_doc *doc;
+    struct snn_experiment e;
+    struct bench b = {.e = &e};
+    SNN_TRY(cli_load_config(cli, cli->arg[1], &doc));
+    struct snn_experiment_options options = {.device = cli->device, .threads = (int)cli->threads};
+    SNN_TRY(snn_experiment_read(doc, &options, &e));
+    int rc = snn_experiment_data(&e, cli->data, 1, 0, 0);
+    if (rc >= 0) rc = run(cli, &b);
+    snn_experiment_close(&e);
+    return rc;
+}
+
+int cmd_bench(struct cli *cli) {
+    if (cli->args && !strcmp(cli->arg[0], "timesteps")) {
+        SNN_TRY(cli_expect_args(cli, 2, 2));
+        return bench_timesteps(cli);
+    }
+    if (cli->args && !strcmp(cli->arg[0], "speed")) {
+        SNN_TRY(cli_expect_args(cli, 2, 2));
+        return bench_speed(cli);
+    }
+    if (!cli->args) return snn_error(SNN_EUSAGE, "bench: expected timesteps or speed (`snntrain bench --help`)");
+    return snn_error(SNN_EUSAGE, "bench: expected timesteps or speed, got '%s'", cli->arg[0]);
+}

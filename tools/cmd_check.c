@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cmd_check.c - snntrain check. Gradients are proved in double, by a second build of the program beside this one (snntrain-check); the
+ * same source serves both. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "core/status.h"
+#include "train/check.h"
+#include "train/device.h"
+
+#ifndef SNN_DOUBLE
+
+/* Hand over to the double build with the same arguments. */
+int cmd_check(struct cli *cli) {
+    static char path[4096 + 16];
+    const char *argv[2 * CLI_ARGS + 16] = {path, "check"};
+    char number[32];
+    int n = 2;
+    SNN_TRY(cli_expect_args(cli, 0, 1));
+    ssize_t size = readlink("/proc/self/exe", path, 4096);
+    if (size <= 0) return snn_error(SNN_EFAIL, "this program's own place cannot be found: %s", strerror(errno));
+    path[size] = 0;
+    char *slash = strrchr(path, '/');
+    snprintf(slash + 1, sizeof path - (size_t)(slash + 1 - path), "snntrain-check");
+    for (int i = 0; i < cli->sets; ++i) argv[n++] = "--set", argv[n++] = cli->set[i];
+    if (cli->seed) argv[n++] = "--seed", argv[n++] = cli->seed;
+    if (cli->device) argv[n++] = "--device", argv[n++] = cli->device;
+    snprintf(number, sizeof number, "%ld", cli->threads);
+    if (cli->threads) argv[n++] = "--threads", argv[n++] = number;
+    if (cli->json) argv[n++] = "--json";
+    if (cli->quiet) argv[n++] = "--quiet";
+    argv[n++] = "--";
+    if (cli->args) argv[n++] = cli->arg[0];
+    argv[n] = NULL;
+    execv(path, (char *const *)argv);
+    return snn_error(SNN_EFAIL, "%s cannot be started: %s", path, strerror(errno));
+}
+
+#else
+
+struct failures {
+    json_t *list;
+    FILE *text;
+};
+
+static void on_failure(void *payload, const char *what, double error) {
+    struct failures *f = payload;
+    fprintf(f->text, "FAILED %s: relative error %.2e\n", what, error);
+    json_array_append_new(f->list, json_pack("{s:s,s:f}", "what", what, "error", error < 1e300 ? error : 1e300));
+}
+
+/* The network of a config on a small synthetic batch. */
+static int check_config(struct cli *cli, struct snn_check_report *report) {
+    struct snn_conf_doc *doc;
+    struct snn_experiment e;
+    SNN_TRY(cli_load_config(cli, cli->arg[0], &doc));
+    struct snn_experiment_options options = {.device = cli->device, .threads = (int)cli->threads, .double_check = true};
+    SNN_TRY(snn_experiment_read(doc, &options, &e));
+    int32_t T = e.data.timesteps > 0 && e.data.timesteps < 4 ? (int32_t)e.data.timesteps : 4;
+    struct snn_check_options o = {.what = cli->arg[0], .T = T, .B = 2, .per_tensor = 8};
+    int rc = snn_check_network(&e.network, &o, report);
+    snn_experiment_close(&e);
+    return rc;
+}
+
+int cmd_check(struct cli *cli) {
+    struct failures failures = {json_array(), cli->text};
+    struct snn_check_report report = {.failure = on_failure, .payload = &failures};
+    SNN_TRY(cli_expect_args(cli, 0, 1));
+    if (cli->args) {
+        SNN_TRY(check_config(cli, &report));
+    } else {
+        struct snn_device device;
+        SNN_TRY(snn_device_open(cli->device ? cli->device : "auto", (int)cli->threads, &device));
+        SNN_TRY(snn_check_everything(&device, &report));
+    }
+    if (cli->json)
+        SNN_TRY(cli_print_json(json_pack("{s:i,s:i,s:f,s:o}", "checks", report.checks, "failed", report.failed, "worst_relative_error",
+                                         report.worst < 1e300 ? report.worst : 1e300, "failures", failures.list)));
+    else if (!cli->quiet)
+        printf("%d gradients checked in double, %d failed; worst relative error %.1e (tolerance %.0e)\n", report.checks, report.failed, report.worst,
+               SNN_CHECK_TOLERANCE);
+    return report.failed ? snn_error(SNN_EFAIL, "%d of %d gradients are wrong", report.failed, report.checks) : SNN_OK;
+}
+
+#endif

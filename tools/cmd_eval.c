@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cmd_eval.c - snntrain eval */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "core/status.h"
+#include "train/evaluate.h"
+
+static json_t *confusion_json(const struct snn_metrics *m) {
+    json_t *rows = json_array();
+    for (int32_t i = 0; i < m->classes; ++i) {
+        json_t *row = json_array();
+        for (int32_t j = 0; j < m->classes; ++j) json_array_append_new(row, json_integer(m->confusion[(ptrdiff_t)i * m->classes + j]));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static void print_confusion(const struct snn_metrics *m, const struct snn_dataset *set) {
+    if (m->classes > 20) return;
+    printf("\n%12s", "true \\ said");
+    for (int32_t j = 0; j < m->classes; ++j) printf("%6d", (int)j);
+    printf("   recall\n");
+    for (int32_t i = 0; i < m->classes; ++i) {
+        int64_t all = 0, right = m->confusion[(ptrdiff_t)i * m->classes + i];
+        printf("%2d %-9.9s", (int)i, set->info.class_name ? set->info.class_name[i] : "");
+        for (int32_t j = 0; j < m->classes; ++j) {
+            int64_t n = m->confusion[(ptrdiff_t)i * m->classes + j];
+            all += n;
+            if (n) printf("%6lld", (long long)n);
+            else printf("%6s", ".");
+        }
+        printf("   %5.1f %%\n", all ? 100.0 * (double)right / (double)all : 0);
+    }
+}
+
+static int print_result(const struct cli *cli, const struct cli_trained *t, const struct snn_metrics *m, const char *split) {
+    const struct snn_score *s = &m->score[m->scores - 1];
+    double n = m->samples ? (double)m->samples : 1;
+    if (cli->json)
+        return cli_print_json(json_pack("{s:s,s:s,s:I,s:I,s:f,s:f,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint, "samples",
+                                        (json_int_t)m->samples, "correct", (json_int_t)s->correct, "accuracy", snn_metrics_accuracy(m), "loss",
+                                        snn_metrics_loss(m), "timesteps", (int)s->timesteps, "spikes_per_sample", s->spikes / n,
+                                        "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
+    printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m), (long long)s->correct, (long long)m->samples,
+           snn_metrics_loss(m), (int)s->timesteps);
+    printf("a sample: %.0f spikes, %.3g synaptic operations, %.3g multiply-adds, about %.3g uJ (45 nm constants)\n", s->spikes / n, s->synops / n,
+           s->macs / n, snn_energy_uj(s->macs / n, s->synops / n));
+    if (!cli->quiet) print_confusion(m, t->e.set);
+    return SNN_OK;
+}
+
+static int evaluate(const struct cli *cli, struct cli_trained *t, int subset, const char *split, int32_t timesteps) {
+    struct snn_metrics m;
+    struct snn_bar bar;
+    FILE *predictions = NULL;
+    if (timesteps > t->e.steps) return snn_error(SNN_EUSAGE, "--timesteps %d: the data has %d steps", (int)timesteps, (int)t->e.steps);
+    if (cli->predictions) {
+        predictions = fopen(cli->predictions, "w");
+        if (!predictions) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
+        fprintf(predictions, "sample,label,predicted\n");
+    }
+    snn_metrics_init(&m, &t->e.network, t->e.steps, timesteps ? &timesteps : NULL, 1);
+    snn_bar_start(&bar, split, snn_loader_samples(t->e.loader[subset]), !cli->quiet);
+    struct snn_evaluate_options options = {.subset = subset, .costs = true, .predictions = predictions, .bar = &bar, .stop = &cli_stop};
+    int rc = snn_evaluate(&t->e, &options, &m);
+    snn_bar_clear(&bar);
+    if (predictions && fclose(predictions) && rc >= 0) rc = snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
+    if (rc >= 0) rc = print_result(cli, t, &m, split);
+    snn_metrics_free(&m);
+    return rc;
+}
+
+int cmd_eval(struct cli *cli) {
+    struct cli_trained t;
+    int subset;
+    const char *split = cli->split ? cli->split : "test";
+    char *end = NULL;
+    long timesteps = cli->timesteps ? strtol(cli->timesteps, &end, 10) : 0;
+    SNN_TRY(cli_expect_args(cli, 1, 1));
+    SNN_TRY(cli_subset(split, &subset));
+    if (cli->timesteps && (*end || timesteps < 1 || timesteps > 1000000))
+        return snn_error(SNN_EUSAGE, "--timesteps: expected a number of steps, got '%s'", cli->timesteps);
+    SNN_TRY(cli_open_trained(cli, cli->arg[0], subset, 0, true, &t));
+    int rc = evaluate(cli, &t, subset, split, (int32_t)timesteps);
+    cli_close_trained(&t);
+    return rc;
+}

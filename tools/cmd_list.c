@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cmd_list.c - snntrain list: every name a config may use, from the tables that read it. */
+#include <string.h>
+
+#include "cli.h"
+#include "core/status.h"
+
+struct listing { /* what is being collected */
+    json_t *items;
+    FILE *text; /* NULL: JSON only */
+};
+
+static json_t *key_json(const struct snn_key *key) {
+    json_t *json = json_pack("{s:s,s:s}", "name", key->name, "help", key->help);
+    if (key->value && key->value != SNN_OPTIONAL) json_object_set_new(json, "default", json_string(key->value));
+    if (key->type == SNN_CHOICE) {
+        json_t *choices = json_array();
+        for (int i = 0; key->choices[i]; ++i) json_array_append_new(choices, json_string(key->choices[i]));
+        json_object_set_new(json, "choices", choices);
+    }
+    return json;
+}
+
+static void item(struct listing *l, const char *name, const char *alias, const char *help, const struct snn_key *keys) {
+    json_t *list = json_array();
+    if (l->text) {
+        fprintf(l->text, "  %-18s %s%s%s%s\n", name, help, alias ? " [also " : "", alias ? alias : "", alias ? "]" : "");
+        for (const struct snn_key *k = keys; k && k->name; ++k)
+            if (strcmp(k->name, "name")) {
+                bool optional = k->value == SNN_OPTIONAL;
+                fprintf(l->text, "      %-16s %s%s%s%s\n", k->name, k->help, optional ? " (optional)" : k->value ? " (default " : " (required)",
+                        !optional && k->value ? k->value : "", !optional && k->value ? ")" : "");
+            }
+    }
+    for (const struct snn_key *k = keys; k && k->name; ++k)
+        if (strcmp(k->name, "name")) json_array_append_new(list, key_json(k));
+    json_t *json = json_pack("{s:s,s:s,s:o}", "name", name, "help", help, "keys", list);
+    if (alias) json_object_set_new(json, "aliases", json_pack("[s]", alias));
+    json_array_append_new(l->items, json);
+}
+
+static void neurons(struct listing *l) {
+    for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m) item(l, m->name, m->alias, m->help, m->keys);
+}
+static void surrogates(struct listing *l) {
+    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i) item(l, snn_surrogate_names[i], snn_surrogate_aliases[i], snn_surrogate_helps[i], snn_surrogate_keys(i));
+}
+static void layers(struct listing *l) {
+    for (const struct snn_layer_ops *o = snn_layers; o->name; ++o) item(l, o->name, o->alias, o->help, o->keys);
+}
+static void rules(struct listing *l) {
+    for (int i = 0; snn_trainers[i]; ++i) item(l, snn_trainers[i]->name, NULL, snn_trainers[i]->help, snn_trainers[i]->keys);
+}
+static void datasets(struct listing *l) {
+    for (int i = 0; snn_datasets[i]; ++i) item(l, snn_datasets[i]->name, NULL, snn_datasets[i]->help, NULL);
+}
+static void codings(struct listing *l) {
+    item(l, "direct", NULL, "the image is the input current at every step", NULL);
+    item(l, "rate", NULL, "a spike in each step with the probability of the pixel's brightness", NULL);
+    item(l, "latency", NULL, "one spike a pixel, the earlier the brighter; none for black", NULL);
+}
+static void optimizers(struct listing *l) {
+    for (int i = 0; snn_optim_list[i].name; ++i) item(l, snn_optim_list[i].name, NULL, snn_optim_list[i].help, snn_optim_list[i].keys);
+}
+static void schedules(struct listing *l) {
+    for (int i = 0; snn_schedule_list[i].name; ++i) item(l, snn_schedule_list[i].name, NULL, snn_schedule_list[i].help, snn_schedule_list[i].keys);
+}
+static void losses(struct listing *l) {
+    for (int i = 0; snn_loss_list[i].name; ++i) item(l, snn_loss_list[i].name, NULL, snn_loss_list[i].help, snn_loss_list[i].keys);
+}
+static void exports(struct listing *l) { (void)l; }
+static void keys(struct listing *l) {
+    item(l, "(top)", NULL, "sections of a config", snn_top_keys);
+    item(l, "data", NULL, "the data set and how it becomes batches", snn_data_keys);
+    item(l, "train", NULL, "how it is trained", snn_train_keys);
+    item(l, "run", NULL, "where results go", snn_run_keys);
+}
+
+static const struct {
+    const char *name;
+    void (*collect)(struct listing *l);
+} kinds[] = {{"neurons", neurons},       {"surrogates", surrogates}, {"layers", layers},       {"rules", rules},   {"datasets", datasets}, {"codings", codings},
+             {"optimizers", optimizers}, {"schedules", schedules},   {"losses", losses},       {"exports", exports}, {"keys", keys}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+int cmd_list(struct cli *cli) {
+    const char *names[KINDS + 1] = {0};
+    bool known = !cli->args;
+    SNN_TRY(cli_expect_args(cli, 0, 1));
+    for (int i = 0; i < KINDS; ++i) names[i] = kinds[i].name, known = known || !strcmp(cli->arg[0], kinds[i].name);
+    if (!known) {
+        const char *near = snn_nearest(cli->arg[0], names);
+        return snn_error(SNN_EUSAGE, "list: unknown kind '%s' (%s%s)", cli->arg[0], near ? "did you mean " : "`snntrain list --help` names them",
+                         near ? near : "");
+    }
+    json_t *all = json_object();
+    for (int i = 0; i < KINDS; ++i) {
+        if (cli->args && strcmp(cli->arg[0], kinds[i].name)) continue;
+        struct listing l = {json_array(), cli->json ? NULL : stdout};
+        if (l.text) printf("%s\n", kinds[i].name);
+        kinds[i].collect(&l);
+        if (l.text && !json_array_size(l.items)) printf("  (none in this version)\n");
+        json_object_set_new(all, kinds[i].name, l.items);
+    }
+    if (cli->json) return cli_print_json(all);
+    json_decref(all);
+    return SNN_OK;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * main.c - the table of commands. */
+#include <string.h>
+
+#include "cli.h"
+#include "core/status.h"
+#include "train/progress.h"
+
+volatile sig_atomic_t cli_stop;
+
+#define COMMON "--set --data --device --threads --seed"
+
+const struct cli_command cli_commands[] = {
+    {"train", "train CONFIG|RUN [--out DIR] [--resume]",
+     "train a network\n\nThe run folder (run.dir, or --out) receives config.yaml, log.jsonl, last and best.safetensors, curves.png and\n"
+     "provenance.json. It must not exist, unless --resume goes on with it.",
+     COMMON " --out --resume", cmd_train},
+    {"eval", "eval RUN|FILE.safetensors [--split test|validation|train] [--checkpoint best|last] [--timesteps N] [--predictions F.csv]",
+     "evaluate a trained network: accuracy, loss, confusion matrix, spikes and operations", COMMON " --split --checkpoint --timesteps --predictions", cmd_eval},
+    {"bench", "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
+              "  snntrain bench speed CONFIG [--iters N] [--warmup N]",
+     "accuracy against timesteps (timesteps.csv, timesteps.png), or training speed and memory",
+     COMMON " --timesteps --protocol --out --iters --warmup --split --checkpoint", cmd_bench},
+    {"plan", "plan CONFIG [--rule NAME|all]", "bytes by layer and purpose, before anything runs", COMMON " --rule", cmd_plan},
+    {"check", "check [CONFIG]", "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss",
+     COMMON, cmd_check},
+    {"list", "list [neurons|surrogates|layers|rules|datasets|codings|optimizers|schedules|losses|exports|keys]", "what can be named in a config",
+     "", cmd_list},
+    {"data", "data info|verify|show NAME [--index I] [--split train|test] [-o FILE]",
+     "look at a data set\n\ninfo: counts and shapes; verify: checksums and structure; show: a sample as a PNG strip of frames.",
+     "--data --index --split --set --timesteps -o", cmd_data},
+    {0},
+};
+
+static void on_signal(int number) {
+    (void)number;
+    cli_stop = 1;
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}; /* a second signal ends the program at once */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int main(int argc, char **argv) {
+    struct cli cli = {.started = snn_now(), .warmup = -1};
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        cli_print_help(NULL);
+        return argc < 2 ? 2 : 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("snntrain %s (%s)\n", SNN_VERSION, SNN_COMMIT);
+        return 0;
+    }
+    int rc = cli_parse(argc, argv, &cli);
+    if (rc >= 0 && cli.help) {
+        cli_print_help(cli.command);
+        return 0;
+    }
+    catch_signals();
+    if (rc >= 0) rc = cli.command->run(&cli);
+    if (rc >= 0) return 0;
+    if (rc != SNN_EINTR || !cli.quiet) fprintf(stderr, "snntrain: %s\n", snn_error_text());
+    return -rc;
+}
