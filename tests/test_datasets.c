@@ -131,18 +131,18 @@ END_TEST
 static const struct {
     const char *what;
     int file;
-    size_t cut;            /* bytes taken from the end */
-    size_t extra;          /* bytes added */
-    int at;                /* -1, or the offset of a 32-bit number that is replaced by... */
+    size_t cut;   /* bytes taken from the end */
+    size_t extra; /* bytes added */
+    int at;       /* -1, or the offset of a 32-bit number that is replaced by... */
     uint32_t value;
     const char *sentence;
 } broken[] = {
-    {"empty", 0, 16 + TRAIN * PIXELS, 0, -1, 0, "holds 0 bytes, expected 16 for its header"},
-    {"short header", 0, TRAIN * PIXELS + 1, 0, -1, 0, "holds 15 bytes, expected 16"},
+    {"empty", 0, 16 + TRAIN *PIXELS, 0, -1, 0, "holds 0 bytes, expected 16 for its header"},
+    {"short header", 0, TRAIN *PIXELS + 1, 0, -1, 0, "holds 15 bytes, expected 16"},
     {"wrong magic", 0, 0, 0, 0, 0x803 + 0x500, "starts with 0x00000d03, expected 0x00000803"},
     {"labels where images belong", 0, 0, 0, 0, 0x801, "expected 0x00000803 (IDX, 3 dimensions of bytes)"},
     {"images where labels belong", 1, 0, 0, 0, 0x803, "expected 0x00000801 (IDX, 1 dimension of bytes)"},
-    {"no samples", 0, TRAIN * PIXELS, 0, 4, 0, "holds no samples"},
+    {"no samples", 0, TRAIN *PIXELS, 0, 4, 0, "holds no samples"},
     {"a row too many", 0, 0, 0, 8, 29, "side of 29 pixels, expected 28"},
     {"a column too few", 2, 0, 0, 12, 27, "side of 27 pixels, expected 28"},
     {"huge count", 0, 0, 0, 4, 0xFFFFFFFF, "promises 3367254359280 bytes"},
@@ -349,7 +349,8 @@ START_TEST(places_are_tried_in_order) {
     memcpy(root, folder, sizeof base);
     memcpy(folder, base, sizeof base);
 
-    expect_error(snn_dataset_open("mnist", NULL, NULL, &set), SNN_EDATA, "mnist was not found (no --data, no data.root");
+    expect_error(snn_dataset_open("mnist", NULL, NULL, &set), SNN_EDATA,
+                 "mnist was not found (no --data, no data.root");
     setenv("SNNTRAIN_DATA", base, 1);
     ck_ok(snn_dataset_open("mnist", NULL, "/nowhere", &set)); /* root has none: the next place */
     ck_assert_str_eq(set->root, root);
@@ -602,7 +603,8 @@ START_TEST(nmnist_zip_equals_folder) {
     ck_ok(archives->ops->get(archives, SNN_TEST, 0, &two));
     ck_assert_uint_eq(two.event_count, 0);
     struct lines lines = {0};
-    expect_error(archives->ops->verify(archives, collect, &lines), SNN_EDATA, "2 of the archives are not as distributed");
+    expect_error(archives->ops->verify(archives, collect, &lines), SNN_EDATA,
+                 "2 of the archives are not as distributed");
     ck_assert_ptr_nonnull(strstr(lines.text, "expected 20959b8e626244a1b502305a9e6e2031"));
     snn_sample_free(&one);
     snn_sample_free(&two);
@@ -671,7 +673,8 @@ START_TEST(nmnist_verify_counts) {
     struct lines lines = {0};
     ck_ok(snn_dataset_open("nmnist", folder, NULL, &set));
     ck_ok(set->ops->verify(set, collect, &lines));
-    ck_assert_ptr_nonnull(strstr(lines.text, "train: 2 recordings (the full set has 60000), 2 events, 1 clock overflows, 0 broken"));
+    ck_assert_ptr_nonnull(
+        strstr(lines.text, "train: 2 recordings (the full set has 60000), 2 events, 1 clock overflows, 0 broken"));
     write_file("Test/0/00004.bin", "1234567", 7);
     expect_error(set->ops->verify(set, collect, &lines), SNN_EDATA, "1 of 3 recordings are broken");
     snn_dataset_close(&set);

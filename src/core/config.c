@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * config.c - YAML text -> a tree with positions, changes to it, and back to text.
  *
- * Whatever makes nodes (a file, --set, defaults) goes through one reader of libyaml's events, which keeps its own stack of
- * bounded depth: there is one syntax and one place where hostile text is refused. Nodes and strings live in chunks of the
- * document until it is freed; what is replaced stays valid memory, out of the tree. */
+ * Whatever makes nodes (a file, --set, defaults) goes through one reader of libyaml's events, which keeps its own stack
+ * of bounded depth: there is one syntax and one place where hostile text is refused. Nodes and strings live in chunks
+ * of the document until it is freed; what is replaced stays valid memory, out of the tree. */
 #include "core/config.h"
 
 #include <errno.h>
@@ -191,10 +191,10 @@ struct frame { /* a map or list being filled */
 struct reader {
     yaml_parser_t yaml;
     struct snn_conf *target;
-    const char *text; /* without a byte order mark */
-    size_t size, byte, character; /* one place in `text`, moving forward: libyaml counts characters */
-    bool located; /* nodes have positions in `text`; else all have that of the target */
-    int documents, level; /* frames in use */
+    const char *text;                    /* without a byte order mark */
+    size_t size, byte, character;        /* one place in `text`, moving forward: libyaml counts characters */
+    bool located;                        /* nodes have positions in `text`; else all have that of the target */
+    int documents, level;                /* frames in use */
     struct frame frame[DEPTH_LIMIT + 1]; /* add_child keeps the depth */
 };
 
@@ -246,15 +246,17 @@ static bool is_printable(const unsigned char *text, size_t length) {
     for (size_t i = 0; i < length; ++i) {
         uint32_t c = text[i];
         if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7F) return false;
-        if (c == 0xC2 && text[i + 1] < 0xA0) return false;                                /* U+0080..9F */
-        if (c == 0xE2 && text[i + 1] == 0x80 && (text[i + 2] & 0xFE) == 0xA8) return false; /* U+2028, 2029: line ends */
-        if (c == 0xEF && text[i + 1] == 0xBB && text[i + 2] == 0xBF) return false;        /* U+FEFF */
-        if (c == 0xEF && text[i + 1] == 0xBF && text[i + 2] >= 0xBE) return false;        /* U+FFFE, FFFF */
+        if (c == 0xC2 && text[i + 1] < 0xA0) return false; /* U+0080..9F */
+        if (c == 0xE2 && text[i + 1] == 0x80 && (text[i + 2] & 0xFE) == 0xA8)
+            return false;                                                          /* U+2028, 2029: line ends */
+        if (c == 0xEF && text[i + 1] == 0xBB && text[i + 2] == 0xBF) return false; /* U+FEFF */
+        if (c == 0xEF && text[i + 1] == 0xBF && text[i + 2] >= 0xBE) return false; /* U+FFFE, FFFF */
     }
     return true;
 }
 
-/* Whether an unquoted `text` reads back as it is: as a value of a block or, with `flow`, between brackets and as a key. */
+/* Whether an unquoted `text` reads back as it is: as a value of a block or, with `flow`, between brackets and as a key.
+ */
 static bool is_plain(const char *text, bool flow) {
     size_t n = strlen(text);
     if (!n) return !flow;
@@ -363,15 +365,19 @@ static int take_event(struct reader *r, const yaml_event_t *event) {
     case YAML_DOCUMENT_START_EVENT:
         if (r->documents++) return refuse(r, mark->line, mark->column, "expected one document, got a second");
         return SNN_OK;
-    case YAML_ALIAS_EVENT: return refuse(r, mark->line, mark->column, "aliases (*) are not allowed");
-    case YAML_SCALAR_EVENT: return read_scalar(r, event);
+    case YAML_ALIAS_EVENT:
+        return refuse(r, mark->line, mark->column, "aliases (*) are not allowed");
+    case YAML_SCALAR_EVENT:
+        return read_scalar(r, event);
     case YAML_MAPPING_START_EVENT:
         return open_node(r, event, SNN_CONF_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag);
     case YAML_SEQUENCE_START_EVENT:
         return open_node(r, event, SNN_CONF_LIST, event->data.sequence_start.anchor, event->data.sequence_start.tag);
     case YAML_MAPPING_END_EVENT:
-    case YAML_SEQUENCE_END_EVENT: return close_node(r);
-    default: return SNN_OK;
+    case YAML_SEQUENCE_END_EVENT:
+        return close_node(r);
+    default:
+        return SNN_OK;
     }
 }
 
@@ -416,7 +422,8 @@ int snn_conf_parse(const char *text, size_t size, const char *origin, struct snn
     if (status == SNN_OK && root->kind == SNN_CONF_SCALAR && !root->text[0] && !root->quoted)
         status = snn_error(SNN_EUSAGE, "%s: is empty", origin);
     else if (status == SNN_OK && root->kind != SNN_CONF_MAP)
-        status = snn_conf_error(root, "expected a map of keys, got %s", root->kind == SNN_CONF_LIST ? "a list" : "text");
+        status =
+            snn_conf_error(root, "expected a map of keys, got %s", root->kind == SNN_CONF_LIST ? "a list" : "text");
     if (status < 0) snn_conf_free(&doc);
     *out = doc;
     return status;
@@ -445,7 +452,9 @@ void snn_conf_free(struct snn_conf_doc **doc) {
     *doc = NULL;
 }
 
-struct snn_conf *snn_conf_root(struct snn_conf_doc *doc) { return doc->root; }
+struct snn_conf *snn_conf_root(struct snn_conf_doc *doc) {
+    return doc->root;
+}
 
 /* ---- changes ---- */
 
@@ -488,8 +497,9 @@ int snn_conf_wrap(struct snn_conf *node, const char *key) {
 }
 
 static bool is_name(const char *text) {
-    return text[0] && !strchr("0123456789.+-", text[0]) && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
-                                                                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
+    return text[0] && !strchr("0123456789.+-", text[0]) &&
+           !text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
 }
 
 /* Let a bare name have keys, because a path goes on below it with `part`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * config_schema.c - reading a map of the config into a struct through a table of keys.
  *
- * Defaults take the same way as what the user wrote: their text is put into the tree, then read and checked from there. So a
- * default out of its own range cannot hide, and the tree ends up as the resolved config. */
+ * Defaults take the same way as what the user wrote: their text is put into the tree, then read and checked from there.
+ * So a default out of its own range cannot hide, and the tree ends up as the resolved config. */
 #include <errno.h>
 #include <float.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 
 const char SNN_OPTIONAL[] = "";
 
-enum { WORD_LIMIT = 64, NUMBER_LIMIT = 64, SHOWN = 60 };
+enum { WORD_LIMIT = 64, SHOWN = 60, LIST_LIMIT = 360 };
 
 /* ---- words ---- */
 
@@ -54,13 +54,13 @@ struct text { /* a part of a sentence */
     char text[400];
 };
 
-/* "a, b, c", ended by "..." where it would be too long for a sentence */
+/* "a, b, c", ended by "..." where it would leave no room for the rest of a sentence */
 static struct text join(const char *const *words) {
     struct text list = {""};
     size_t n = 0;
     for (const char *const *word = words; *word; ++word) {
         const char *comma = word == words ? "" : ", ";
-        if (n + strlen(*word) + 8 > sizeof list.text) {
+        if (n + strlen(*word) + 2 > LIST_LIMIT) {
             snprintf(list.text + n, sizeof list.text - n, "%s...", comma);
             break;
         }
@@ -139,7 +139,9 @@ static struct text with_range(const char *what, const struct snn_key *key) {
     bool low = key->min >= -DBL_MAX, high = key->max <= DBL_MAX;
     if (any_range(key) || (!low && !high)) snprintf(text.text, sizeof text.text, "%s", what);
     else if (low && high) snprintf(text.text, sizeof text.text, "%s of %.15g..%.15g", what, key->min, key->max);
-    else snprintf(text.text, sizeof text.text, "%s of at %s %.15g", what, low ? "least" : "most", low ? key->min : key->max);
+    else
+        snprintf(text.text, sizeof text.text, "%s of at %s %.15g", what, low ? "least" : "most",
+                 low ? key->min : key->max);
     return text;
 }
 
@@ -200,7 +202,8 @@ static int read_real(struct snn_conf *node, const struct snn_key *key, void *fie
 static int read_time(struct snn_conf *node, const struct snn_key *key, void *field) {
     static const char what[] = "a time (10 ms, 300 us, 1.4 s) or a number of steps";
     static const char *const names[] = {"", "s", "ms", "us"};
-    static const double in_a_second[] = {1, 1, 1e3, 1e6}; /* to divide by: the nearest double to 0.3 ms is not 0.3 * 1e-3 */
+    static const double in_a_second[] = {1, 1, 1e3,
+                                         1e6}; /* to divide by: the nearest double to 0.3 ms is not 0.3 * 1e-3 */
     size_t length = node->kind == SNN_CONF_SCALAR && !node->quoted ? decimal_length(node->text) : 0;
     if (!length) return wrong_type(node, key, what);
     const char *unit = node->text + length + strspn(node->text + length, " ");

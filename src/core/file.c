@@ -56,8 +56,8 @@ static int read_open(int fd, const char *path, size_t limit, unsigned char **byt
 int snn_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size) {
     *bytes = NULL;
     *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC |
-                            O_NONBLOCK); /* not blocking: a FIFO without a writer is refused, not waited for */
+    /* Not blocking: a FIFO without a writer is refused, not waited for. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return snn_error(SNN_EDATA, "%s: cannot be opened: %s", path, strerror(errno));
     int status = read_open(fd, path, limit, bytes, size);
     close(fd);

@@ -3,9 +3,9 @@
  *
  * The rules are SpikingJelly's, with their edges defined; every rule cuts the events into contiguous runs:
  *   count     n/T events a step, the last step takes the remainder. n < T: all events are in the last step.
- *   time      dt = (t[n-1] - t[0]) / T in whole microseconds; step j holds t0 + j*dt <= t < t0 + (j+1)*dt, the last step all
- *             that remain. A span shorter than T microseconds (one timestamp): all events are in the last step.
- *   duration  dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly at the end
+ *   time      dt = (t[n-1] - t[0]) / T in whole microseconds; step j holds t0 + j*dt <= t < t0 + (j+1)*dt, the last
+ * step all that remain. A span shorter than T microseconds (one timestamp): all events are in the last step. duration
+ * dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly at the end
  *             belongs to the last step. Steps beyond the recording's own are empty.
  * No event at all: all steps are empty (by duration: one). A count beyond 65535 stays 65535. */
 #include <math.h>
@@ -33,7 +33,8 @@ int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, c
     return given > 0 && given < own ? given : own;
 }
 
-struct snn_cut snn_cut_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events, size_t n) {
+struct snn_cut snn_cut_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
+                             size_t n) {
     struct snn_cut cut = {.events = events, .n = n, .last = T - 1};
     switch (config->bin.by) {
     case SNN_BIN_COUNT:

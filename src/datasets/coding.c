@@ -12,8 +12,7 @@
 
 int snn_rows_room(struct snn_rows *rows, size_t n) {
     size_t want = rows->used + n;
-    if (want > INT32_MAX)
-        return snn_error(SNN_EFAIL, "a batch has over %d input spikes: make it smaller", INT32_MAX);
+    if (want > INT32_MAX) return snn_error(SNN_EFAIL, "a batch has over %d input spikes: make it smaller", INT32_MAX);
     if (want <= rows->room) return SNN_OK;
     want += want / 2;
     int32_t *index = reallocarray(rows->index, want, sizeof *index);
@@ -67,7 +66,8 @@ int snn_code_latency(const uint8_t *pixels, int32_t units, int32_t T, int32_t *c
     memset(count, 0, (size_t)T * sizeof *count);
     for (int32_t i = 0; i < units; ++i)
         if (pixels[i]) ++count[step[pixels[i]]];
-    /* A counting sort by step in the place of the counts: counts -> where each step starts -> where it ends -> counts. */
+    /* A counting sort by step in the place of the counts: counts -> where each step starts -> where it ends -> counts.
+     */
     int32_t sum = 0;
     for (int32_t t = 0; t < T; ++t) {
         int32_t here = count[t];

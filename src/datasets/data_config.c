@@ -25,7 +25,8 @@ const struct snn_key snn_data_keys[] = {
     {"timesteps", SNN_INT, AT(config.timesteps), "10", 1, SNN_MAX_STEPS, auto_word,
      "steps a sample; auto: as many bins as the recording has"},
     {"bin", SNN_NODE, AT(bin), "{}", 0, 0, NULL, "how recordings become frames: {by, dt, binary}"},
-    {"coding", SNN_CHOICE, AT(config.coding), "direct", 0, 0, coding_word, "how images become input: direct, rate, latency"},
+    {"coding", SNN_CHOICE, AT(config.coding), "direct", 0, 0, coding_word,
+     "how images become input: direct, rate, latency"},
     {"mean", SNN_REAL, AT(config.mean), "0", -1e6, 1e6, NULL, "images coded direct are (pixel/255 - mean)/std"},
     {"std", SNN_REAL, AT(config.std), "1", 1e-6, 1e6, NULL, "see mean"},
     {"pad", SNN_NODE, AT(pad), "{}", 0, 0, NULL, "how recordings of different length share a batch: {to, mask}"},
@@ -42,7 +43,8 @@ static const struct snn_key bin_keys[] = {
     {0},
 };
 static const struct snn_key pad_keys[] = {
-    {"to", SNN_INT, AT(config.pad.to), "max", 1, SNN_MAX_STEPS, pad_word, "the longest of the data set, of the batch, or N"},
+    {"to", SNN_INT, AT(config.pad.to), "max", 1, SNN_MAX_STEPS, pad_word,
+     "the longest of the data set, of the batch, or N"},
     {"mask", SNN_BOOL, AT(config.pad.mask), "true", 0, 0, NULL, "keep padding out of loss, readout, norm and rates"},
     {0},
 };
@@ -60,23 +62,28 @@ static int check_recordings(const struct snn_conf *map, const struct section *se
     bool by_duration = config->bin.by == SNN_BIN_DURATION;
     if (config->coding != SNN_CODING_DIRECT)
         return snn_conf_error(snn_conf_get(map, "coding"), "is for images, and %s has recordings", config->name);
-    if (config->mean != 0) return snn_conf_error(snn_conf_get(map, "mean"), "is for images, and %s has recordings", config->name);
-    if (config->std != 1) return snn_conf_error(snn_conf_get(map, "std"), "is for images, and %s has recordings", config->name);
+    if (config->mean != 0)
+        return snn_conf_error(snn_conf_get(map, "mean"), "is for images, and %s has recordings", config->name);
+    if (config->std != 1)
+        return snn_conf_error(snn_conf_get(map, "std"), "is for images, and %s has recordings", config->name);
     if (config->timesteps < 0 && !by_duration)
         return snn_conf_error(snn_conf_get(map, "timesteps"), "auto needs bin.by: duration");
     if (config->pad.to > 0 && !by_duration)
-        return snn_conf_error(snn_conf_get(section->pad, "to"), "a number needs bin.by: duration, else all samples have `timesteps`");
+        return snn_conf_error(snn_conf_get(section->pad, "to"),
+                              "a number needs bin.by: duration, else all samples have `timesteps`");
     return SNN_OK;
 }
 
 static int check_images(const struct snn_conf *map, const struct section *section) {
     const struct snn_data_config *config = &section->config;
     if (config->timesteps < 0)
-        return snn_conf_error(snn_conf_get(map, "timesteps"), "auto is for recordings, and %s has images", config->name);
+        return snn_conf_error(snn_conf_get(map, "timesteps"), "auto is for recordings, and %s has images",
+                              config->name);
     if (config->bin.by != SNN_BIN_COUNT)
         return snn_conf_error(snn_conf_get(section->bin, "by"), "is for recordings, and %s has images", config->name);
     if (config->bin.binary)
-        return snn_conf_error(snn_conf_get(section->bin, "binary"), "is for recordings, and %s has images", config->name);
+        return snn_conf_error(snn_conf_get(section->bin, "binary"), "is for recordings, and %s has images",
+                              config->name);
     if (config->pad.to > 0)
         return snn_conf_error(snn_conf_get(section->pad, "to"), "is for recordings, and %s has images", config->name);
     if (config->coding == SNN_CODING_DIRECT) return SNN_OK;

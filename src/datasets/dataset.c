@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dataset.c - the table of data sets, and the places where one is looked for.
  *
- * A place counts as having a set as soon as it holds any of its files: a half-copied set is then an error that names the
- * missing part, not a silent step to the next place. */
+ * A place counts as having a set as soon as it holds any of its files: a half-copied set is then an error that names
+ * the missing part, not a silent step to the next place. */
 #include "datasets/dataset.h"
 
 #include <stdio.h>

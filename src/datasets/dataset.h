@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dataset.h - a data set yields samples (an image, or events) with a label; nothing more.
  *
- * Order, splitting, coding, binning, batching and threads belong to the loader (loader.h). To add a set: one file with a
- * struct snn_dataset_ops and one line in dataset.c. */
+ * Order, splitting, coding, binning, batching and threads belong to the loader (loader.h). To add a set: one file with
+ * a struct snn_dataset_ops and one line in dataset.c. */
 #ifndef SNN_DATASET_H
 #define SNN_DATASET_H
 
@@ -45,10 +45,11 @@ struct snn_dataset_ops {
     const char *name, *help;
     int32_t classes, C, H, W; /* known before any file is read: shapes of the model come from here */
     bool events;
-    const char *system_dir; /* where a system package puts it, or NULL */
-    const char *how_to_get; /* one sentence: what to download, from where, how large */
+    const char *system_dir;        /* where a system package puts it, or NULL */
+    const char *how_to_get;        /* one sentence: what to download, from where, how large */
     bool (*has)(const char *root); /* does the folder hold any file of this set? else the next place is looked at */
-    int (*open)(const char *root, struct snn_dataset **out); /* sets info.count, .class_name, .files; the rest is dataset.c's */
+    int (*open)(const char *root,
+                struct snn_dataset **out); /* sets info.count, .class_name, .files; the rest is dataset.c's */
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */
     int (*verify)(struct snn_dataset *set, void (*report)(void *payload, const char *line), void *payload);
@@ -66,9 +67,9 @@ struct snn_dataset { /* the first member of every set's own struct */
 extern const struct snn_dataset_ops *const snn_datasets[];
 const struct snn_dataset_ops *snn_dataset_find(const char *name);
 
-/* Open `name` from the first place that has it: `data_dir` (from --data; then the only place looked at), `root` (data.root), then
- * $SNNTRAIN_DATA/<name>, then system_dir. Any of the first two may be NULL. SNN_EDATA names every place looked at and how to
- * get the set. */
+/* Open `name` from the first place that has it: `data_dir` (from --data; then the only place looked at), `root`
+ * (data.root), then $SNNTRAIN_DATA/<name>, then system_dir. Any of the first two may be NULL. SNN_EDATA names every
+ * place looked at and how to get the set. */
 int snn_dataset_open(const char *name, const char *data_dir, const char *root, struct snn_dataset **out);
 void snn_dataset_close(struct snn_dataset **set);
 

@@ -16,20 +16,23 @@ static bool is_static(const struct snn_recipe *recipe) {
 }
 
 static int no_memory(const struct snn_recipe *recipe) {
-    return snn_error(SNN_EFAIL, "out of memory for batches of %d samples in %d steps", recipe->batch, recipe->max_steps);
+    return snn_error(SNN_EFAIL, "out of memory for batches of %d samples in %d steps", recipe->batch,
+                     recipe->max_steps);
 }
 
 int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
     const struct snn_dataset_info *info = &recipe->set->info;
     size_t B = (size_t)recipe->batch;
-    *out = (struct snn_filled){.batch = {.form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS,
-                                         .C = info->C, .H = info->H, .W = info->W}};
+    *out = (struct snn_filled){
+        .batch = {
+            .form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS, .C = info->C, .H = info->H, .W = info->W}};
     struct snn_batch *batch = &out->batch;
     batch->label = calloc(B, sizeof *batch->label);
     batch->length = calloc(B, sizeof *batch->length);
     batch->sample = calloc(B, sizeof *batch->sample);
     bool good = batch->label && batch->length && batch->sample;
-    if (is_static(recipe)) good &= (batch->frames = calloc(B * (size_t)units_of(recipe), sizeof *batch->frames)) != NULL;
+    if (is_static(recipe))
+        good &= (batch->frames = calloc(B * (size_t)units_of(recipe), sizeof *batch->frames)) != NULL;
     else good &= (batch->row = calloc(B * (size_t)recipe->max_steps + 1, sizeof *batch->row)) != NULL;
     if (good) return SNN_OK;
     snn_filled_free(out);
@@ -65,9 +68,11 @@ void snn_fill_free(struct snn_fill *fill) {
     snn_rows_free(&fill->rows);
     free(fill->seen);
     free(fill->counts);
+    *fill = (struct snn_fill){0};
 }
 
-/* Append the present step's units in ascending order and leave `seen` and `counts` zero; returns how many there were. */
+/* Append the present step's units in ascending order and leave `seen` and `counts` zero; returns how many there were.
+ */
 static int32_t append_step(struct snn_fill *fill, int32_t units) {
     struct snn_rows *rows = &fill->rows;
     size_t before = rows->used;
@@ -125,7 +130,8 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     }
     switch (config->coding) {
     case SNN_CODING_DIRECT:
-        snn_code_direct(sample->pixels, units, config->mean, config->std, out->batch.frames + (size_t)b * (size_t)units);
+        snn_code_direct(sample->pixels, units, config->mean, config->std,
+                        out->batch.frames + (size_t)b * (size_t)units);
         return SNN_OK;
     case SNN_CODING_RATE:
         return snn_code_rate(sample->pixels, units, *length, recipe->seed, epoch, (uint32_t)index, count, &fill->rows);

@@ -3,7 +3,8 @@
  *
  * A set is small, so it is unpacked whole when it is opened, and every byte is accounted for: what a header promises is
  * compared with what the file can hold before memory is taken, and afterwards nothing may be left over.
- * Format: http://yann.lecun.com/exdb/mnist (big-endian magic 0x000008NN for NN dimensions of bytes, the sizes, the bytes). */
+ * Format: http://yann.lecun.com/exdb/mnist (big-endian magic 0x000008NN for NN dimensions of bytes, the sizes, the
+ * bytes). */
 #include <errno.h>
 #include <limits.h>
 #include <md5.h>
@@ -19,7 +20,7 @@
 enum {
     SIDE = 28,
     CLASSES = 10,
-    FILES = 4, /* in the order of file_name: 2 * split + (labels) */
+    FILES = 4,           /* in the order of file_name: 2 * split + (labels) */
     DEFLATE_RATIO = 1032 /* deflate cannot pack tighter than this */
 };
 static const size_t limit = (size_t)1 << 30; /* bytes of one file, packed or unpacked */
@@ -94,7 +95,7 @@ static int source_some(struct source *source, unsigned char *out, size_t n, size
                          source->given);
     if (rc != Z_OK && rc != Z_STREAM_END)
         return snn_error(SNN_EDATA, "%s: the gzip stream is damaged after %zu bytes of data: %s", source->path,
-                         source->given, source->z.msg ? source->z.msg : "preset dictionary");
+                         source->given, source->z.msg ? source->z.msg : "invalid data");
     return SNN_OK;
 }
 
@@ -110,7 +111,8 @@ static int source_end(struct source *source) {
     unsigned char spare;
     size_t got, expected = source->given;
     SNN_TRY(source_some(source, &spare, 1, &got));
-    if (got) return snn_error(SNN_EDATA, "%s: goes on behind the %zu bytes its header promises", source->path, expected);
+    if (got)
+        return snn_error(SNN_EDATA, "%s: goes on behind the %zu bytes its header promises", source->path, expected);
     if (source->packed && source->z.avail_in)
         return snn_error(SNN_EDATA, "%s: has %u bytes behind the end of its gzip stream", source->path,
                          source->z.avail_in);
@@ -135,12 +137,14 @@ static int read_from(struct source *source, int nd, struct idx *out) {
     for (int d = 0; d < nd; ++d) {
         out->dim[d] = big_endian(header + 4 + 4 * d);
         if (d && out->dim[d] != SIDE)
-            return snn_error(SNN_EDATA, "%s: images have a side of %u pixels, expected %d", source->path, out->dim[d], SIDE);
+            return snn_error(SNN_EDATA, "%s: images have a side of %u pixels, expected %d", source->path, out->dim[d],
+                             SIDE);
         items *= out->dim[d]; /* at most 2^32 * 28 * 28 */
     }
     uint64_t holds = source->packed ? (uint64_t)source->size * DEFLATE_RATIO : source->size - header_size;
     if (items > holds || items > limit)
-        return snn_error(SNN_EDATA, "%s: its header promises %llu bytes of data, but a file of %zu bytes cannot hold them",
+        return snn_error(SNN_EDATA,
+                         "%s: its header promises %llu bytes of data, but a file of %zu bytes cannot hold them",
                          source->path, (unsigned long long)items, source->size);
     out->raw_size = header_size + (size_t)items;
     out->raw = malloc(out->raw_size);
@@ -254,7 +258,8 @@ static bool verify_file(const struct idx_set *set, int i, char *line, size_t siz
     bool good = !wanted || !strcmp(md5, wanted);
     if (wanted && good) snprintf(line, size, "%s: as distributed (md5 of the unpacked bytes)", path);
     else if (wanted) snprintf(line, size, "%s: the unpacked bytes have md5 %s, expected %s", path, md5, wanted);
-    else if (packed && MD5File(path, md5) && !strcmp(md5, packed)) snprintf(line, size, "%s: as distributed (md5)", path);
+    else if (packed && MD5File(path, md5) && !strcmp(md5, packed))
+        snprintf(line, size, "%s: as distributed (md5)", path);
     else if (packed) snprintf(line, size, "%s: well-formed, but not packed as distributed: contents not proven", path);
     else snprintf(line, size, "%s: well-formed; its checksum is not known", path);
     return good;
@@ -268,7 +273,8 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
         report(payload, line);
     }
     if (!bad) return SNN_OK;
-    return snn_error(SNN_EDATA, "%s: %d of %d files of %s are not as distributed", base->root, bad, FILES, base->info.name);
+    return snn_error(SNN_EDATA, "%s: %d of %d files of %s are not as distributed", base->root, bad, FILES,
+                     base->info.name);
 }
 
 /* ---- the members of the family ---- */
@@ -283,8 +289,8 @@ static const struct family mnist = {
                    "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c"}};
 static const struct family fashion_mnist = {
     .class_name = fashion_name,
-    .md5 = {"f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9",
-            "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"}};
+    .md5 = {"f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9", "8181f5470baa50b63fa0f6fddb340f0a",
+            "15d484375f8d13e6eb1aabb0c3f46965"}};
 static const struct family kmnist = {.class_name = NULL};
 
 static int open_mnist(const char *root, struct snn_dataset **out) { return open_family(&mnist, root, out); }
@@ -294,7 +300,7 @@ static int open_fashion_mnist(const char *root, struct snn_dataset **out) {
 static int open_kmnist(const char *root, struct snn_dataset **out) { return open_family(&kmnist, root, out); }
 
 #define FAMILY_OPS                                                                                                     \
-    .classes = CLASSES, .C = 1, .H = SIDE, .W = SIDE, .events = false, .has = has, .get = get, .label = label,          \
+    .classes = CLASSES, .C = 1, .H = SIDE, .W = SIDE, .events = false, .has = has, .get = get, .label = label,         \
     .verify = verify, .close = close_set
 
 const struct snn_dataset_ops snn_mnist = {
@@ -309,16 +315,18 @@ const struct snn_dataset_ops snn_fashion_mnist = {
     .name = "fashion_mnist",
     .help = "articles of clothing, 28x28 grey, 60000 train and 10000 test images",
     .system_dir = "/usr/share/datasets/fashion-mnist",
-    .how_to_get = "install the Debian package dataset-fashion-mnist (30 MB), or download the four *-ubyte.gz files from "
-                  "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/ and name their folder with --data",
+    .how_to_get =
+        "install the Debian package dataset-fashion-mnist (30 MB), or download the four *-ubyte.gz files from "
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/ and name their folder with --data",
     .open = open_fashion_mnist,
     FAMILY_OPS,
 };
 const struct snn_dataset_ops snn_kmnist = {
     .name = "kmnist",
     .help = "cursive Japanese characters of ten classes, 28x28 grey, 60000 train and 10000 test images",
-    .how_to_get = "download the four *-ubyte.gz files (21 MB) from http://codh.rois.ac.jp/kmnist/ and name their folder "
-                  "with --data",
+    .how_to_get =
+        "download the four *-ubyte.gz files (21 MB) from http://codh.rois.ac.jp/kmnist/ and name their folder "
+        "with --data",
     .open = open_kmnist,
     FAMILY_OPS,
 };

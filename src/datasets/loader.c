@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * loader.c - a ring of batches between worker threads and the trainer.
  *
- * Batch k of an epoch always lives in slot k mod slots. A worker claims the next number when its slot is free, so a batch's
- * contents depend on its number alone, and next() only has to wait for one slot. Two slots more than workers: one is in the
- * trainer's hands, one is ready for it. */
+ * Batch k of an epoch always lives in slot k mod slots. A worker claims the next number when its slot is free, so a
+ * batch's contents depend on its number alone, and next() only has to wait for one slot. Two slots more than workers:
+ * one is in the trainer's hands, one is ready for it. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,8 +61,8 @@ static void fill_slot(struct snn_loader *loader, struct snn_fill *fill, int32_t 
     struct slot *slot = &loader->slot[number % loader->slots];
     int32_t first = number * loader->recipe.batch, left = loader->samples - first;
     int32_t n = left < loader->recipe.batch ? left : loader->recipe.batch;
-    slot->status = snn_fill_batch(fill, loader->order + first, n, loader->shuffle ? (uint32_t)loader->epoch : 0,
-                                  &slot->filled);
+    slot->status =
+        snn_fill_batch(fill, loader->order + first, n, loader->shuffle ? (uint32_t)loader->epoch : 0, &slot->filled);
     if (slot->status < 0) snprintf(slot->error, sizeof slot->error, "%s", snn_error_text());
 }
 
@@ -123,7 +123,8 @@ static int settle_steps(struct snn_loader *loader) {
     recipe->max_steps = pad_to ? pad_to : recipe->longest;
     int64_t units = (int64_t)recipe->set->info.C * recipe->set->info.H * recipe->set->info.W;
     if (recipe->max_steps > SNN_MAX_STEPS || (int64_t)recipe->max_steps * recipe->batch >= INT32_MAX)
-        return snn_error(SNN_EUSAGE, "%d samples of %d steps are too many for a batch: make it smaller or data.bin.dt longer",
+        return snn_error(SNN_EUSAGE,
+                         "%d samples of %d steps are too many for a batch: make it smaller or data.bin.dt longer",
                          recipe->batch, recipe->max_steps);
     if (config->coding == SNN_CODING_RATE && recipe->max_steps * units > UINT32_MAX)
         return snn_error(SNN_EUSAGE, "coding: rate: %d steps of %lld pixels are over 2^32 draws", recipe->max_steps,
@@ -181,7 +182,8 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
 }
 
 int snn_loader_open(const struct snn_loader_options *options, struct snn_loader **out) {
-    SNN_CHECK(options->batch > 0 && options->timesteps >= 0, "batch %d, timesteps %d", options->batch, options->timesteps);
+    SNN_CHECK(options->batch > 0 && options->timesteps >= 0, "batch %d, timesteps %d", options->batch,
+              options->timesteps);
     *out = NULL;
     struct snn_loader *loader = calloc(1, sizeof *loader);
     if (!loader) return snn_error(SNN_EFAIL, "out of memory for the loader");
@@ -237,7 +239,8 @@ int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first) {
     while (loader->busy) pthread_cond_wait(&loader->done, &loader->lock);
     if (loader->shuffle)
         snn_rng_shuffle(loader->recipe.seed, SNN_RNG_SHUFFLE, (uint32_t)epoch, 0, loader->order, loader->samples);
-    for (int32_t i = 0; i < loader->samples; ++i) loader->order[i] = loader->list[loader->shuffle ? loader->order[i] : i];
+    for (int32_t i = 0; i < loader->samples; ++i)
+        loader->order[i] = loader->list[loader->shuffle ? loader->order[i] : i];
     for (int32_t i = 0; i < loader->slots; ++i) loader->slot[i].ready = -1;
     loader->claimed = loader->handed = loader->released = first;
     loader->epoch = epoch;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * loader.h - samples -> ordered, coded or binned, padded mini-batches, made ahead of time by worker threads.
  *
- * Order depends on (seed, epoch) alone, never on the number of workers. A ring of batches is allocated once; workers fill whole
- * batches; next() hands them out in order and says how long it had to wait. */
+ * Order depends on (seed, epoch) alone, never on the number of workers. A ring of batches is allocated once; workers
+ * fill whole batches; next() hands them out in order and says how long it had to wait. */
 #ifndef SNN_LOADER_H
 #define SNN_LOADER_H
 
@@ -16,10 +16,17 @@ enum snn_coding { SNN_CODING_DIRECT, SNN_CODING_RATE, SNN_CODING_LATENCY };
 struct snn_data_config { /* the `data:` section */
     const char *name, *root;
     long long timesteps; /* -1: auto (by duration: the recording's length in bins) */
-    struct { int by; struct snn_time dt; bool binary; } bin;
+    struct {
+        int by;
+        struct snn_time dt;
+        bool binary;
+    } bin;
     int coding;
-    double mean, std;  /* images: (pixel/255 - mean)/std */
-    struct { long long to; bool mask; } pad; /* to: N, or -1 max, -2 batch */
+    double mean, std; /* images: (pixel/255 - mean)/std */
+    struct {
+        long long to;
+        bool mask;
+    } pad;             /* to: N, or -1 max, -2 batch */
     double validation; /* fraction of the training samples, stratified; 0: none */
     long long split_seed;
     long long workers;
@@ -38,16 +45,16 @@ struct snn_loader_options {
     const struct snn_data_config *config;
     struct snn_dataset *set;
     enum snn_subset subset;
-    int32_t batch;     /* samples a batch; the last one of an epoch may be smaller */
-    uint64_t seed;     /* order and random coding */
+    int32_t batch; /* samples a batch; the last one of an epoch may be smaller */
+    uint64_t seed; /* order and random coding */
     bool shuffle;
     int32_t timesteps; /* 0: the config's; else frame (by duration: the whole, by time) or code into this many steps */
 };
 int snn_loader_open(const struct snn_loader_options *options, struct snn_loader **out);
 void snn_loader_close(struct snn_loader **loader); /* stops the workers; safe at any time */
 
-int32_t snn_loader_samples(const struct snn_loader *loader);  /* in the subset */
-int32_t snn_loader_batches(const struct snn_loader *loader);  /* an epoch */
+int32_t snn_loader_samples(const struct snn_loader *loader); /* in the subset */
+int32_t snn_loader_batches(const struct snn_loader *loader); /* an epoch */
 /* The most steps a batch can have: the plan's T. By duration with `auto` this reads the recordings' lengths once. */
 int32_t snn_loader_max_steps(const struct snn_loader *loader);
 
@@ -56,11 +63,14 @@ int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first);
 /* The next batch (valid until the next call), or *batch = NULL at the epoch's end. Errors of workers arrive here. */
 int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch);
 double snn_loader_wait_s(const struct snn_loader *loader); /* time next() spent waiting since start() */
-int32_t snn_loader_cut(const struct snn_loader *loader);   /* recordings handed out since start() that were longer than T */
+int32_t
+snn_loader_cut(const struct snn_loader *loader); /* recordings handed out since start() that were longer than T */
 
 /* Frame one recording: writes (T,C,H,W) counts, zeroed here; T as snn_bin_steps says. Rules: docs in bin.c.
- * `timesteps`: 0 for the config's. By duration it is the most; longer recordings are cut, shorter ones have fewer steps. */
-int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, const struct snn_event *events, size_t n);
+ * `timesteps`: 0 for the config's. By duration it is the most; longer recordings are cut, shorter ones have fewer
+ * steps. */
+int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, const struct snn_event *events,
+                      size_t n);
 void snn_bin_events(const struct snn_data_config *config, int32_t T, int32_t C, int32_t H, int32_t W,
                     const struct snn_event *events, size_t n, uint16_t *frames);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * nmnist.c - N-MNIST: <split>/<digit>/<name>.bin, in folders or inside the distributed Train.zip and Test.zip.
  *
- * An event is 5 bytes, big-endian: x, y, then polarity (1 bit) and microseconds (23 bits). A record with y = 240 is no event
- * but the recorder's clock running over: it moves what follows by 8192 us.
- * Orchard et al., Frontiers in Neuroscience 9:437 (2015). */
+ * An event is 5 bytes, big-endian: x, y, then polarity (1 bit) and microseconds (23 bits). A record with y = 240 is no
+ * event but the recorder's clock running over: it moves what follows by 8192 us. Orchard et al., Frontiers in
+ * Neuroscience 9:437 (2015). */
 #include <dirent.h>
 #include <errno.h>
 #include <md5.h>
@@ -29,7 +29,7 @@ enum {
 static const char *const digit_name[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 
 static const struct split_facts {
-    const char *folder[2]; /* spellings in the wild; the archive adds .zip */
+    const char *folder[2];  /* spellings in the wild; the archive adds .zip */
     const char *what, *md5; /* md5: of the archive */
     int32_t full;           /* recordings of the whole set */
 } facts[2] = {
@@ -42,7 +42,7 @@ struct recording {
     zip_uint64_t member;
 };
 
-struct part { /* a split */
+struct part {    /* a split */
     char *place; /* its folder, or its archive */
     zip_t *zip;  /* NULL: a folder */
     struct recording *list;
@@ -241,8 +241,7 @@ static int sort_by_time(const char *path, struct snn_event *events, size_t n) {
 /* Bytes -> events in order of time; *overflows counts the records that moved the clock. */
 static int decode(const char *path, const unsigned char *bytes, size_t size, struct snn_sample *sample,
                   size_t *overflows) {
-    if (size % RECORD)
-        return snn_error(SNN_EDATA, "%s: has %zu bytes, expected a multiple of %d", path, size, RECORD);
+    if (size % RECORD) return snn_error(SNN_EDATA, "%s: has %zu bytes, expected a multiple of %d", path, size, RECORD);
     SNN_TRY(snn_sample_room(sample, 0, size / RECORD));
     int64_t clock = 0, last = 0;
     bool sorted = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * order.c - which samples a subset holds.
  *
- * The validation split is drawn class by class with its own seed: it keeps the classes' shares, and stays the same when the
- * model's seed changes. */
+ * The validation split is drawn class by class with its own seed: it keeps the classes' shares, and stays the same when
+ * the model's seed changes. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ static void mark_validation(const struct snn_dataset *set, double fraction, uint
         int32_t *member = scratch, *order = scratch + count, n = 0;
         for (int32_t i = 0; i < count; ++i)
             if (set->ops->label(set, SNN_TRAIN, i) == class) member[n++] = i;
-        snn_rng_shuffle(split_seed, SNN_RNG_SPLIT, (uint32_t)class, 0, order, n);
+        snn_rng_shuffle(split_seed, SNN_RNG_SPLIT, (uint32_t) class, 0, order, n);
         int32_t take = (int32_t)lround(fraction * n);
         for (int32_t i = 0; i < take; ++i) chosen[member[order[i]]] = true;
     }
@@ -42,8 +42,8 @@ int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, doubl
     free(chosen);
     if (!n) {
         free(memory);
-        return snn_error(SNN_EUSAGE, "data.validation: %g of %d samples, class by class, leaves none for %s", validation,
-                         all, wanted ? "validation" : "training");
+        return snn_error(SNN_EUSAGE, "data.validation: %g of %d samples, class by class, leaves none for %s",
+                         validation, all, wanted ? "validation" : "training");
     }
     *list = memory;
     *count = n;

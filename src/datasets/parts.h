@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * parts.h - what the loader is made of; nothing outside this folder includes it.
+ * parts.h - what the loader is made of; only this folder and its tests include it.
  *
- * A worker fills a batch in two steps: each sample appends its non-zero inputs step by step (snn_rows), and when all are in
- * they are laid out step by step over the whole batch, which is how a trainer reads them. */
+ * A worker fills a batch in two steps: each sample appends its non-zero inputs step by step (snn_rows), and when all
+ * are in they are laid out step by step over the whole batch, which is how a trainer reads them. */
 #ifndef SNN_DATASETS_PARTS_H
 #define SNN_DATASETS_PARTS_H
 
 #include "datasets/loader.h"
 
-enum { SNN_MAX_STEPS = 1000000 }; /* of a batch: beyond it a config is a mistake */
+enum { SNN_MAX_STEPS = 1000000 };              /* of a batch: beyond it a config is a mistake */
 enum { SNN_PAD_MAX = -1, SNN_PAD_BATCH = -2 }; /* the words of pad.to */
 
 /* ---- order.c ---- */
 
-/* Samples of `subset` in the data set's own order, indices into its split: *list is the caller's to free. SNN_EUSAGE when it
- * would be empty. */
+/* Samples of `subset` in the data set's own order, indices into its split: *list is the caller's to free. SNN_EUSAGE
+ * when it would be empty. */
 int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, double validation, uint64_t split_seed,
                     int32_t **list, int32_t *count);
 
@@ -22,14 +22,14 @@ int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, doubl
 
 struct snn_cut { /* walks over the steps of a recording */
     const struct snn_event *events;
-    size_t n, at;     /* at: events handed out so far */
-    int32_t j, last;  /* the next step; the one that takes all that remain */
+    size_t n, at;    /* at: events handed out so far */
+    int32_t j, last; /* the next step; the one that takes all that remain */
     bool by_count;
     size_t each;      /* by count: events a step */
     int64_t stop, dt; /* else: where the next step ends, and how long it is, in microseconds */
 };
-/* Cut n events into T steps. Each next() gives the index one behind the events of the following step, which begin where the
- * step before ended; after T calls the events left over are cut off. */
+/* Cut n events into T steps. Each next() gives the index one behind the events of the following step, which begin where
+ * the step before ended; after T calls the events left over are cut off. */
 struct snn_cut snn_cut_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events, size_t n);
 size_t snn_cut_next(struct snn_cut *cut);
 /* Microseconds from a recording's first to its last event; 0 when it has none. */
@@ -39,7 +39,7 @@ int32_t snn_bin_duration_steps(const struct snn_data_config *config, int64_t us)
 
 /* ---- coding.c ---- */
 
-struct snn_rows { /* non-zero inputs of a batch in the making, sample by sample, step by step */
+struct snn_rows {   /* non-zero inputs of a batch in the making, sample by sample, step by step */
     int32_t *count; /* (batch, max_steps): entries of each step */
     int32_t *index;
     uint16_t *value;
