@@ -558,6 +558,17 @@ END_TEST
 
 /* ---- writing ---- */
 
+START_TEST(keys_that_look_like_syntax_are_quoted) {
+    struct snn_conf_doc *doc = parse("{}");
+    const char *const awkward[] = {"--- a", "... a", "- a", "? a", "a: b", "a #b", "#a",
+                                   " a ",   "[a",    "*a",  "'a'", "a\nb", "%a",   NULL};
+    for (int i = 0; awkward[i]; ++i) ck_ok(snn_conf_put(snn_conf_root(doc), awkward[i], "1", NULL));
+    ck_assert_int_eq(snn_conf_root(doc)->count, 13);
+    round_trip(doc);
+    snn_conf_free(&doc);
+}
+END_TEST
+
 START_TEST(writes_block_style) {
     struct snn_conf_doc *doc =
         parse("a: {}\nb: []\nc: [[], {}, [[1, x], {k: [v], l: {m: }}]]\nd: ''\ne: [-1, 'a, b', 2.5]\n"
@@ -707,7 +718,7 @@ static void grow(struct snn_conf *node, int depth) {
 
 START_TEST(random_trees_survive_writing) {
     int largest = 0;
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 1000; ++i) {
         struct snn_conf_doc *doc = parse("root: x\n");
         grow(at(doc, "root"), 0);
         round_trip(doc);
@@ -717,6 +728,33 @@ START_TEST(random_trees_survive_writing) {
         snn_conf_free(&doc);
     }
     ck_assert_int_gt(largest, 1000); /* the trees are not all small */
+}
+END_TEST
+
+/* Whatever the bytes: a refusal with a sentence, or a tree that can be written and read. */
+START_TEST(damaged_files_are_refused_or_survive_writing) {
+    static const char bytes[] = "\0\t\n\r !\"#%&'*,-.:<>?@[]\\`{|}~0a\xC3\xA9\xFF\xEF\xBB\xBF\xE2\x80\xA8\xC2\x85";
+    int refusals = 0, trees = 0;
+    for (int i = 0; i < 3000; ++i) {
+        char text[sizeof example];
+        memcpy(text, example, sizeof example);
+        int size = dice(4) ? (int)sizeof example - 1 : dice(sizeof example);
+        for (int n = dice(4); n >= 0; --n) text[dice(sizeof example)] = bytes[dice(sizeof bytes)];
+        char *exact = malloc((size_t)size + 1); /* so that a sanitizer sees a read beyond the end */
+        struct snn_conf_doc *doc;
+        exact = realloc(memcpy(exact, text, (size_t)size), size ? (size_t)size : 1);
+        if (snn_conf_parse(exact, (size_t)size, "c.yaml", &doc) == SNN_OK) {
+            round_trip(doc);
+            ++trees;
+        } else {
+            ck_assert_int_eq(strncmp(snn_error_text(), "c.yaml:", 7), 0);
+            ++refusals;
+        }
+        snn_conf_free(&doc);
+        free(exact);
+    }
+    ck_assert_int_gt(refusals, 300);
+    ck_assert_int_gt(trees, 300);
 }
 END_TEST
 
@@ -831,6 +869,7 @@ START_TEST(reads_every_type) {
     ck_assert(!reads("detach: false").detach);
     ck_assert_int_eq(reads("steps: 1000").steps, 1000);
     ck_assert_int_eq(reads("steps: +7").steps, 7);
+    ck_assert_int_eq(reads("steps: 010").steps, 10); /* not octal */
     ck_assert_int_eq(reads("count: auto").count, -1);
     ck_assert_int_eq(reads("count: -9223372036854775808").count == INT64_MIN, 1);
     ck_assert(reads("alpha: 1e-3").alpha == 1e-3);
@@ -846,6 +885,9 @@ START_TEST(reads_every_type) {
     ck_assert(reads("pad: [-1, 2]").pad[0] == -1);
     struct snn_conf_doc *doc;
     struct options o;
+    ck_ok(read_map("title: '', note: x", &doc, &o));
+    ck_assert_str_eq(o.title, "");
+    snn_conf_free(&doc);
     ck_ok(read_map("title: '1.5', note: on, extra: [1]", &doc, &o));
     ck_assert_str_eq(o.title, "1.5");
     ck_assert_str_eq(o.note, "on");
@@ -859,7 +901,7 @@ START_TEST(reads_times) {
         const char *text;
         double value;
         bool seconds;
-    } times[] = {{"10 ms", 0.01, true}, {"10ms", 0.01, true}, {"300 us", 0.0003, true}, {"0.3 ms", 0.0003, true},
+    } times[] = {{"10 ms", 0.01, true}, {"10ms", 0.01, true}, {"300 us", 0.0003, true}, {"9 ms", 0.009, true},
                  {"1.4 s", 1.4, true},  {"2s", 2, true},      {"100", 100, false},      {"1e-1", 0.1, false},
                  {"1e2 ms", 0.1, true}, {"0", 0, false},      {"99000  ms", 99, true}};
     for (size_t i = 0; i < sizeof times / sizeof *times; ++i) {
@@ -910,7 +952,7 @@ START_TEST(refuses_wrong_types) {
     }
     read_refused("alpha: '0.5'", "21: x.alpha: expected a number, got the text '0.5'");
     read_refused("clip: non", "20: x.clip: expected a number or none, got 'non' (did you mean 'none'?)");
-    read_refused("note: ", "19: x.note: expected text, got nothing");
+    read_refused("note: ", "20: x.note: expected text, got nothing");
     read_refused("note: [a]", "20: x.note: expected text, got a list");
     read_refused("reset: zerro",
                  "21: x.reset: expected one of zero, subtract, none, got 'zerro' (did you mean 'zero'?)");
@@ -1062,7 +1104,8 @@ START_TEST(nearest_word) {
         {"surrogat", "surrogate"},
         {"surrogates", "surrogate"},
         {"surrgoate", "surrogate"},
-        {"srgate", NULL}, /* 3 away */
+        {"sorrogatexx", NULL}, /* 3 away */
+        {"srrogate", "surrogate"},
         {"adam", "adam"},
         {"adan", "adam"},
         {"adaw", "adam"},
@@ -1086,6 +1129,8 @@ START_TEST(nearest_word) {
     memset(a, 'x', sizeof a), memset(b, 'x', sizeof b);
     a[199] = b[198] = 0; /* too long to be compared */
     const char *const longest[] = {b, NULL};
+    ck_assert_ptr_null(snn_nearest(a, longest));
+    a[64] = b[63] = 0;
     ck_assert_ptr_null(snn_nearest(a, longest));
     a[63] = b[62] = 0;
     ck_assert_ptr_eq(snn_nearest(a, longest), b);
@@ -1119,9 +1164,11 @@ int main(void) {
     tcase_add_test(changes, put_adds_or_replaces);
     tcase_add_test(changes, wrap_puts_a_value_under_a_key);
     tcase_add_test(writing, writes_block_style);
+    tcase_add_test(writing, keys_that_look_like_syntax_are_quoted);
     tcase_add_test(writing, quoted_text_stays_quoted);
     tcase_add_test(writing, config_constructs_survive_writing);
     tcase_add_test(writing, every_plain_text_survives_writing);
+    tcase_add_test(writing, damaged_files_are_refused_or_survive_writing);
     tcase_add_test(writing, random_trees_survive_writing);
     tcase_add_test(schema, defaults_fill_the_struct_and_the_tree);
     tcase_add_test(schema, reads_every_type);

@@ -186,6 +186,7 @@ START_TEST(gz_cut_anywhere_is_refused) {
         struct snn_dataset *set;
         ck_assert_msg(open_mnist(&set) == SNN_EDATA, "cut to %zu of %zu bytes", cut, size);
         ck_assert_ptr_nonnull(strstr(snn_error_text(), packed_images));
+        if (cut >= 2) ck_assert_ptr_nonnull(strstr(snn_error_text(), "ends too early")); /* 2: known as gzip */
     }
 }
 END_TEST
@@ -656,10 +657,7 @@ START_TEST(nmnist_zip_broken_archives) {
     ck_assert_ptr_nonnull(entry);
     memcpy(entry + 24, "\0\0\0\x80", 4);
     write_file("Train.zip", bytes, size);
-    if (snn_dataset_open("nmnist", folder, NULL, &set) == SNN_OK) {
-        ck_assert_int_eq(set->ops->get(set, SNN_TRAIN, 0, &sample), SNN_EDATA);
-        snn_dataset_close(&set);
-    }
+    expect_error(get_first(&sample), SNN_EDATA, "Train.zip/0/00001.bin: is larger than 67108864 bytes");
     snn_sample_free(&sample);
     free(member);
 }

@@ -42,6 +42,7 @@ struct made_set {
     struct snn_dataset base;
     _Atomic int fail_at; /* training sample that cannot be read, or -1; changed while workers run */
     int delay_us;        /* of each read */
+    size_t crowd;        /* not 0: recordings are that many events of unit 0 */
 };
 
 static int32_t made_label(const struct snn_dataset *set, enum snn_split split, int32_t i) {
@@ -58,6 +59,12 @@ static int made_get(struct snn_dataset *base, enum snn_split split, int32_t i, s
     if (!base->info.events) {
         SNN_TRY(snn_sample_room(sample, units, 0));
         for (size_t j = 0; j < units; ++j) sample->pixels[j] = (uint8_t)(i * 37 + (int)j * 50);
+        return SNN_OK;
+    }
+    if (set->crowd) {
+        SNN_TRY(snn_sample_room(sample, 0, set->crowd));
+        memset(sample->events, 0, set->crowd * sizeof *sample->events);
+        sample->event_count = set->crowd;
         return SNN_OK;
     }
     sample->event_count = (size_t)(i * 5 % 13); /* none in some; at most 12, in at most 25300 us */
@@ -348,6 +355,19 @@ START_TEST(rows_equal_frames) {
 }
 END_TEST
 
+START_TEST(rows_clamp_as_frames_do) {
+    struct made_set set = make_set(true);
+    set.crowd = 65536 + 7;
+    struct snn_data_config config = config_of(SNN_BIN_COUNT, 1, 0);
+    struct snn_loader *loader = open_loader(&set, &config, false);
+    ck_ok(snn_loader_start(loader, 0, 0));
+    const struct snn_batch *batch = next(loader);
+    ck_assert_int_eq(batch->row[batch->B], batch->B);
+    for (int b = 0; b < batch->B; ++b) ck_assert_float_eq(batch->value[b], 65535);
+    snn_loader_close(&loader);
+}
+END_TEST
+
 /* Made recordings last at most 25 bins of 1000 us. */
 START_TEST(pad_to_the_longest) {
     struct snn_data_config config = config_of(SNN_BIN_DURATION, -1, 1000);
@@ -423,8 +443,11 @@ START_TEST(pad_to_n_cuts_and_counts) {
 }
 END_TEST
 
-START_TEST(pad_beyond_timesteps) {
-    struct snn_data_config config = config_of(SNN_BIN_DURATION, 3, 1000);
+START_TEST(pad_beyond_and_below_timesteps) {
+    struct snn_data_config config = config_of(SNN_BIN_DURATION, 7, 1000);
+    config.pad.to = 3;
+    check_frames(&config, 3);
+    config.timesteps = 3;
     config.pad.to = 9;
     check_frames(&config, 3);
     struct made_set set = make_set(true);
@@ -527,6 +550,33 @@ START_TEST(rate_in_evaluation_does_not_move_with_the_epoch) {
 }
 END_TEST
 
+START_TEST(rate_batches_are_keyed_by_seed_epoch_and_sample) {
+    struct made_set set = make_set(false);
+    struct snn_data_config config = by_count;
+    config.coding = SNN_CODING_RATE;
+    struct snn_loader *loader = open_loader(&set, &config, true); /* seed 5, four steps */
+    struct snn_sample sample = {0};
+    ck_ok(snn_loader_start(loader, 9, 0));
+    const struct snn_batch *batch = next(loader);
+    for (int b = 0; b < batch->B; ++b) {
+        int32_t count[4];
+        struct snn_rows rows = {0};
+        ck_ok(made_get(&set.base, SNN_TRAIN, batch->sample[b], &sample));
+        ck_ok(snn_code_rate(sample.pixels, 24, 4, 5, 9, (uint32_t)batch->sample[b], count, &rows));
+        const int32_t *index = rows.index;
+        for (int t = 0; t < 4; index += count[t++]) {
+            const int32_t *row = batch->row + t * batch->B + b;
+            ck_assert_int_eq(row[1] - row[0], count[t]);
+            ck_assert_mem_eq(batch->index + row[0], index, (size_t)count[t] * sizeof *index);
+        }
+        snn_rows_free(&rows);
+    }
+    ck_assert_ptr_null(batch->value);
+    snn_sample_free(&sample);
+    snn_loader_close(&loader);
+}
+END_TEST
+
 START_TEST(latency_is_one_spike_the_earlier_the_brighter) {
     enum { T = 5, UNITS = 7 };
     static const uint8_t pixels[UNITS] = {0, 255, 1, 128, 127, 255, 64};
@@ -622,6 +672,7 @@ END_TEST
 
 START_TEST(start_may_break_an_epoch_off) {
     struct made_set set = make_set(true);
+    set.delay_us = 100; /* workers are inside a batch when it happens */
     struct snn_data_config config = by_count;
     config.workers = _i;
     uint64_t expected[BATCHES], got[BATCHES];
@@ -896,14 +947,16 @@ int main(void) {
     tcase_add_test(bin, bin_duration_rules);
     tcase_add_test(bin, bin_binary_and_clamp);
     tcase_add_loop_test(pad, rows_equal_frames, SNN_BIN_COUNT, SNN_BIN_DURATION + 1);
+    tcase_add_test(pad, rows_clamp_as_frames_do);
     tcase_add_test(pad, pad_to_the_longest);
     tcase_add_test(pad, pad_to_the_batch);
     tcase_add_test(pad, pad_to_n_cuts_and_counts);
-    tcase_add_test(pad, pad_beyond_timesteps);
+    tcase_add_test(pad, pad_beyond_and_below_timesteps);
     tcase_add_test(pad, rebin_frames_the_whole_recording);
     tcase_add_test(coding, direct_is_normalised_pixels);
     tcase_add_test(coding, rate_follows_the_pixel);
     tcase_add_test(coding, rate_depends_on_its_key_alone);
+    tcase_add_test(coding, rate_batches_are_keyed_by_seed_epoch_and_sample);
     tcase_add_test(coding, rate_in_evaluation_does_not_move_with_the_epoch);
     tcase_add_test(coding, latency_is_one_spike_the_earlier_the_brighter);
     tcase_add_loop_test(order, workers_do_not_change_batches, 0, 5);

@@ -30,6 +30,52 @@ static ptrdiff_t blocks(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / s
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static ptrdiff_t align_up(ptrdiff_t n) { return blocks(n, ALIGN_REALS) * ALIGN_REALS; }
 
+/* ---- transposition of LANES x LANES numbers in registers: log2(LANES) rounds of interleaving ---- */
+
+#define INTERLEAVE_2(a, b, from) __builtin_shufflevector(a, b, from, from + 2)
+#define INTERLEAVE_4(a, b, from) __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
+#define INTERLEAVE_8(a, b, from)                                                                             \
+    __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10, from + 3, from + 11)
+#define INTERLEAVE_16(a, b, from)                                                                            \
+    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, from + 3, from + 19, from + 4, from + 20, \
+                            from + 5, from + 21, from + 6, from + 22, from + 7, from + 23)
+#if defined(__AVX512F__) && !defined(SNN_DOUBLE)
+#define INTERLEAVE INTERLEAVE_16
+#elif defined(__AVX512F__) || (defined(__AVX2__) && !defined(SNN_DOUBLE))
+#define INTERLEAVE INTERLEAVE_8
+#elif defined(__AVX2__) || !defined(SNN_DOUBLE)
+#define INTERLEAVE INTERLEAVE_4
+#else
+#define INTERLEAVE INTERLEAVE_2
+#endif
+
+/* out[j * out_step + i] = in[i * in_step + j] */
+static inline __attribute__((always_inline)) void transpose_square(const real *in, ptrdiff_t in_step, real *out, ptrdiff_t out_step) {
+    vec a[LANES], b[LANES];
+    _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) a[i] = *(const vec_unaligned *)(in + i * in_step);
+    _Pragma("GCC unroll 4") for (int round = 1; round < LANES; round *= 2) {
+        _Pragma("GCC unroll 8") for (int i = 0; i < LANES / 2; ++i) {
+            b[2 * i] = INTERLEAVE(a[i], a[i + LANES / 2], 0);
+            b[2 * i + 1] = INTERLEAVE(a[i], a[i + LANES / 2], LANES / 2);
+        }
+        _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) a[i] = b[i];
+    }
+    _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) *(vec_unaligned *)(out + i * out_step) = a[i];
+}
+
+/* out (columns, out_step) = transpose of in (rows, in_step): whole squares in registers, the rims one by one. */
+static void transpose(const real *in, ptrdiff_t in_step, ptrdiff_t rows, ptrdiff_t columns, real *out, ptrdiff_t out_step) {
+    ptrdiff_t r = 0;
+    for (; r + LANES <= rows; r += LANES) {
+        ptrdiff_t c = 0;
+        for (; c + LANES <= columns; c += LANES) transpose_square(in + r * in_step + c, in_step, out + c * out_step + r, out_step);
+        for (; c < columns; ++c)
+            for (ptrdiff_t i = r; i < r + LANES; ++i) out[c * out_step + i] = in[i * in_step + c];
+    }
+    for (; r < rows; ++r)
+        for (ptrdiff_t c = 0; c < columns; ++c) out[c * out_step + r] = in[r * in_step + c];
+}
+
 /* ---- fields: padded images with strides resolved ---- */
 
 struct field { /* geometry of one correlation */
@@ -203,6 +249,8 @@ static void run_of(int32_t n, int32_t most, int32_t i, int32_t *first, int32_t *
 /* y (O,OH,OW) of one image: `in` is its field, w the packed weights of the channel block. */
 static void correlate_image(const struct field *f, int32_t in_channels, const real *in, const real *w, struct channel_block block,
                             int32_t channels, const real *bias, bool adds, real *y, real *tile) {
+    ptrdiff_t padded = blocks(f->OW, LANES) * LANES; /* whole squares are transposed, of which the last pixels are not used */
+    real *lines = tile + padded * 2 * LANES;         /* the tile by channel */
     struct taps taps = {.C = in_channels, .kw = f->kw, .plane = f->plane, .weights_a_channel = f->kh * f->kw};
     for (int32_t x = 0; x < f->kw; ++x) taps.column[x] = tap_column(f, x);
     int32_t most = block.vectors == 2 ? PIXELS_TWO : PIXELS_ONE, width = block.vectors * LANES;
@@ -221,10 +269,12 @@ static void correlate_image(const struct field *f, int32_t in_channels, const re
             run_of(f->OW, most, i, &ox, &length);
             correlate_table[block.vectors - 1][length](&taps, in + ox, w, tile + ox * width);
         }
+        transpose(tile, width, padded, width, lines, padded);
         for (int32_t o = 0; o < real_channels; ++o) {
-            real *out = y + (block.first + o) * pixels + (ptrdiff_t)oy * f->OW, b = bias ? bias[block.first + o] : 0;
-            if (adds) for (int32_t x = 0; x < f->OW; ++x) out[x] += tile[x * width + o] + b;
-            else for (int32_t x = 0; x < f->OW; ++x) out[x] = tile[x * width + o] + b;
+            real *restrict out = y + (block.first + o) * pixels + (ptrdiff_t)oy * f->OW, b = bias ? bias[block.first + o] : 0;
+            const real *restrict line = lines + o * padded;
+            if (adds) for (int32_t x = 0; x < f->OW; ++x) out[x] += line[x] + b;
+            else for (int32_t x = 0; x < f->OW; ++x) out[x] = line[x] + b;
         }
     }
 }
@@ -265,7 +315,7 @@ static struct correlate_layout correlate_layout(const struct snn_conv_shape *s, 
     l.packed = l.packed_group * s->groups;
     l.row = align_up((ptrdiff_t)f->C * f->H * f->W);
     l.field = align_up((ptrdiff_t)f->C * f->plane + 2 * LANES); /* runs never read beyond, but keep a margin */
-    l.tile = align_up((ptrdiff_t)f->OW * 2 * LANES);
+    l.tile = align_up(blocks(f->OW, LANES) * LANES * 2 * LANES * 2);
     l.thread = l.row + l.field + l.tile;
     return l;
 }
@@ -316,7 +366,7 @@ struct gather_layout { /* images are taken in blocks; the sums of `parts` interl
     int32_t parts, tap_runs; /* runs of taps of one channel block */
     int32_t taps;            /* C/groups * kh * kw */
     ptrdiff_t padded;        /* output channels of a group, in whole vectors */
-    ptrdiff_t sums, field, transposed, row;
+    ptrdiff_t sums, field, transposed, row, bias;
 };
 
 static struct gather_layout gather_layout(const struct snn_conv_shape *s, const struct field *f) {
@@ -330,6 +380,7 @@ static struct gather_layout gather_layout(const struct snn_conv_shape *s, const 
     l.field = align_up((ptrdiff_t)f->C * f->plane + 2 * LANES);
     l.row = align_up((ptrdiff_t)s->C * s->H * s->W);
     l.transposed = align_up((ptrdiff_t)s->OH * s->OW * s->groups * l.padded);
+    l.bias = align_up(s->O);
     ptrdiff_t bytes = (l.field + l.transposed) * (ptrdiff_t)sizeof(real);
     l.images = (1 << 21) / bytes;
     l.images = l.images < 8 ? 8 : l.images > 64 ? 64 : l.images;
@@ -340,14 +391,25 @@ static struct gather_layout gather_layout(const struct snn_conv_shape *s, const 
 static void transpose_gradient(const struct snn_conv_shape *s, const struct gather_layout *l, const real *gy, real *out) {
     ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW, step = s->groups * l->padded;
     int32_t channels = s->O / s->groups;
-    for (ptrdiff_t p0 = 0; p0 < pixels; p0 += 16) { /* a patch of 16 pixels stays in L1 */
-        ptrdiff_t p1 = least(p0 + 16, pixels);
-        for (int32_t g = 0; g < s->groups; ++g) {
-            for (int32_t o = 0; o < channels; ++o)
-                for (ptrdiff_t p = p0; p < p1; ++p) out[p * step + g * l->padded + o] = gy[((ptrdiff_t)g * channels + o) * pixels + p];
-            for (ptrdiff_t o = channels; o < l->padded; ++o)
-                for (ptrdiff_t p = p0; p < p1; ++p) out[p * step + g * l->padded + o] = 0;
-        }
+    for (int32_t g = 0; g < s->groups; ++g) {
+        transpose(gy + (ptrdiff_t)g * channels * pixels, pixels, channels, pixels, out + g * l->padded, step);
+        for (ptrdiff_t p = 0; channels < l->padded && p < pixels; ++p)
+            memset(out + p * step + g * l->padded + channels, 0, (size_t)(l->padded - channels) * sizeof *out);
+    }
+}
+
+/* sum[o] of one image: while its gradient is in the cache. */
+static void sum_channels(const struct snn_conv_shape *s, const real *gy, real *sum) {
+    ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW;
+    for (int32_t o = 0; o < s->O; ++o) {
+        const real *restrict from = gy + o * pixels;
+        real lane[16] = {0}, total = 0;
+        ptrdiff_t p = 0;
+        for (; p + 16 <= pixels; p += 16)
+            for (int k = 0; k < 16; ++k) lane[k] += from[p + k];
+        for (int k = 0; k < 16; ++k) total += lane[k];
+        for (; p < pixels; ++p) total += from[p];
+        sum[o] = total;
     }
 }
 
@@ -373,24 +435,6 @@ static void gather_item(const struct snn_conv_shape *s, const struct field *f, c
                                                s->OW, f->row_size * f->stride[0], sum);
 }
 
-static void add_bias_gradient(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy, real *gb) {
-    ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW;
-#pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (int32_t o = 0; o < s->O; ++o) {
-        double sum = 0;
-        for (ptrdiff_t r = 0; r < rows; ++r) {
-            const real *from = gy + (r * s->O + o) * pixels;
-            real lane[8] = {0};
-            ptrdiff_t p = 0;
-            for (; p + 8 <= pixels; p += 8)
-                for (int k = 0; k < 8; ++k) lane[k] += from[p + k];
-            for (int k = 0; k < 8; ++k) sum += lane[k];
-            for (; p < pixels; ++p) sum += from[p];
-        }
-        gb[o] += (real)sum;
-    }
-}
-
 static void grad_weight(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
                         const real *gy, real *gw, real *gb, void *scratch) {
     struct field f = forward_field(s);
@@ -399,6 +443,7 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
     ptrdiff_t x_units = (ptrdiff_t)s->C * s->H * s->W, pixels = (ptrdiff_t)s->OH * s->OW;
     real *sums = scratch, *fields = sums + l.parts * l.sums, *transposed = fields + l.images * l.field;
     real *expanded = transposed + l.images * l.transposed; /* a row for each image of a block */
+    real *image_bias = expanded + l.images * l.row;
     bool copy = needs_copy(&f);
     memset(sums, 0, (size_t)(l.parts * l.sums) * sizeof *sums);
     ptrdiff_t items = (ptrdiff_t)l.parts * l.tap_runs * channel_blocks(channels) * s->groups;
@@ -410,7 +455,10 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
             direct[i] = snn_rows_expand(x, r0 + i, x_units, expanded + i * l.row);
             if (copy) fill_field(&f, direct[i], fields + i * l.field);
             transpose_gradient(s, &l, gy + (r0 + i) * s->O * pixels, transposed + i * l.transposed);
+            if (gb) sum_channels(s, gy + (r0 + i) * s->O * pixels, image_bias + i * l.bias);
         }
+        for (ptrdiff_t i = 0; gb && i < images; ++i)
+            for (int32_t o = 0; o < s->O; ++o) gb[o] += image_bias[i * l.bias + o];
 #pragma omp parallel for num_threads(device->threads) schedule(static)
         for (ptrdiff_t item = 0; item < items; ++item)
             gather_item(s, &f, &l, item, fields, copy ? NULL : direct, transposed, images, sums);
@@ -426,7 +474,6 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
                 gw[((ptrdiff_t)g * channels + o) * l.taps + k] += sum;
             }
         }
-    if (gb) add_bias_gradient(device, s, rows, gy, gb);
 }
 
 static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff_t rows) {
@@ -434,7 +481,7 @@ static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff
     struct correlate_layout a = correlate_layout(s, &f, s->C, s->O), b = correlate_layout(s, &g, s->O, s->C);
     struct gather_layout w = gather_layout(s, &f);
     ptrdiff_t forward_size = a.packed + threads * a.thread, backward_size = b.packed + threads * b.thread;
-    ptrdiff_t weight_size = w.parts * w.sums + w.images * (w.field + w.transposed + w.row);
+    ptrdiff_t weight_size = w.parts * w.sums + w.images * (w.field + w.transposed + w.row + w.bias);
     ptrdiff_t most = forward_size > backward_size ? forward_size : backward_size;
     (void)rows;
     return (size_t)(most > weight_size ? most : weight_size) * sizeof(real);

@@ -50,7 +50,18 @@ static inline struct snn_rows snn_tensor_rows(const struct snn_tensor *t) {
     return (struct snn_rows){.dense = t->data, .bits = t->bits, .words = t->words, .nonzero = t->nonzero};
 }
 
-/* Numbers of row r: the dense row itself, or the bits expanded into `buffer` (units). */
-const real *snn_rows_expand(const struct snn_rows *rows, ptrdiff_t r, ptrdiff_t units, real *buffer);
+/* Numbers of row r: the dense row itself, or the bits expanded into `buffer` (units). Inline, so that every instruction set has its own. */
+static inline const real *snn_rows_expand(const struct snn_rows *rows, ptrdiff_t r, ptrdiff_t units, real *restrict buffer) {
+    if (!rows->bits) return rows->dense + r * units;
+    const uint64_t *bits = rows->bits + r * rows->words;
+    ptrdiff_t whole = units / 64 * 64;
+    for (ptrdiff_t i = 0; i < whole; i += 64) {
+        uint32_t low = (uint32_t)bits[i / 64], high = (uint32_t)(bits[i / 64] >> 32);
+        for (uint32_t k = 0; k < 32; ++k) buffer[i + k] = (real)(int32_t)(low >> k & 1);
+        for (uint32_t k = 0; k < 32; ++k) buffer[i + 32 + k] = (real)(int32_t)(high >> k & 1);
+    }
+    for (ptrdiff_t i = whole; i < units; ++i) buffer[i] = (real)(bits[i / 64] >> (i % 64) & 1);
+    return buffer;
+}
 
 #endif

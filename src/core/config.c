@@ -301,9 +301,7 @@ static int read_key(struct reader *r, const yaml_event_t *event) {
 static int read_scalar(struct reader *r, const yaml_event_t *event) {
     const yaml_mark_t *mark = &event->start_mark;
     if (event->data.scalar.anchor) return refuse(r, mark->line, mark->column, "anchors (&) are not allowed");
-    /* libyaml drops the tag "!" of a scalar */
-    if (event->data.scalar.tag || byte_at(r, mark) == '!')
-        return refuse(r, mark->line, mark->column, "tags (!) are not allowed");
+    if (event->data.scalar.tag) return refuse(r, mark->line, mark->column, "tags (!) are not allowed");
     if (!is_printable(event->data.scalar.value, event->data.scalar.length))
         return refuse(r, mark->line, mark->column, "control characters are not allowed");
     if (r->level && r->frame[r->level - 1].node->kind == SNN_CONF_MAP && !r->frame[r->level - 1].key)

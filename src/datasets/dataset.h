@@ -48,8 +48,8 @@ struct snn_dataset_ops {
     const char *system_dir;        /* where a system package puts it, or NULL */
     const char *how_to_get;        /* one sentence: what to download, from where, how large */
     bool (*has)(const char *root); /* does the folder hold any file of this set? else the next place is looked at */
-    int (*open)(const char *root,
-                struct snn_dataset **out); /* sets info.count, .class_name, .files; the rest is dataset.c's */
+    /* Sets info.count, .class_name and .files; dataset.c sets the rest. */
+    int (*open)(const char *root, struct snn_dataset **out);
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */
     int (*verify)(struct snn_dataset *set, void (*report)(void *payload, const char *line), void *payload);

@@ -24,9 +24,9 @@ struct snn_data_config { /* the `data:` section */
     int coding;
     double mean, std; /* images: (pixel/255 - mean)/std */
     struct {
-        long long to;
+        long long to; /* N, or -1 max, -2 batch */
         bool mask;
-    } pad;             /* to: N, or -1 max, -2 batch */
+    } pad;
     double validation; /* fraction of the training samples, stratified; 0: none */
     long long split_seed;
     long long workers;
