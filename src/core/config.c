@@ -191,8 +191,8 @@ struct frame { /* a map or list being filled */
 struct reader {
     yaml_parser_t yaml;
     struct snn_conf *target;
-    const char *text;                    /* without a byte order mark */
-    size_t size, byte, character;        /* one place in `text`, moving forward: libyaml counts characters */
+    const char *text; /* without a byte order mark */
+    size_t size;
     bool located;                        /* nodes have positions in `text`; else all have that of the target */
     int documents, level;                /* frames in use */
     struct frame frame[DEPTH_LIMIT + 1]; /* add_child keeps the depth */
@@ -211,13 +211,14 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct reader *r, 
 
 static bool continues(char byte) { return ((unsigned char)byte & 0xC0) == 0x80; }
 
-/* The byte at a mark; marks must not go backward. */
-static char byte_at(struct reader *r, const yaml_mark_t *mark) {
-    for (; r->character < mark->index && r->byte < r->size; ++r->character) {
-        ++r->byte;
-        while (r->byte < r->size && continues(r->text[r->byte])) ++r->byte;
+/* The byte at a mark, which counts characters; 0 at the end. */
+static char byte_at(const struct reader *r, const yaml_mark_t *mark) {
+    size_t byte = 0;
+    for (size_t i = 0; i < mark->index && byte < r->size; ++i) {
+        ++byte;
+        while (byte < r->size && continues(r->text[byte])) ++byte;
     }
-    return r->byte < r->size ? r->text[r->byte] : 0;
+    return byte < r->size ? r->text[byte] : 0;
 }
 
 static int refuse_bytes(const struct reader *r) {
@@ -230,7 +231,7 @@ static int refuse_bytes(const struct reader *r) {
                   (unsigned char)r->text[r->yaml.problem_offset]);
 }
 
-static int refuse_syntax(struct reader *r) {
+static int refuse_syntax(const struct reader *r) {
     const yaml_parser_t *y = &r->yaml;
     if (y->error == YAML_MEMORY_ERROR) return out_of_memory();
     if (y->error == YAML_READER_ERROR) return refuse_bytes(r);
@@ -287,6 +288,10 @@ static int next_node(struct reader *r, const yaml_event_t *event, struct snn_con
     return SNN_OK;
 }
 
+static bool awaits_key(const struct reader *r) {
+    return r->level && r->frame[r->level - 1].node->kind == SNN_CONF_MAP && !r->frame[r->level - 1].key;
+}
+
 static int read_key(struct reader *r, const yaml_event_t *event) {
     struct frame *f = &r->frame[r->level - 1];
     const yaml_mark_t *mark = &event->start_mark;
@@ -304,8 +309,7 @@ static int read_scalar(struct reader *r, const yaml_event_t *event) {
     if (event->data.scalar.tag) return refuse(r, mark->line, mark->column, "tags (!) are not allowed");
     if (!is_printable(event->data.scalar.value, event->data.scalar.length))
         return refuse(r, mark->line, mark->column, "control characters are not allowed");
-    if (r->level && r->frame[r->level - 1].node->kind == SNN_CONF_MAP && !r->frame[r->level - 1].key)
-        return read_key(r, event);
+    if (awaits_key(r)) return read_key(r, event);
     struct snn_conf *node;
     SNN_TRY(next_node(r, event, &node));
     make_empty(node, SNN_CONF_SCALAR);
@@ -320,7 +324,7 @@ static int open_node(struct reader *r, const yaml_event_t *event, enum snn_conf_
     const yaml_mark_t *mark = &event->start_mark;
     if (anchor) return refuse(r, mark->line, mark->column, "anchors (&) are not allowed");
     if (tag) return refuse(r, mark->line, mark->column, "tags (!) are not allowed");
-    if (r->level && r->frame[r->level - 1].node->kind == SNN_CONF_MAP && !r->frame[r->level - 1].key)
+    if (awaits_key(r))
         return refuse(r, mark->line, mark->column, "expected a word as key, got a %s",
                       kind == SNN_CONF_MAP ? "map" : "list");
     struct snn_conf *node;
