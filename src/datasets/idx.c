@@ -285,6 +285,8 @@ static const char *const fashion_name[CLASSES] = {"T-shirt/top", "Trouser", "Pul
 
 static const struct family mnist = {
     .class_name = digit_name,
+    .md5 = {"6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624", "2646ac647ad5339dbf082846283269ea",
+            "27ae3e4e09519cfbb04c329615203637"},
     .packed_md5 = {"f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
                    "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c"}};
 static const struct family fashion_mnist = {

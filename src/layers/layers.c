@@ -83,13 +83,12 @@ const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]) {
 
 /* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the `name:` beside it. */
 static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, struct snn_conf **map, const char **title) {
-    char text[512];
     *title = NULL;
     if (item->kind == SNN_CONF_SCALAR) {
         *layer = find_layer(item->text);
         if (!*layer) return unknown_layer(item, item->text);
-        snprintf(text, sizeof text, "{%s: {}}", item->text);
-        SNN_TRY(snn_conf_assign(item, text));
+        SNN_TRY(snn_conf_wrap(item, item->text));
+        SNN_TRY(snn_conf_assign(item->first, "{}"));
     }
     if (item->kind != SNN_CONF_MAP) return snn_conf_error(item, "expected a layer: NAME, NAME: VALUE or NAME: {keys}");
     struct snn_conf *body = NULL;
@@ -109,10 +108,7 @@ static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, 
     const struct snn_key *keys = (*layer)->keys ? (*layer)->keys : snn_neuron_models[(*layer)->variant].keys;
     if (body->kind == SNN_CONF_SCALAR) {
         if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", (*layer)->name);
-        if (strlen(body->text) > 400) return snn_conf_error(body, "expected a short value");
-        if (body->text[0]) snprintf(text, sizeof text, body->quoted ? "{%s: '%s'}" : "{%s: %s}", keys[0].name, body->text);
-        else snprintf(text, sizeof text, "{}");
-        SNN_TRY(snn_conf_assign(body, text));
+        SNN_TRY(body->text[0] ? snn_conf_wrap(body, keys[0].name) : snn_conf_assign(body, "{}"));
     }
     if (body->kind != SNN_CONF_MAP) return snn_conf_error(body, "expected keys of %s: {key: value, ...}", (*layer)->name);
     *map = body;

@@ -72,7 +72,7 @@ static int read_group(struct snn_optim *optim, struct snn_conf *node, int index)
 }
 
 static int read_config(struct snn_optim *optim, struct snn_conf *node) {
-    int which = snn_conf_variant(node, "optimizer", snn_optim_names);
+    int which = snn_conf_variant(node, "an optimizer", snn_optim_names);
     SNN_TRY(which);
     struct snn_optim_settings *settings = &optim->settings;
     SNN_TRY(snn_conf_read(node, snn_optim_list[which].keys, settings));

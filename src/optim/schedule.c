@@ -292,7 +292,7 @@ static const struct {
 /* ---- the schedule ---- */
 
 static int read_config(struct snn_schedule *schedule, struct snn_conf *node, double epochs, double steps) {
-    int which = snn_conf_variant(node, "schedule", names);
+    int which = snn_conf_variant(node, "a schedule", names);
     SNN_TRY(which);
     SNN_TRY(snn_conf_read(node, snn_schedule_list[which].keys, &schedule->set));
     schedule->rate = entries[which].rate;

@@ -188,6 +188,8 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(read_from(e, &from));
     /* The schedule's lengths are known with the data; its keys are judged now. */
     SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(n->optim), e->train.epochs, 1, &e->schedule));
+    if (!isnan(snn_schedule_rate(e->schedule, 0, 0).beta1) && !snn_optim_has_momentum(n->optim))
+        return snn_conf_error(e->train.schedule, "cycles the momentum, but the optimizer has none: add momentum, or cycle_momentum: false");
     return SNN_OK;
 }
 
