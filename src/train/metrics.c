@@ -48,9 +48,9 @@ static void count_rates(struct snn_metrics *m, const struct snn_network *network
         if (!t->is_spikes) continue;
         for (int32_t b = 0; b < cut->batch->B; ++b) {
             double spikes = 0;
-            for (int32_t step = 0; step < network->cut_length[b]; ++step) spikes += active(t, cut, step, b);
+            for (int32_t step = 0; step < snn_cut_length(cut, b); ++step) spikes += active(t, cut, step, b);
             m->layer_spikes[l] += spikes;
-            m->layer_slots[l] += (double)network->cut_length[b] * (double)t->units;
+            m->layer_slots[l] += (double)snn_cut_length(cut, b) * (double)t->units;
         }
     }
 }
@@ -62,7 +62,7 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
     double *spikes = m->per_step, *synops = spikes + T, *macs = synops + T;
     memset(m->per_step, 0, 3 * (size_t)T * sizeof *m->per_step);
     for (int32_t b = 0; b < cut->batch->B; ++b)
-        for (int32_t t = 0; t < network->cut_length[b]; ++t) {
+        for (int32_t t = 0; t < snn_cut_length(cut, b); ++t) {
             for (int i = 0; i < tape->tensors; ++i)
                 if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i]) spikes[t] += active(tape->tensor[i], cut, t, b);
             for (int i = 0; i < tape->nodes; ++i) {
@@ -86,7 +86,7 @@ void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const s
         bool last = i == m->scores - 1;
         int32_t n = score->timesteps < cut->T ? score->timesteps : cut->T;
         for (int32_t b = 0; b < batch->B; ++b) {
-            int32_t steps = network->cut_length[b] < n ? network->cut_length[b] : n;
+            int32_t steps = snn_cut_length(cut, b) < n ? snn_cut_length(cut, b) : n;
             snn_decide_scores(decide, steps, batch->B, m->classes, b, output, m->scratch);
             int32_t choice = snn_first_largest(m->scratch, m->classes);
             score->correct += choice == batch->label[b];

@@ -78,12 +78,8 @@ void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
     SNN_CHECK(batch->B <= n->plan.B && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d", (int)cut->T, (int)batch->B,
               (int)n->plan.cut, (int)n->plan.B);
     load_input(n, cut);
-    for (int32_t b = 0; b < batch->B; ++b) {
-        int32_t left = (batch->masked ? batch->length[b] : batch->T) - cut->t0;
-        n->cut_length[b] = left < 0 ? 0 : left > cut->T ? cut->T : left;
-    }
     for (int32_t t = 0; batch->masked && t < cut->T; ++t)
-        for (int32_t b = 0; b < batch->B; ++b) n->mask[(ptrdiff_t)t * batch->B + b] = t < n->cut_length[b];
+        for (int32_t b = 0; b < batch->B; ++b) n->mask[(ptrdiff_t)t * batch->B + b] = t < snn_cut_length(cut, b);
     struct snn_run run = run_of(n, cut);
     if (run.first_cut) snn_tape_forward_scope(&n->model.tape, &run, true);
     snn_tape_forward_scope(&n->model.tape, &run, false);
@@ -94,6 +90,7 @@ double snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool g
     const struct snn_batch *batch = cut->batch;
     bool whole = cut->T == batch->T;
     SNN_CHECK(whole || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
+    for (int32_t b = 0; b < batch->B; ++b) n->cut_length[b] = snn_cut_length(cut, b);
     struct snn_loss_call call = {.loss = &n->loss, .T = cut->T, .B = batch->B, .C = (int32_t)out->units, .output = out->data,
                                  .label = batch->label, .length = n->cut_length, .total = batch->masked ? batch->length : NULL,
                                  .steps = batch->T, .scale = scale};

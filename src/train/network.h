@@ -46,6 +46,11 @@ struct snn_cut {
     bool train;
     enum snn_smooth smooth;
 };
+/* Valid steps of sample b within a cut. */
+static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
+    int32_t left = (cut->batch->masked ? cut->batch->length[b] : cut->batch->T) - cut->t0;
+    return left < 0 ? 0 : left > cut->T ? cut->T : left;
+}
 /* Load the input and run forward. The output is (T,B,units) in model.tape.output->data. */
 void snn_network_forward(struct snn_network *network, const struct snn_cut *cut);
 /* The loss of each sample of this cut into sample_loss; with gradient: into output->grad, scaled by `scale` (1/samples). Returns the sum. */
