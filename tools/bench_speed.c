@@ -18,7 +18,8 @@ static void *copy(const void *from, size_t bytes) {
 }
 
 static void keep(const struct snn_batch *b, struct snn_batch *out) {
-    size_t rows = (size_t)b->T * (size_t)b->B, units = (size_t)b->C * (size_t)b->H * (size_t)b->W, n = (size_t)b->B * sizeof(int32_t);
+    size_t rows = (size_t)b->T * (size_t)b->B, units = (size_t)b->C * (size_t)b->H * (size_t)b->W,
+           n = (size_t)b->B * sizeof(int32_t);
     size_t entries = b->row ? (size_t)b->row[rows] : 0;
     *out = *b;
     out->frames = copy(b->frames, (b->form == SNN_BATCH_STATIC ? (size_t)b->B : rows) * units * sizeof(float));
@@ -39,6 +40,7 @@ struct bench {
     struct snn_metrics metrics;
     double first_step_s, loss_first, loss_last;
     long step;
+    double *profile; /* (nodes, 2) */
 };
 
 static double training_step(struct bench *b, const struct snn_batch *batch) {
@@ -74,7 +76,9 @@ static int measure(const struct cli *cli, struct bench *b, double *times, long i
     }
     if (!b->kept) return snn_error(SNN_EDATA, "%s: has no training samples", e->data.name);
     for (long i = 0; i < warmup; ++i) training_step(b, &b->batch[i % b->kept]);
+    e->network.model.tape.profile = b->profile;
     for (long i = 0; i < iters && !cli_stop; ++i) times[i] = training_step(b, &b->batch[i % b->kept]);
+    e->network.model.tape.profile = NULL;
     if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
     for (int i = 0; i < b->kept; ++i) {
         struct snn_cut cut = {.batch = &b->batch[i], .T = b->batch[i].T};
@@ -84,35 +88,73 @@ static int measure(const struct cli *cli, struct bench *b, double *times, long i
     return SNN_OK;
 }
 
+/* Milliseconds a step by node; `rest` is what is not in any: loading the input, the loss, the optimiser. */
+static json_t *profile_json(const struct bench *b, long iters, double total_ms, FILE *text) {
+    const struct snn_tape *tape = &b->e->network.model.tape;
+    json_t *rows = json_array();
+    double rest = total_ms;
+    if (text)
+        fprintf(text, "\n%-30s %-16s %12s %12s %8s\n", "layer", "operation", "forward ms", "backward ms", "share");
+    for (int i = 0; i < tape->nodes; ++i) {
+        const struct snn_node *node = tape->node[i];
+        double forward = 1e3 * b->profile[2 * i] / (double)iters,
+               backward = 1e3 * b->profile[2 * i + 1] / (double)iters;
+        rest -= forward + backward;
+        if (text)
+            fprintf(text, "%-30s %-16s %12.3f %12.3f %6.1f %%\n", node->name, node->op->name, forward, backward,
+                    100 * (forward + backward) / total_ms);
+        json_array_append_new(rows, json_pack("{s:s,s:s,s:f,s:f}", "layer", node->name, "operation", node->op->name,
+                                              "forward_ms", forward, "backward_ms", backward));
+    }
+    if (text)
+        fprintf(text, "%-30s %-16s %12.3f %12s %6.1f %%\n", "input, loss, optimiser", "", rest, "",
+                100 * rest / total_ms);
+    return rows;
+}
+
 static int report(const struct cli *cli, const struct bench *b, double *times, long iters) {
     const struct snn_experiment *e = b->e;
     ptrdiff_t parameters = 0;
     for (int i = 0; i < e->network.model.layers; ++i) parameters += e->network.model.layer[i].parameters;
     qsort(times, (size_t)iters, sizeof *times, ascending);
-    double median = iters % 2 ? times[iters / 2] : (times[iters / 2 - 1] + times[iters / 2]) / 2, rss = snn_peak_rss_mb();
+    double median = iters % 2 ? times[iters / 2] : (times[iters / 2 - 1] + times[iters / 2]) / 2,
+           rss = snn_peak_rss_mb();
     int batch = b->batch[0].B;
+    double mean = 0;
+    for (long i = 0; i < iters; ++i) mean += 1e3 * times[i] / (double)iters;
     if (!cli->json) {
-        printf("%s: batch %d, %d steps, %td parameters, %s with %d threads\n%.2f ms a training step (median of %ld; best %.2f), %.0f samples/s\n"
+        printf("%s: batch %d, %d steps, %td parameters, %s with %d threads\n%.2f ms a training step (median of %ld; "
+               "best %.2f), %.0f samples/s\n"
                "peak memory %.1f MB, first step after %.3f s, loss %.4f -> %.4f\n",
-               cli->arg[1], batch, (int)e->steps, parameters, e->device.name, e->device.threads, 1e3 * median, iters, 1e3 * times[0],
-               batch / median, rss, b->first_step_s, b->loss_first, b->loss_last);
+               cli->arg[1], batch, (int)e->steps, parameters, e->device.name, e->device.threads, 1e3 * median, iters,
+               1e3 * times[0], batch / median, rss, b->first_step_s, b->loss_first, b->loss_last);
+        if (b->profile) json_decref(profile_json(b, iters, mean, stdout));
         return SNN_OK;
     }
     json_t *rates = json_object();
     for (int l = 0; l < b->metrics.layers; ++l)
-        if (b->metrics.layer_slots[l] > 0) json_object_set_new(rates, e->network.model.layer[l].title, json_real(snn_metrics_rate(&b->metrics, l)));
-    return cli_print_json(json_pack("{s:s,s:s,s:i,s:i,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "config", cli->arg[1], "device", e->device.name,
-                                    "threads", e->device.threads, "batch", batch, "timesteps", (int)e->steps, "parameters", (json_int_t)parameters,
-                                    "ms_per_step", 1e3 * median, "ms_min", 1e3 * times[0], "samples_per_s", batch / median, "peak_rss_mb", rss,
-                                    "first_step_s", b->first_step_s, "loss_first", b->loss_first, "loss_last", b->loss_last, "spike_rate", rates));
+        if (b->metrics.layer_slots[l] > 0)
+            json_object_set_new(rates, e->network.model.layer[l].title, json_real(snn_metrics_rate(&b->metrics, l)));
+    json_t *json = json_pack(
+        "{s:s,s:s,s:i,s:i,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "config", cli->arg[1], "device", e->device.name,
+        "threads", e->device.threads, "batch", batch, "timesteps", (int)e->steps, "parameters", (json_int_t)parameters,
+        "ms_per_step", 1e3 * median, "ms_min", 1e3 * times[0], "samples_per_s", batch / median, "peak_rss_mb", rss,
+        "first_step_s", b->first_step_s, "loss_first", b->loss_first, "loss_last", b->loss_last, "spike_rate", rates);
+    if (json && b->profile) json_object_set_new(json, "profile", profile_json(b, iters, mean, NULL));
+    return cli_print_json(json);
 }
 
 static int run(const struct cli *cli, struct bench *b) {
     struct snn_experiment *e = b->e;
     long iters = cli->iters ? cli->iters : 20, warmup = cli->warmup >= 0 ? cli->warmup : 3;
     double *times = calloc((size_t)iters, sizeof *times);
-    if (!times) return snn_error(SNN_EFAIL, "out of memory");
-    struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
+    b->profile = cli->profile ? calloc(2 * (size_t)e->network.model.tape.nodes, sizeof *b->profile) : NULL;
+    if (!times || (cli->profile && !b->profile)) {
+        free(times);
+        return snn_error(SNN_EFAIL, "out of memory");
+    }
+    struct snn_network_plan plan = {
+        .T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
     int rc = snn_network_allocate(&e->network, &plan);
     if (rc >= 0) rc = snn_experiment_init(e);
     snn_metrics_init(&b->metrics, &e->network, e->steps, NULL, 1);
@@ -120,7 +162,7 @@ static int run(const struct cli *cli, struct bench *b) {
     if (rc >= 0) rc = report(cli, b, times, iters);
     snn_metrics_free(&b->metrics);
     for (int i = 0; i < b->kept; ++i) drop(&b->batch[i]);
-    free(times);
+    free(times), free(b->profile);
     return rc;
 }
 

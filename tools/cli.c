@@ -36,6 +36,7 @@ static const struct option option_table[] = {
     {"--predictions", "FILE", "write sample,label,predicted as CSV", TEXT, AT(predictions)},
     {"--iters", "N", "measured training steps (default 20)", NUMBER, AT(iters)},
     {"--warmup", "N", "steps before measuring (default 3)", NUMBER, AT(warmup)},
+    {"--profile", NULL, "also time by layer, forward and backward", FLAG, AT(profile)},
     {"--rule", "NAME", "learning rule to plan for, or all (default: the config's)", TEXT, AT(rule)},
     {"--index", "I", "which sample (default 0)", NUMBER, AT(index)},
     {"-o", "FILE", "output file", TEXT, AT(output)},

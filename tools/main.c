@@ -21,14 +21,15 @@ const struct cli_command cli_commands[] = {
     {"eval", "eval RUN|FILE.safetensors [--split test|validation|train] [--checkpoint best|last] [--timesteps N] [--predictions F.csv]",
      "evaluate a trained network: accuracy, loss, confusion matrix, spikes and operations", COMMON " --split --checkpoint --timesteps --predictions", cmd_eval},
     {"bench", "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
-              "  snntrain bench speed CONFIG [--iters N] [--warmup N]",
+              "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]",
      "accuracy against timesteps (timesteps.csv, timesteps.png), or training speed and memory",
-     COMMON " --timesteps --protocol --out --iters --warmup --split --checkpoint", cmd_bench},
+     COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint", cmd_bench},
     {"plan", "plan CONFIG [--rule NAME|all]", "bytes by layer and purpose, before anything runs", COMMON " --rule", cmd_plan},
     {"check", "check [CONFIG]", "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss",
      COMMON, cmd_check},
-    {"list", "list [neurons|surrogates|layers|rules|datasets|codings|optimizers|schedules|losses|exports|keys]", "what can be named in a config",
-     "", cmd_list},
+    {"list", "list [KIND]",
+     "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, codings, optimizers, schedules, losses, exports or keys;\n"
+     "all of them when left out.", "", cmd_list},
     {"data", "data info|verify|show NAME [--index I] [--split train|test] [-o FILE]",
      "look at a data set\n\ninfo: counts and shapes; verify: checksums and structure; show: a sample as a PNG strip of frames.",
      "--data --index --split --set --timesteps -o", cmd_data},
@@ -53,7 +54,11 @@ static void settle_threads(char **argv) {
     if (getenv("OPENBLAS_NUM_THREADS") && (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))) return;
     setenv("OPENBLAS_NUM_THREADS", "1", 0);
     if (!getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "1000", 0), setenv("KMP_BLOCKTIME", "0", 0);
-    execv("/proc/self/exe", argv);
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0) return;
+    path[n] = 0;
+    execv(path, argv);
     /* Where /proc is missing we go on with the libraries' defaults. */
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/status.h"
 
@@ -89,17 +90,31 @@ struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, i
     return t;
 }
 
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Run one pass of node i, timed when somebody asked for it. */
+static void pass(struct snn_tape *tape, int i, const struct snn_run *run, bool backward) {
+    struct snn_node *node = tape->node[i];
+    double started = tape->profile ? seconds() : 0;
+    (backward ? node->op->backward : node->op->forward)(node, run);
+    if (tape->profile) tape->profile[2 * i + backward] += seconds() - started;
+}
+
 void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->batch_scope == batch_scope && tape->node[i]->op->prepare) tape->node[i]->op->prepare(tape->node[i], run);
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->batch_scope == batch_scope) tape->node[i]->op->forward(tape->node[i], run);
+        if (tape->node[i]->batch_scope == batch_scope) pass(tape, i, run, false);
 }
 
 void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
     for (int i = tape->nodes - 1; i >= 0; --i) {
-        struct snn_node *node = tape->node[i];
-        if (node->batch_scope == batch_scope && node->op->backward && node->out->needs_grad) node->op->backward(node, run);
+        const struct snn_node *node = tape->node[i];
+        if (node->batch_scope == batch_scope && node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
     }
 }
 

@@ -99,6 +99,7 @@ struct snn_tape {
     size_t pool_bytes;
     unsigned char *pool;
     void **aux_list;
+    double *profile; /* (nodes, 2): seconds spent in forward and backward are added here; NULL: not measured */
     int aux_count, aux_room;
 };
 

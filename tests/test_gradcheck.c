@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_gradcheck.c - every layer, neuron, surrogate, reset and loss against finite differences, in the double build; and proof that the check
+ * can fail. */
+#include "snn_check.h"
+
+#include "layers/surrogates.h"
+#include "train/check.h"
+#include "train/device.h"
+
+static struct snn_device device;
+
+static void open_device(void) { ck_ok(snn_device_open("cpu", 2, &device)); }
+
+static void print_failure(void *payload, const char *what, double error) {
+    (void)payload;
+    fprintf(stderr, "# %s: relative error %.2e\n", what, error);
+}
+
+START_TEST(everything) {
+    struct snn_check_report report = {.failure = print_failure};
+    ck_ok(snn_check_everything(&device, &report));
+    ck_assert_int_gt(report.checks, 1000);
+    ck_assert_int_eq(report.failed, 0);
+    ck_assert(report.worst < SNN_CHECK_TOLERANCE);
+}
+END_TEST
+
+static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1, .wants_grad = true};
+
+static int failures_with(double planted) {
+    struct snn_check_report report = {0};
+    struct snn_check_options options = {.what = "planted", .T = 5, .B = 3, .per_tensor = 10, .planted = planted};
+    ck_ok(snn_check_yaml(&device, "[linear: 5, lif: {reset: subtract, detach_reset: false}, linear: 3]", "ce", &flat, &options, &report));
+    ck_assert_int_eq(report.checks, 5); /* two weights, two biases, the input */
+    return report.failed;
+}
+
+/* A gradient that is wrong by a ten-thousandth is caught in every tensor; a right one is not. */
+START_TEST(planted_error) {
+    ck_assert_int_eq(failures_with(0), 0);
+    ck_assert_int_eq(failures_with(1e-4), 5);
+    ck_assert_int_eq(failures_with(-1e-4), 5);
+    ck_assert_int_eq(failures_with(-2), 5); /* a sign error */
+}
+END_TEST
+
+/* Each surrogate is the derivative of its smooth step. */
+typedef real pair_fn(real x, const real *p);
+#define X(name, ...) {#name, sg_##name, step_##name},
+static const struct {
+    const char *name;
+    pair_fn *derivative, *step;
+} pairs[] = {SNN_SURROGATES(X)};
+#undef X
+
+START_TEST(surrogate_pair) {
+    static const real parameters[][SNN_SURROGATE_PARAMS] = {{1.3, 0.4}, {2, 1}, {0.6, 0.7}};
+    for (size_t k = 0; k < sizeof parameters / sizeof *parameters; ++k) {
+        double area = 0, before = pairs[_i].step(-9, parameters[k]);
+        for (double x = -8.99; x < 9; x += 0.0137) {
+            double h = 1e-6, slope = (pairs[_i].step(x + h, parameters[k]) - pairs[_i].step(x - h, parameters[k])) / (2 * h);
+            double at = pairs[_i].derivative(x, parameters[k]);
+            bool kink = fabs(pairs[_i].derivative(x + h, parameters[k]) - pairs[_i].derivative(x - h, parameters[k])) > 1e-3;
+            ck_assert_msg(kink || fabs(slope - at) < 1e-6 * (1 + fabs(at)), "%s at %g: %g, differences say %g", pairs[_i].name, x, at, slope);
+            area += at * 0.0137;
+        }
+        ck_assert(fabs(area - (pairs[_i].step(9, parameters[k]) - before)) < 0.02);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("gradcheck");
+    TCase *t = tcase_create("gradcheck");
+    tcase_set_timeout(t, 240);
+    tcase_add_checked_fixture(t, open_device, NULL);
+    tcase_add_test(t, everything);
+    tcase_add_test(t, planted_error);
+    tcase_add_loop_test(t, surrogate_pair, 0, SNN_SURROGATE_COUNT);
+    suite_add_tcase(suite, t);
+    return run_suite(suite);
+}
