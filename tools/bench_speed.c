@@ -43,11 +43,16 @@ struct bench {
     double *profile; /* (nodes, 2) */
 };
 
-static double training_step(struct bench *b, const struct snn_batch *batch) {
+static void count_cut(void *payload, struct snn_network *n, const struct snn_cut *cut, double loss) {
+    struct bench *b = payload;
+    snn_metrics_add(&b->metrics, n, cut, b->e->train.decide, loss, false, NULL);
+}
+
+static double training_step(struct bench *b, const struct snn_batch *batch, const struct snn_watch *watch) {
     struct snn_network *n = &b->e->network;
     double started = snn_now();
     snn_network_set_clock(n, b->e->seed, (uint32_t)b->step);
-    double loss = b->e->trainer->batch(n, batch, 1.0 / batch->B);
+    double loss = b->e->trainer->batch(n, batch, 1.0 / batch->B, watch);
     struct snn_rate rate = snn_schedule_rate(b->e->schedule, 0, b->step++);
     snn_optim_step(n->optim, n->device, rate.factor, rate.beta1);
     snn_network_zero_gradients(n);
@@ -70,21 +75,20 @@ static int measure(const struct cli *cli, struct bench *b, double *times, long i
         if (!batch || (b->kept && batch->B < b->batch[0].B)) break;
         keep(batch, &b->batch[b->kept++]);
         if (b->kept > 1) continue;
-        training_step(b, &b->batch[0]);
+        training_step(b, &b->batch[0], NULL);
         b->first_step_s = snn_now() - cli->started;
         b->loss_first = b->loss_last;
     }
     if (!b->kept) return snn_error(SNN_EDATA, "%s: has no training samples", e->data.name);
-    for (long i = 0; i < warmup; ++i) training_step(b, &b->batch[i % b->kept]);
+    for (long i = 0; i < warmup; ++i) training_step(b, &b->batch[i % b->kept], NULL);
     e->network.model.tape.profile = b->profile;
-    for (long i = 0; i < iters && !cli_stop; ++i) times[i] = training_step(b, &b->batch[i % b->kept]);
+    for (long i = 0; i < iters && !cli_stop; ++i) times[i] = training_step(b, &b->batch[i % b->kept], NULL);
     e->network.model.tape.profile = NULL;
     if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
-    for (int i = 0; i < b->kept; ++i) {
-        struct snn_cut cut = {.batch = &b->batch[i], .T = b->batch[i].T};
-        snn_network_forward(&e->network, &cut);
-        snn_metrics_add(&b->metrics, &e->network, &cut, e->train.decide, 0, false, NULL);
-    }
+    double loss = b->loss_last;
+    struct snn_watch watch = {count_cut, b};
+    for (int i = 0; i < b->kept; ++i) training_step(b, &b->batch[i], &watch); /* spike rates, beyond the measured steps */
+    b->loss_last = loss;
     return SNN_OK;
 }
 

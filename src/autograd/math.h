@@ -52,11 +52,12 @@ struct snn_math_kernels {
     /* nonzero (rows) = units of each row that are not 0 */
     void (*count_nonzero)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, int32_t *nonzero);
 
-    /* Input: float frames (n) to numbers, and their non-zeros by row */
-    void (*load_frames)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const float *frames, real *y, int32_t *nonzero);
-    /* Input: rows of events (row[0..rows], as core/batch.h) to dense numbers */
-    void (*load_events)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const int32_t *row, const int32_t *index,
-                        const float *value, real *y, int32_t *nonzero);
+    /* Input: float frames (T, stride, units), of which B samples are taken, to numbers (T,B,units); nonzero (T,B) or NULL */
+    void (*load_frames)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const float *frames, real *y,
+                        int32_t *nonzero);
+    /* Input: rows of events (core/batch.h) to dense numbers */
+    void (*load_events)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *row,
+                        const int32_t *index, const float *value, real *y, int32_t *nonzero);
 };
 
 /* C (m,n) = alpha op(A) op(B) + beta C, row-major, single-threaded (OpenBLAS); safe to call from several threads. */

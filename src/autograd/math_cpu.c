@@ -211,25 +211,28 @@ static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t u
 
 /* ---- input ---- */
 
-static void load_frames(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const float *frames, real *y, int32_t *nonzero) {
+static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const float *frames, real *y,
+                        int32_t *nonzero) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t r = 0; r < rows; ++r) {
+    for (ptrdiff_t r = 0; r < (ptrdiff_t)T * B; ++r) {
+        const float *from = frames + (r / B * stride + r % B) * units;
         int32_t count = 0;
         for (ptrdiff_t i = 0; i < units; ++i) {
-            y[r * units + i] = (real)frames[r * units + i];
-            count += frames[r * units + i] != 0;
+            y[r * units + i] = (real)from[i];
+            count += from[i] != 0;
         }
         if (nonzero) nonzero[r] = count;
     }
 }
 
-static void load_events(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const int32_t *row, const int32_t *index,
-                        const float *value, real *y, int32_t *nonzero) {
+static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *row,
+                        const int32_t *index, const float *value, real *y, int32_t *nonzero) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t r = 0; r < rows; ++r) {
+    for (ptrdiff_t r = 0; r < (ptrdiff_t)T * B; ++r) {
+        const int32_t *at = row + r / B * stride + r % B;
         memset(y + r * units, 0, (size_t)units * sizeof *y);
-        for (int32_t e = row[r]; e < row[r + 1]; ++e) y[r * units + index[e]] = value ? (real)value[e] : 1;
-        if (nonzero) nonzero[r] = row[r + 1] - row[r];
+        for (int32_t e = at[0]; e < at[1]; ++e) y[r * units + index[e]] = value ? (real)value[e] : 1;
+        if (nonzero) nonzero[r] = at[1] - at[0];
     }
 }
 

@@ -57,7 +57,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
                                            p[0]->grad, p[1]->grad, snn_adds(node, 0, run), node->in[0]->grad);
 }
 
-static const struct snn_op batch_op = {"batch norm", SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan, NULL, forward, backward};
+static const struct snn_op batch_op = {"batch norm", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan, NULL, forward, backward};
 
 struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_norm_options *options,
                                   struct snn_param *w, struct snn_param *b, struct snn_param *mean, struct snn_param *var) {

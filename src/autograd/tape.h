@@ -46,7 +46,8 @@ enum snn_op_flags {
     SNN_OP_READS_BITS = 4,   /* takes spikes as bits: needs no dense copy */
     SNN_OP_IN_PLACE = 8,     /* the output may overwrite input 0 */
     SNN_OP_GRAD_IN_PLACE = 16, /* the gradient of input 0 may overwrite the output's */
-    SNN_OP_TIMELESS = 32     /* maps rows to rows: a static input gives a static output */
+    SNN_OP_TIMELESS = 32,    /* maps rows to rows: a static input gives a static output */
+    SNN_OP_COUPLES_SAMPLES = 64 /* in training, a sample's result depends on the others of its batch */
 };
 
 struct snn_op {

@@ -18,9 +18,10 @@ enum snn_batch_form {
 struct snn_batch {
     enum snn_batch_form form;
     int32_t T, B;    /* steps and samples of this batch */
+    int32_t stride;  /* samples from a step to the next: of the batch that this is a slice of; 0: B */
     int32_t C, H, W; /* one step of one sample; C*H*W units, flat index (c*H+y)*W+x */
     float *frames;
-    int32_t *row;    /* (T*B+1): entries row[t*B+b] .. row[t*B+b+1]-1 belong to step t of sample b */
+    int32_t *row;    /* (T*B+1): entries row[t*stride+b] .. row[t*stride+b+1]-1 belong to step t of sample b */
     int32_t *index;  /* ascending within a row */
     float *value;    /* event counts; NULL when all are 1 */
     int32_t *label;  /* (B) */
@@ -28,5 +29,19 @@ struct snn_batch {
     int32_t *sample; /* (B) index in the data set: keys dropout masks */
     bool masked;     /* some length[b] < T and the config asks for masks */
 };
+
+static inline int32_t snn_batch_stride(const struct snn_batch *batch) { return batch->stride ? batch->stride : batch->B; }
+
+/* Samples first .. first+count-1, as a batch over the same memory. */
+static inline struct snn_batch snn_batch_slice(const struct snn_batch *batch, int32_t first, int32_t count) {
+    struct snn_batch slice = *batch;
+    int64_t units = (int64_t)batch->C * batch->H * batch->W;
+    slice.B = count;
+    slice.stride = snn_batch_stride(batch);
+    slice.frames = batch->frames ? batch->frames + first * units : batch->frames;
+    slice.row = batch->row ? batch->row + first : batch->row;
+    slice.label += first, slice.length += first, slice.sample += first;
+    return slice;
+}
 
 #endif

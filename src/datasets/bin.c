@@ -33,9 +33,9 @@ int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, c
     return given > 0 && given < own ? given : own;
 }
 
-struct snn_cut snn_cut_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
+struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
                              size_t n) {
-    struct snn_cut cut = {.events = events, .n = n, .last = T - 1};
+    struct snn_framing cut = {.events = events, .n = n, .last = T - 1};
     switch (config->bin.by) {
     case SNN_BIN_COUNT:
         cut.by_count = true;
@@ -52,7 +52,7 @@ struct snn_cut snn_cut_start(const struct snn_data_config *config, int32_t T, co
     return cut;
 }
 
-size_t snn_cut_next(struct snn_cut *cut) {
+size_t snn_framing_next(struct snn_framing *cut) {
     if (cut->j >= cut->last) cut->at = cut->n;
     else if (cut->by_count) cut->at += cut->each;
     else
@@ -67,9 +67,9 @@ void snn_bin_events(const struct snn_data_config *config, int32_t T, int32_t C, 
     size_t units = (size_t)C * (size_t)H * (size_t)W, i = 0;
     uint16_t most = config->bin.binary ? 1 : UINT16_MAX;
     memset(frames, 0, (size_t)T * units * sizeof *frames);
-    struct snn_cut cut = snn_cut_start(config, T, events, n);
+    struct snn_framing cut = snn_framing_start(config, T, events, n);
     for (int32_t j = 0; j < T; ++j, frames += units)
-        for (size_t end = snn_cut_next(&cut); i < end; ++i) {
+        for (size_t end = snn_framing_next(&cut); i < end; ++i) {
             const struct snn_event *e = &events[i];
             SNN_CHECK(e->x < W && e->y < H && e->p < C, "event at x=%d y=%d p=%d", e->x, e->y, e->p);
             uint16_t *count = &frames[((size_t)e->p * (size_t)H + e->y) * (size_t)W + e->x];

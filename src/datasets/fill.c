@@ -94,9 +94,9 @@ static int frame(struct snn_fill *fill, int32_t length, int32_t *count) {
     const struct snn_dataset_info *info = &fill->recipe->set->info;
     const struct snn_event *events = fill->sample.events;
     size_t units = (size_t)units_of(fill->recipe), i = 0;
-    struct snn_cut cut = snn_cut_start(fill->recipe->config, length, events, fill->sample.event_count);
+    struct snn_framing cut = snn_framing_start(fill->recipe->config, length, events, fill->sample.event_count);
     for (int32_t t = 0; t < length; ++t) {
-        size_t end = snn_cut_next(&cut), most = end - i < units ? end - i : units;
+        size_t end = snn_framing_next(&cut), most = end - i < units ? end - i : units;
         SNN_TRY(snn_rows_room(&fill->rows, most));
         for (; i < end; ++i) {
             const struct snn_event *e = &events[i];

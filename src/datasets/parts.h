@@ -20,7 +20,7 @@ int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, doubl
 
 /* ---- bin.c ---- */
 
-struct snn_cut { /* walks over the steps of a recording */
+struct snn_framing { /* walks over the steps of a recording */
     const struct snn_event *events;
     size_t n, at;    /* at: events handed out so far */
     int32_t j, last; /* the next step; the one that takes all that remain */
@@ -30,8 +30,8 @@ struct snn_cut { /* walks over the steps of a recording */
 };
 /* Cut n events into T steps. Each next() gives the index one behind the events of the following step, which begin where
  * the step before ended; after T calls the events left over are cut off. */
-struct snn_cut snn_cut_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events, size_t n);
-size_t snn_cut_next(struct snn_cut *cut);
+struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events, size_t n);
+size_t snn_framing_next(struct snn_framing *cut);
 /* Microseconds from a recording's first to its last event; 0 when it has none. */
 int64_t snn_span_us(const struct snn_sample *sample);
 /* Steps by duration of a recording that lasts `us` microseconds, at most INT32_MAX. */

@@ -107,7 +107,7 @@ static void note(struct snn_check_report *r, const struct snn_check_options *o, 
 int snn_check_network(struct snn_network *n, const struct snn_check_options *o, struct snn_check_report *report) {
     SNN_CHECK(sizeof(real) == sizeof(double), "gradients are checked in double");
     struct synthetic data;
-    struct snn_network_plan plan = {.T = o->T, .B = o->B, .cut = o->T, .train = true, .smooth = true};
+    struct snn_network_plan plan = {.T = o->T, .B = o->B, .cut = o->T, .slice = o->B, .train = true, .smooth = true};
     int rc = make_batch(n, o, &data);
     if (rc >= 0) rc = snn_network_allocate(n, &plan);
     if (rc >= 0) {

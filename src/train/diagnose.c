@@ -12,12 +12,7 @@ static ptrdiff_t first_bad(const real *x, ptrdiff_t n) {
     return -1;
 }
 
-int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t step) {
-    const struct snn_params *params = &n->model.params;
-    for (int i = 0; i < params->count; ++i)
-        if (first_bad(params->list[i]->value, params->list[i]->count) >= 0)
-            return snn_error(SNN_EFAIL, "step %lld: parameter %s is not finite (a smaller train.optimizer.lr or train.clip may help)",
-                             (long long)step, params->list[i]->name);
+static int diagnose_slice(struct snn_network *n, const struct snn_batch *batch, int64_t step) {
     struct snn_tape *tape = &n->model.tape;
     const struct snn_tensor *input = tape->input;
     struct snn_cut cut = {.batch = batch, .T = batch->T, .train = true};
@@ -34,6 +29,17 @@ int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t s
                          count ? tape->node[count - 1]->name : "the input", t->is_static ? 0 : row / batch->B, (int)batch->sample[row % batch->B]);
     }
     tape->nodes = nodes;
+    return SNN_OK;
+}
+
+int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t step) {
+    const struct snn_params *params = &n->model.params;
+    struct snn_batch slice;
+    for (int i = 0; i < params->count; ++i)
+        if (first_bad(params->list[i]->value, params->list[i]->count) >= 0)
+            return snn_error(SNN_EFAIL, "step %lld: parameter %s is not finite (a smaller train.optimizer.lr or train.clip may help)",
+                             (long long)step, params->list[i]->name);
+    for (int32_t first = 0; snn_network_slice(n, batch, &first, &slice);) SNN_TRY(diagnose_slice(n, &slice, step));
     for (int i = 0; i < params->count; ++i)
         if (!params->list[i]->buffer && first_bad(params->list[i]->grad, params->list[i]->count) >= 0)
             return snn_error(SNN_EFAIL, "step %lld: the gradient of %s is not finite", (long long)step, params->list[i]->name);

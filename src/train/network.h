@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * network.h - a model with its memory: what a trainer and an evaluation work on.
  *
- * Memory is measured first and taken once; snn_network_forward and _backward run one cut and allocate nothing. */
+ * Memory is measured first and taken once; snn_network_forward and _backward run one cut and allocate nothing. Where no layer couples the
+ * samples of a batch, the batch passes in slices, so that activations stay in the cache and memory is a fraction. */
 #ifndef SNN_NETWORK_H
 #define SNN_NETWORK_H
 
@@ -13,6 +14,7 @@
 struct snn_network_plan { /* what memory is planned for */
     int32_t T, B;         /* the most of one batch */
     int32_t cut;          /* the most steps of one cut; = T when the batch is one cut */
+    int32_t slice;        /* samples that pass through the network together; 0: chosen for the cache (see network.c) */
     bool train;           /* gradients and optimiser */
     bool smooth;          /* gradient check */
 };
@@ -39,9 +41,12 @@ int snn_network_allocate(struct snn_network *network, const struct snn_network_p
 void snn_network_measure(struct snn_network *network, const struct snn_network_plan *plan, struct snn_arena *arena);
 void snn_network_free(struct snn_network *network);
 
-/* One cut: steps t0 .. t0+T-1 of the batch. */
+/* The next slice of a batch: `first` counts samples and starts at 0. False when all have passed. */
+bool snn_network_slice(const struct snn_network *network, const struct snn_batch *batch, int32_t *first, struct snn_batch *slice);
+
+/* One cut: steps t0 .. t0+T-1 of a slice. */
 struct snn_cut {
-    const struct snn_batch *batch;
+    const struct snn_batch *batch; /* the slice */
     int32_t t0, T, index;
     bool train;
     enum snn_smooth smooth;

@@ -101,6 +101,11 @@ static bool checkpoint_due(const struct loop *l) {
     return every->minutes > 0 && snn_now() - l->saved_at >= 60 * every->minutes;
 }
 
+static void count_cut(void *payload, struct snn_network *n, const struct snn_cut *cut, double loss) {
+    struct loop *l = payload;
+    snn_metrics_add(&l->progress.epoch_sums, n, cut, l->e->train.decide, loss, false, NULL);
+}
+
 static int train_epoch(struct loop *l, struct snn_bar *bar) {
     struct snn_experiment *e = l->e;
     struct snn_network *n = &e->network;
@@ -115,10 +120,9 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
         if (!batch) return SNN_OK;
         snn_experiment_anneal(e, ((double)p->epoch + (double)p->batch / (double)batches) / (double)e->train.epochs);
         snn_network_set_clock(n, e->seed, (uint32_t)p->step);
-        double loss = e->trainer->batch(n, batch, 1 / step_samples(e, p->batch));
+        struct snn_watch watch = {count_cut, l};
+        double loss = e->trainer->batch(n, batch, 1 / step_samples(e, p->batch), &watch);
         if (!isfinite(loss)) return snn_diagnose(n, batch, p->step);
-        struct snn_cut cut = {.batch = batch, .T = batch->T, .train = true};
-        snn_metrics_add(&p->epoch_sums, n, &cut, e->train.decide, loss, false, NULL);
         bool last = ++p->batch == batches;
         if (p->batch % e->train.accumulate && !last) continue;
         SNN_TRY(update(l, batch));
