@@ -53,7 +53,7 @@ static void catch_signals(void) {
 static void settle_threads(char **argv) {
     if (getenv("OPENBLAS_NUM_THREADS") && (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))) return;
     setenv("OPENBLAS_NUM_THREADS", "1", 0);
-    if (!getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "1000", 0), setenv("KMP_BLOCKTIME", "0", 0);
+    if (!getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "3000", 0), setenv("KMP_BLOCKTIME", "0", 0);
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (n <= 0) return;
