@@ -148,6 +148,8 @@ void cli_print_help(const struct cli_command *command) {
 
 int cli_expect_args(const struct cli *cli, int least, int most) {
     if (cli->args >= least && cli->args <= most) return SNN_OK;
+    if (strchr(cli->command->usage, '\n')) /* of a command with more than one form */
+        return snn_error(SNN_EUSAGE, "%s: wrong number of arguments (`snntrain %s --help` shows them)", cli->command->name, cli->command->name);
     return snn_error(SNN_EUSAGE, "usage: snntrain %s", cli->command->usage);
 }
 
@@ -230,7 +232,7 @@ static int ready(const struct cli *cli, int subset, int32_t timesteps, bool data
     if (!e->loader[subset]) return snn_error(SNN_EUSAGE, "this run has no validation split (data.validation is 0)");
     struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->steps};
     SNN_TRY(snn_network_allocate(&e->network, &plan));
-    return snn_checkpoint_weights(out->checkpoint, NULL, &e->network.model.params);
+    return snn_checkpoint_trained(out->checkpoint, e);
 }
 
 int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_t timesteps, bool data, struct cli_trained *out) {

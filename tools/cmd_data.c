@@ -41,17 +41,28 @@ static int verify(const struct cli *cli, struct snn_dataset *set) {
     return SNN_OK;
 }
 
+/* --timesteps: frames of a recording. */
+static int read_frames(const struct cli *cli, const struct snn_dataset_info *i, int32_t *T) {
+    enum { MOST = 100 };
+    char *end;
+    long wanted = cli->timesteps ? strtol(cli->timesteps, &end, 10) : 10;
+    *T = i->events ? (int32_t)wanted : 1;
+    if (!cli->timesteps) return SNN_OK;
+    if (!i->events) return snn_error(SNN_EUSAGE, "--timesteps is for recordings, and %s has images", i->name);
+    if (end == cli->timesteps || *end || wanted < 1 || wanted > MOST)
+        return snn_error(SNN_EUSAGE, "--timesteps: expected 1..%d frames, got '%s'", MOST, cli->timesteps);
+    return SNN_OK;
+}
+
 /* Frames (T,C,H,W) of a sample; images are one frame. */
-static float *frames_of(const struct cli *cli, const struct snn_sample *s, const struct snn_dataset_info *i, int32_t *T) {
+static float *frames_of(const struct snn_sample *s, const struct snn_dataset_info *i, int32_t T) {
     size_t units = (size_t)i->C * (size_t)i->H * (size_t)i->W;
-    int32_t wanted = cli->timesteps ? (int32_t)strtol(cli->timesteps, NULL, 10) : 10;
-    *T = i->events ? wanted < 1 || wanted > 100 ? 10 : wanted : 1;
-    float *frames = calloc((size_t)*T * units, sizeof *frames);
-    uint16_t *counts = i->events ? calloc((size_t)*T * units, sizeof *counts) : NULL;
+    float *frames = calloc((size_t)T * units, sizeof *frames);
+    uint16_t *counts = i->events ? calloc((size_t)T * units, sizeof *counts) : NULL;
     if (frames && counts) {
-        struct snn_data_config config = {.timesteps = *T, .bin.by = SNN_BIN_TIME};
-        snn_bin_events(&config, *T, i->C, i->H, i->W, s->events, s->event_count, counts);
-        for (size_t k = 0; k < (size_t)*T * units; ++k) frames[k] = counts[k];
+        struct snn_data_config config = {.timesteps = T, .bin.by = SNN_BIN_TIME};
+        snn_bin_events(&config, T, i->C, i->H, i->W, s->events, s->event_count, counts);
+        for (size_t k = 0; k < (size_t)T * units; ++k) frames[k] = counts[k];
     }
     for (size_t k = 0; frames && !i->events && k < units; ++k) frames[k] = s->pixels[k];
     free(counts);
@@ -64,11 +75,12 @@ static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split s
     char title[300];
     struct snn_sample sample = {0};
     int32_t T;
+    SNN_TRY(read_frames(cli, i, &T));
     if (cli->index >= i->count[split])
         return snn_error(SNN_EUSAGE, "--index %ld: the %s split of %s has %d samples", cli->index, split ? "test" : "train", i->name, (int)i->count[split]);
     int rc = set->ops->get(set, split, (int32_t)cli->index, &sample);
     if (rc >= 0) {
-        float *frames = frames_of(cli, &sample, i, &T);
+        float *frames = frames_of(&sample, i, T);
         double ms = i->events && sample.event_count ? (double)(sample.events[sample.event_count - 1].t - sample.events[0].t) * 1e-3 / T : 0;
         int n = snprintf(title, sizeof title, "%s, %s sample %ld, class %d%s%s%s", i->name, split ? "test" : "train", cli->index, (int)sample.label,
                          i->class_name ? " (" : "", i->class_name ? i->class_name[sample.label] : "", i->class_name ? ")" : "");

@@ -90,8 +90,8 @@ int cmd_list(struct cli *cli) {
     for (int i = 0; i < KINDS; ++i) names[i] = kinds[i].name, known = known || !strcmp(cli->arg[0], kinds[i].name);
     if (!known) {
         const char *near = snn_nearest(cli->arg[0], names);
-        return snn_error(SNN_EUSAGE, "list: unknown kind '%s' (%s%s)", cli->arg[0], near ? "did you mean " : "`snntrain list --help` names them",
-                         near ? near : "");
+        if (near) return snn_error(SNN_EUSAGE, "list: unknown kind '%s' (did you mean '%s'?)", cli->arg[0], near);
+        return snn_error(SNN_EUSAGE, "list: unknown kind '%s' (`snntrain list --help` names them)", cli->arg[0]);
     }
     json_t *all = json_object();
     for (int i = 0; i < KINDS; ++i) {

@@ -52,7 +52,9 @@ static int plan(const struct cli *cli, struct snn_experiment *e) {
         struct snn_network_plan what = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainers[i]->cut(e->steps), .train = true};
         snn_network_measure(&e->network, &what, &arena);
         if (!cli->json && !json_object_size(rules)) {
-            printf("batch %lld, %d steps\n", e->train.batch, (int)e->steps);
+            printf("batch %lld, %d steps", e->train.batch, (int)e->steps);
+            if (e->network.plan.slice < e->train.batch) printf(", in slices of %d samples", (int)e->network.plan.slice);
+            printf("\n");
             print_layers(m);
         }
         if (!cli->json) print_rule(snn_trainers[i]->name, &arena);

@@ -36,6 +36,7 @@ static void print_head(const struct cli *cli, const struct snn_experiment *e, co
 static int train(struct cli *cli, struct snn_experiment *e, const char *dir) {
     struct snn_run_options options = {.dir = dir, .resume = cli->resume, .quiet = cli->quiet, .lines = cli->text, .stop = &cli_stop};
     struct snn_run_result result;
+    if (!*dir) return snn_error(SNN_EUSAGE, "the run folder has no name: give --out DIR or run.dir");
     if (!cli->resume && (snn_file_exists(dir) || snn_is_directory(dir)))
         return snn_error(SNN_EUSAGE, "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
     SNN_TRY(snn_experiment_data(e, cli->data, 7, 0, 0));

@@ -6,7 +6,6 @@
 #ifndef SNN_SAFETENSORS_H
 #define SNN_SAFETENSORS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,9 +54,6 @@ uint64_t snn_st_elements(const struct snn_st_tensor *tensor);           /* produ
 int snn_st_to_double(const struct snn_st_tensor *tensor, double *out);
 /* Likewise to float: F32 is copied bit for bit. */
 int snn_st_to_float(const struct snn_st_tensor *tensor, float *out);
-
-/* Strict: no overlong forms, surrogates, or code points beyond U+10FFFF. */
-bool snn_utf8_valid(const void *bytes, size_t size);
 
 /* Write atomically (core/file.h), sorted and padded as the reference writer does. Names and metadata keys must be unique, and
  * `bytes` must fit shape and dtype. SNN_EFAIL leaves the old file: the disk, a limit, or text that is not UTF-8. */

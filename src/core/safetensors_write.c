@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/json_cursor.h"
 #include "core/status.h"
 
 static int by_name(const void *left, const void *right) {

@@ -3,6 +3,7 @@
 #include "layers/neuron.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "autograd/math.h"
 #include "core/status.h"
@@ -38,7 +39,7 @@ static struct snn_affine coefficients(const struct snn_neuron_options *o) {
     double keep = 1, tau = o->tau.value / (o->tau.seconds ? o->step_seconds : 1);
     const struct snn_neuron_model *m = &snn_neuron_models[o->model];
     if (!isnan(o->beta)) keep = o->beta;
-    else if (m->keys[0].name[0] == 't') keep = o->decay ? exp(-1 / tau) : 1 - 1 / tau;
+    else if (!strcmp(m->keys[0].name, "tau")) keep = o->decay ? exp(-1 / tau) : 1 - 1 / tau;
     double v_reset = o->reset == SNN_RESET_VALUE ? o->v_reset : 0;
     return (struct snn_affine){.lambda = (real)keep, .kappa = o->decay_input ? (real)(1 - keep) : 1, .drive = (real)(v_reset * (1 - keep)),
                                .theta = (real)o->threshold, .v_reset = (real)v_reset};

@@ -16,28 +16,38 @@ static struct snn_st_tensor tensor_of(const struct snn_param *p, const char *nam
     return t;
 }
 
+/* JSON has no infinity, and a plateau starts from there. */
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : isnan(x) ? json_null() : json_string(x > 0 ? "inf" : "-inf");
+}
+
+static int take_number(const json_t *json, double *x) {
+    const char *word = json_string_value(json);
+    if (word && strcmp(word, "inf") && strcmp(word, "-inf")) return -1;
+    if (!word && !json_is_number(json) && !json_is_null(json)) return -1;
+    *x = word ? (*word == '-' ? -INFINITY : INFINITY) : json_is_null(json) ? NAN : json_number_value(json);
+    return 0;
+}
+
 static json_t *numbers(const double *list, int n) {
     json_t *array = json_array();
-    for (int i = 0; i < n; ++i) json_array_append_new(array, isfinite(list[i]) ? json_real(list[i]) : json_null());
+    for (int i = 0; i < n; ++i) json_array_append_new(array, number(list[i]));
     return array;
 }
 
 static int take_numbers(const json_t *array, double *list, int n) {
     if (!json_is_array(array) || (int)json_array_size(array) != n) return -1;
-    for (int i = 0; i < n; ++i) {
-        const json_t *item = json_array_get(array, (size_t)i);
-        if (!json_is_number(item) && !json_is_null(item)) return -1;
-        list[i] = json_is_null(item) ? NAN : json_number_value(item);
-    }
+    for (int i = 0; i < n; ++i)
+        if (take_number(json_array_get(array, (size_t)i), &list[i])) return -1;
     return 0;
 }
 
 static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) {
     const struct snn_metrics *m = &p->epoch_sums;
-    return json_pack("{s:I,s:I,s:I,s:I,s:f,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch", (json_int_t)p->epoch, "batch",
-                     (json_int_t)p->batch, "step", (json_int_t)p->step, "log_bytes", (json_int_t)p->log_bytes, "best", p->best, "best_epoch",
-                     (json_int_t)p->best_epoch, "stop_best", isnan(p->stop_best) ? json_null() : json_real(p->stop_best), "stop_wait",
-                     (json_int_t)p->stop_wait, "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
+    return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch", (json_int_t)p->epoch, "batch",
+                     (json_int_t)p->batch, "step", (json_int_t)p->step, "log_records", (json_int_t)p->log_records, "lr", p->lr,
+                     "annealed", p->annealed, "best", p->best, "best_epoch", (json_int_t)p->best_epoch, "stop_best", number(p->stop_best),
+                     "stop_wait", (json_int_t)p->stop_wait, "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
                      numbers(snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS), "running", "samples", (json_int_t)m->samples, "correct",
                      (json_int_t)m->score[0].correct, "loss", m->score[0].loss, "layer_spikes", numbers(m->layer_spikes, m->layers),
                      "layer_slots", numbers(m->layer_slots, m->layers));
@@ -45,22 +55,22 @@ static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) 
 
 static int restore(const char *path, const char *text, struct snn_experiment *e, struct snn_progress *p) {
     struct snn_metrics *m = &p->epoch_sums;
-    json_int_t epoch, batch, step, log_bytes, best_epoch, stop_wait, samples, correct;
+    json_int_t epoch, batch, step, log_records, best_epoch, stop_wait, samples, correct;
     json_t *stop_best, *optimizer, *schedule, *spikes, *slots;
     json_t *root = text ? json_loads(text, 0, NULL) : NULL;
     int rc = SNN_OK;
-    if (!root || json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}", "epoch", &epoch, "batch", &batch,
-                             "step", &step, "log_bytes", &log_bytes, "best", &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best,
-                             "stop_wait", &stop_wait, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
+    if (!root || json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}", "epoch", &epoch, "batch", &batch,
+                             "step", &step, "log_records", &log_records, "lr", &p->lr, "annealed", &p->annealed, "best",
+                             &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best, "stop_wait", &stop_wait, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
                              "correct", &correct, "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
-        take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
+        take_number(stop_best, &p->stop_best) || take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
         take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) || take_numbers(spikes, m->layer_spikes, m->layers) ||
-        take_numbers(slots, m->layer_slots, m->layers) || epoch < 0 || batch < 0 || step < 0 || log_bytes < 0)
+        take_numbers(slots, m->layer_slots, m->layers) || epoch < 0 || batch < 0 || step < 0 || log_records < 0)
         rc = snn_error(SNN_EDATA, "%s: holds weights but no usable training state", path);
     else {
-        p->epoch = epoch, p->batch = batch, p->step = step, p->log_bytes = log_bytes, p->best_epoch = best_epoch, p->stop_wait = stop_wait;
-        p->stop_best = json_is_null(stop_best) ? NAN : json_number_value(stop_best);
+        p->epoch = epoch, p->batch = batch, p->step = step, p->log_records = log_records, p->best_epoch = best_epoch, p->stop_wait = stop_wait;
         m->samples = samples, m->score[0].correct = correct;
+        snn_experiment_anneal(e, p->annealed);
     }
     json_decref(root);
     return rc;
@@ -137,6 +147,19 @@ int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_p
     if (rc >= 0) rc = restore(path, snn_st_meta_find(st, "state"), e, progress);
     snn_st_close(&st);
     return rc;
+}
+
+int snn_checkpoint_trained(const char *path, struct snn_experiment *e) {
+    struct snn_st *st;
+    double annealed;
+    SNN_TRY(snn_checkpoint_weights(path, NULL, &e->network.model.params));
+    SNN_TRY(snn_st_open(path, &st));
+    const char *text = snn_st_meta_find(st, "state");
+    json_t *state = text ? json_loads(text, 0, NULL) : NULL;
+    if (!json_unpack(state, "{s:F}", "annealed", &annealed)) snn_experiment_anneal(e, annealed);
+    json_decref(state);
+    snn_st_close(&st);
+    return SNN_OK;
 }
 
 int snn_checkpoint_config(const char *path, char **yaml) {

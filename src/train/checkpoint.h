@@ -14,7 +14,9 @@ struct snn_progress { /* where a run stands */
     int64_t epoch;    /* being trained, from 0 */
     int64_t batch;    /* batches of it that are done */
     int64_t step;     /* optimiser steps of the run */
-    int64_t log_bytes; /* of log.jsonl that belong to this state */
+    int64_t log_records; /* of log.jsonl that belong to this state: not bytes, which say how long things took */
+    double lr;        /* of the last step */
+    double annealed;  /* share of the run at which annealed numbers stand */
     double best;      /* accuracy of the best epoch so far, -1: none */
     int64_t best_epoch;
     double stop_best; /* early stop's metric, NAN: none */
@@ -28,6 +30,8 @@ int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_p
 /* Only the weights, from a checkpoint or any safetensors file. `map` (a config map "their name: our name", or NULL) renames; without a map
  * every parameter must be there. */
 int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_params *params);
+/* The weights, and annealed numbers as they were when these were saved: what an evaluation needs. */
+int snn_checkpoint_trained(const char *path, struct snn_experiment *e);
 /* The resolved config inside a checkpoint (malloc'd, caller frees). */
 int snn_checkpoint_config(const char *path, char **yaml);
 

@@ -124,7 +124,7 @@ double snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool g
     SNN_CHECK(whole || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
     for (int32_t b = 0; b < batch->B; ++b) n->cut_length[b] = snn_cut_length(cut, b);
     struct snn_loss_call call = {.loss = &n->loss, .T = cut->T, .B = batch->B, .C = (int32_t)out->units, .output = out->data,
-                                 .label = batch->label, .length = n->cut_length, .total = batch->masked ? batch->length : NULL,
+                                 .label = batch->label, .length = n->cut_length, .total = !batch->masked ? NULL : whole ? n->cut_length : batch->length,
                                  .steps = batch->T, .scale = scale};
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? out->grad : NULL, n->loss_scratch);
     double sum = 0;

@@ -5,6 +5,7 @@
  * exactly where it was: the loader's order is a function of the epoch, dropout of the step, and the log is cut to the checkpoint. */
 #include "train/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -30,7 +31,6 @@ struct loop {
     struct snn_metrics eval;
     struct snn_runlog log;
     double saved_at; /* of the last checkpoint */
-    double lr;       /* in use */
 };
 
 /* ---- the folder ---- */
@@ -58,6 +58,27 @@ void snn_run_unlock(int *lock) {
     *lock = -1;
 }
 
+/* A run that could not even start leaves no folder, which would be in the way of the next try. */
+static void discard(const char *dir) {
+    static const char *const files[] = {"log.jsonl", "lock"};
+    char path[4096];
+    for (int i = 0; i < 2; ++i)
+        if (snprintf(path, sizeof path, "%s/%s", dir, files[i]) < (int)sizeof path) unlink(path);
+    rmdir(dir);
+}
+
+/* What a killed process was writing. Its number is in the name; the lock says that no other run writes here. */
+static void remove_leftovers(const char *dir) {
+    DIR *folder = opendir(dir);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        const char *at = strstr(entry->d_name, ".tmp.");
+        char *end;
+        long process = at ? strtol(at + 5, &end, 10) : 0;
+        if (process > 0 && !*end && kill((pid_t)process, 0) && errno == ESRCH) unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder) closedir(folder);
+}
+
 static int save_as(struct loop *l, const char *name) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s.safetensors", l->options->dir, name);
@@ -65,7 +86,7 @@ static int save_as(struct loop *l, const char *name) {
 }
 
 static int save(struct loop *l) {
-    l->progress.log_bytes = l->log.bytes;
+    l->progress.log_records = l->log.count;
     l->saved_at = snn_now();
     return save_as(l, "last");
 }
@@ -90,7 +111,7 @@ static int update(struct loop *l, const struct snn_batch *batch) {
     struct snn_rate rate = snn_schedule_rate(e->schedule, p->epoch, p->step);
     snn_optim_step(n->optim, n->device, rate.factor, rate.beta1);
     snn_network_zero_gradients(n);
-    l->lr = snn_optim_base_lr(n->optim) * rate.factor;
+    p->lr = snn_optim_base_lr(n->optim) * rate.factor;
     ++p->step;
     return SNN_OK;
 }
@@ -118,7 +139,8 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
     for (;;) {
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) return SNN_OK;
-        snn_experiment_anneal(e, ((double)p->epoch + (double)p->batch / (double)batches) / (double)e->train.epochs);
+        p->annealed = ((double)p->epoch + (double)p->batch / (double)batches) / (double)e->train.epochs;
+        snn_experiment_anneal(e, p->annealed);
         snn_network_set_clock(n, e->seed, (uint32_t)p->step);
         struct snn_watch watch = {count_cut, l};
         double loss = e->trainer->batch(n, batch, 1 / step_samples(e, p->batch), &watch);
@@ -141,7 +163,7 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
 static struct snn_record record_of(const struct loop *l, int subset, const struct snn_metrics *m, double seconds) {
     struct snn_record r = {.epoch = l->progress.epoch + 1, .step = l->progress.step, .loss = snn_metrics_loss(m),
                            .accuracy = snn_metrics_accuracy(m), .samples = m->samples, .seconds = seconds,
-                           .data_wait_s = snn_loader_wait_s(l->e->loader[subset]), .lr = l->lr};
+                           .data_wait_s = snn_loader_wait_s(l->e->loader[subset]), .lr = l->progress.lr};
     snprintf(r.split, sizeof r.split, "%s", split_names[subset]);
     return r;
 }
@@ -196,7 +218,7 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
     }
     ++p->epoch, p->batch = 0;
     snn_metrics_reset(&p->epoch_sums);
-    p->log_bytes = l->log.bytes;
+    p->log_records = l->log.count;
     if (best) SNN_TRY(save_as(l, "best"));
     bool last = p->epoch == e->train.epochs || *stop || *l->options->stop;
     bool due = e->every.epochs > 0 ? p->epoch % (int64_t)e->every.epochs == 0 : checkpoint_due(l);
@@ -214,7 +236,9 @@ static int start(struct loop *l, bool resumed, const char *last) {
     snn_metrics_init(&l->eval, &e->network, e->steps, NULL, 1);
     if (resumed) SNN_TRY(snn_checkpoint_load(last, e, &l->progress));
     else SNN_TRY(snn_experiment_init(e));
-    return snn_runlog_open(&l->log, l->options->dir, l->progress.log_bytes);
+    SNN_TRY(snn_runlog_open(&l->log, l->options->dir, l->progress.log_records));
+    /* The curves may be of another epoch than the checkpoint: they are drawn after it is saved. */
+    return l->log.count ? snn_runlog_plot(&l->log, l->options->dir, e->data.name) : SNN_OK;
 }
 
 static int write_config(const struct loop *l) {
@@ -237,7 +261,7 @@ static int finish(struct loop *l, struct snn_run_result *result) {
     result->selected_by = e->loader[SNN_SUBSET_VALIDATION] && e->run.keep == 0 ? "validation.accuracy" : "last epoch";
     if (result->split[SNN_SUBSET_TEST].samples) return SNN_OK;
     snprintf(best, sizeof best, "%s/best.safetensors", l->options->dir);
-    SNN_TRY(snn_checkpoint_weights(best, NULL, &e->network.model.params));
+    SNN_TRY(snn_checkpoint_trained(best, e));
     l->progress.epoch = epoch - 1; /* the record names the epoch whose weights these are */
     return evaluate_split(l, SNN_SUBSET_TEST, &result->split[SNN_SUBSET_TEST]);
 }
@@ -245,7 +269,7 @@ static int finish(struct loop *l, struct snn_run_result *result) {
 static int run(struct loop *l, struct snn_run_result *result) {
     struct snn_experiment *e = l->e;
     struct snn_progress *p = &l->progress;
-    bool stop = false;
+    bool stop = e->stop.on && p->stop_wait >= e->stop.patience; /* a run that had come to its end is resumed */
     while (p->epoch < e->train.epochs && !stop) {
         char title[64];
         struct snn_bar bar;
@@ -271,10 +295,12 @@ int snn_train(struct snn_experiment *e, const struct snn_run_options *options, s
     *result = (struct snn_run_result){0};
     int lock;
     SNN_TRY(snn_run_lock(options->dir, options->resume, &lock));
+    remove_leftovers(options->dir);
     char last[4096];
     snprintf(last, sizeof last, "%s/last.safetensors", options->dir);
     bool resumed = options->resume && snn_file_exists(last);
     int rc = start(&l, resumed, last);
+    if (rc < 0 && !options->resume) discard(options->dir);
     if (rc >= 0) rc = write_config(&l);
     if (rc >= 0) rc = snn_provenance_write(options->dir, e, resumed, options->quiet ? NULL : stderr);
     if (rc >= 0) rc = run(&l, result);

@@ -50,31 +50,33 @@ static int read_line(struct snn_runlog *log, const char *line, size_t size, int 
     return rc;
 }
 
-int snn_runlog_open(struct snn_runlog *log, const char *dir, int64_t keep_bytes) {
+/* Read the first `records` lines; *bytes_kept is where they end. */
+static int read_records(struct snn_runlog *log, int64_t records, off_t *bytes_kept) {
+    unsigned char *bytes;
+    size_t size;
+    SNN_TRY(snn_file_read(log->path, (size_t)1 << 30, &bytes, &size));
+    const char *line = (char *)bytes, *end = line + size;
+    int rc = SNN_OK;
+    for (int number = 1; rc >= 0 && number <= records; ++number) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        rc = next ? read_line(log, line, (size_t)(next - line), number)
+                  : snn_error(SNN_EDATA, "%s: has %d records, but the checkpoint goes on behind %lld", log->path, number - 1, (long long)records);
+        line = next ? next + 1 : end;
+    }
+    *bytes_kept = line - (char *)bytes;
+    free(bytes);
+    return rc;
+}
+
+int snn_runlog_open(struct snn_runlog *log, const char *dir, int64_t records) {
+    off_t bytes = 0;
     *log = (struct snn_runlog){0};
     if (asprintf(&log->path, "%s/log.jsonl", dir) < 0) return snn_error(SNN_EFAIL, "out of memory");
-    if (keep_bytes > 0) {
-        unsigned char *bytes;
-        size_t size;
-        SNN_TRY(snn_file_read(log->path, (size_t)1 << 30, &bytes, &size));
-        int rc = (int64_t)size < keep_bytes ? snn_error(SNN_EDATA, "%s: is shorter than the checkpoint says (%zu of %lld bytes)", log->path, size,
-                                                        (long long)keep_bytes)
-                                            : SNN_OK;
-        int number = 1;
-        for (const char *line = (char *)bytes, *end = line + keep_bytes; rc >= 0 && line < end;) {
-            const char *next = memchr(line, '\n', (size_t)(end - line));
-            if (!next) next = end;
-            rc = read_line(log, line, (size_t)(next - line), number++);
-            line = next + 1;
-        }
-        free(bytes);
-        SNN_TRY(rc);
-    }
-    log->file = fopen(log->path, keep_bytes > 0 ? "r+" : "w");
+    if (records > 0) SNN_TRY(read_records(log, records, &bytes));
+    log->file = fopen(log->path, records > 0 ? "r+" : "w");
     if (!log->file) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", log->path, strerror(errno));
-    if (ftruncate(fileno(log->file), keep_bytes) || fseek(log->file, 0, SEEK_END))
+    if (ftruncate(fileno(log->file), bytes) || fseek(log->file, 0, SEEK_END))
         return snn_error(SNN_EFAIL, "%s: cannot be cut to the checkpoint: %s", log->path, strerror(errno));
-    log->bytes = keep_bytes;
     return SNN_OK;
 }
 
@@ -101,7 +103,6 @@ int snn_runlog_add(struct snn_runlog *log, const struct snn_record *r, const str
     free(line);
     if (n < 0 || fflush(log->file) || fsync(fileno(log->file)))
         return snn_error(SNN_EFAIL, "%s: cannot be written: %s", log->path, strerror(errno));
-    log->bytes += n;
     return keep(log, r);
 }
 

@@ -20,13 +20,12 @@ struct snn_record {
 struct snn_runlog {
     FILE *file;
     char *path;
-    int64_t bytes;
     struct snn_record *record;
     int count, room;
 };
 
-/* Open DIR/log.jsonl; keep its first `keep_bytes` bytes (a resumed run) and read their records. */
-int snn_runlog_open(struct snn_runlog *log, const char *dir, int64_t keep_bytes);
+/* Open DIR/log.jsonl; keep its first `records` records (a resumed run) and read them. SNN_EDATA when there are fewer. */
+int snn_runlog_open(struct snn_runlog *log, const char *dir, int64_t records);
 void snn_runlog_close(struct snn_runlog *log);
 /* Write, flush and sync one record; spike rates by layer come from the metrics. */
 int snn_runlog_add(struct snn_runlog *log, const struct snn_record *record, const struct snn_experiment *e, const struct snn_metrics *metrics);

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * checkops_math.c - linear layers, element-wise kernels and input (autograd/math.h). */
+#include "checkops.h"
+
+#include "autograd/math.h"
+#include "core/rng.h"
+
+/* ---- linear ---- */
+
+static const struct snn_linear_shape linear_shapes[] = {
+    {0, 3, 2},     {1, 1, 1},      {1, 3, 2},     {2, 1, 17},    {3, 17, 1},     {5, 63, 7},     {7, 64, 16},
+    {8, 65, 15},   {31, 100, 9},   {33, 127, 33}, {32, 128, 31}, {1, 513, 65},   {129, 511, 64}, {257, 33, 63},
+    {128, 512, 5}, {127, 16, 129}, {2, 600, 64},  {300, 70, 65}, {64, 1025, 17}, {16, 64, 513},
+};
+static const double linear_densities[] = {-1, 0, 0.03, 0.24, 0.27, 0.8, 1};
+
+struct linear {
+    struct snn_linear_shape s;
+    struct snn_rows x;
+    const real *w, *b, *gy;
+    real *y, *gx, *gw, *gb;
+    bool adds;
+};
+
+static void call_linear(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct linear *l = argument;
+    void *scratch = l->x.bits ? ops_scratch(ops, device->math->linear_scratch(device->threads, &l->s)) : NULL;
+    device->math->linear(device, &l->s, &l->x, l->w, l->b, l->y, scratch);
+}
+
+static void check_linear_case(struct ops *ops, struct snn_linear_shape s, double density, bool bias) {
+    ops_begin(ops, "%td rows, %d -> %d, density %g%s", s.rows, s.in, s.out, density, bias ? ", bias" : "");
+    struct ops_rows x = ops_rows(ops, s.rows, s.in, density);
+    struct linear l = {
+        .s = s, .x = x.rows, .w = ops_reals(ops, (ptrdiff_t)s.out * s.in), .b = bias ? ops_reals(ops, s.out) : NULL};
+    struct ops_sum *y = ops_memory(ops, s.rows * s.out, sizeof *y);
+    for (ptrdiff_t r = 0; r < s.rows; ++r)
+        for (ptrdiff_t o = 0; o < s.out; ++o) {
+            if (bias) ops_term(&y[r * s.out + o], l.b[o]);
+            for (ptrdiff_t i = 0; i < s.in; ++i)
+                ops_term(&y[r * s.out + o], (wide)x.dense[r * s.in + i] * l.w[o * s.in + i]);
+        }
+    l.y = ops_output(ops, s.rows * s.out, sizeof *l.y);
+    ops_expect_sums(ops, l.y, y);
+    ops_run(ops, call_linear, &l);
+}
+
+static void check_linear(struct ops *ops) {
+    for (int i = 0; i < OPS_COUNT(linear_shapes); ++i)
+        for (int d = 0; d < OPS_COUNT(linear_densities); ++d)
+            check_linear_case(ops, linear_shapes[i], linear_densities[d], (i + d) % 2);
+}
+
+/* The scratch is what the two kernels may use and no byte more: enough rows that every thread expands some. */
+static void check_linear_scratch(struct ops *ops) {
+    for (int out = 1; out < 20; out += 6)
+        for (int in = 1; in < 130; in += 43) {
+            check_linear_case(ops, (struct snn_linear_shape){5 * 128 + 1, in, out}, 0.6, false);
+            check_linear_case(ops, (struct snn_linear_shape){5 * 128 + 1, in, out}, 0.1, true);
+        }
+}
+
+static void call_linear_grad_input(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct linear *l = argument;
+    (void)ops;
+    device->math->linear_grad_input(device, &l->s, l->gy, l->w, l->adds, l->gx);
+}
+
+static void check_linear_grad_input(struct ops *ops) {
+    for (int k = 0; k < 2 * OPS_COUNT(linear_shapes); ++k) {
+        struct linear l = {.s = linear_shapes[k / 2], .adds = k % 2};
+        const struct snn_linear_shape s = l.s;
+        ops_begin(ops, "%td rows, %d -> %d%s", s.rows, s.in, s.out, l.adds ? ", adds" : "");
+        l.w = ops_reals(ops, (ptrdiff_t)s.out * s.in), l.gy = ops_reals(ops, s.rows * s.out);
+        l.gx = ops_output(ops, s.rows * s.in, sizeof *l.gx);
+        struct ops_sum *gx = ops_memory(ops, s.rows * s.in, sizeof *gx);
+        if (l.adds) ops_fill(ops, l.gx, s.rows * s.in, -1, 1);
+        for (ptrdiff_t r = 0; r < s.rows; ++r)
+            for (ptrdiff_t i = 0; i < s.in; ++i) {
+                if (l.adds) ops_term(&gx[r * s.in + i], l.gx[r * s.in + i]);
+                for (ptrdiff_t o = 0; o < s.out; ++o)
+                    ops_term(&gx[r * s.in + i], (wide)l.gy[r * s.out + o] * l.w[o * s.in + i]);
+            }
+        ops_expect_sums(ops, l.gx, gx);
+        ops_run(ops, call_linear_grad_input, &l);
+    }
+}
+
+static void call_linear_grad_weight(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct linear *l = argument;
+    void *scratch = l->x.bits ? ops_scratch(ops, device->math->linear_scratch(device->threads, &l->s)) : NULL;
+    device->math->linear_grad_weight(device, &l->s, &l->x, l->gy, l->gw, l->gb, scratch);
+}
+
+static void check_grad_weight_case(struct ops *ops, struct snn_linear_shape s, double density, bool bias) {
+    ops_begin(ops, "%td rows, %d -> %d, density %g%s", s.rows, s.in, s.out, density, bias ? ", bias" : "");
+    struct ops_rows x = ops_rows(ops, s.rows, s.in, density);
+    struct linear l = {.s = s, .x = x.rows, .gy = ops_reals(ops, s.rows * s.out)};
+    ptrdiff_t weights = (ptrdiff_t)s.out * s.in;
+    l.gw = ops_output(ops, weights, sizeof *l.gw);
+    ops_fill(ops, l.gw, weights, -1, 1);
+    struct ops_sum *gw = ops_memory(ops, weights, sizeof *gw), *gb = ops_memory(ops, s.out, sizeof *gb);
+    for (ptrdiff_t o = 0; o < s.out; ++o)
+        for (ptrdiff_t i = 0; i < s.in; ++i) {
+            ops_term(&gw[o * s.in + i], l.gw[o * s.in + i]);
+            for (ptrdiff_t r = 0; r < s.rows; ++r)
+                ops_term(&gw[o * s.in + i], (wide)l.gy[r * s.out + o] * x.dense[r * s.in + i]);
+        }
+    ops_expect_sums(ops, l.gw, gw);
+    if (bias) {
+        l.gb = ops_output(ops, s.out, sizeof *l.gb);
+        ops_fill(ops, l.gb, s.out, -1, 1);
+        for (ptrdiff_t o = 0; o < s.out; ++o) {
+            ops_term(&gb[o], l.gb[o]);
+            for (ptrdiff_t r = 0; r < s.rows; ++r) ops_term(&gb[o], l.gy[r * s.out + o]);
+        }
+        ops_expect_sums(ops, l.gb, gb);
+    }
+    ops_run(ops, call_linear_grad_weight, &l);
+}
+
+static void check_linear_grad_weight(struct ops *ops) {
+    for (int i = 0; i < OPS_COUNT(linear_shapes); ++i)
+        for (int d = 0; d < OPS_COUNT(linear_densities); ++d)
+            check_grad_weight_case(ops, linear_shapes[i], linear_densities[d], (i + d) % 2);
+}
+
+/* ---- element-wise ---- */
+
+static const ptrdiff_t lengths[] = {1,  2,  7,   15,  16,  17,    31,    33,    63,
+                                    64, 65, 511, 512, 513, 16383, 16384, 16385, 3 * 16384 + 5};
+
+struct elements {
+    ptrdiff_t n, b_n;
+    int32_t T;
+    const real *a, *b;
+    real *y;
+    bool adds;
+    size_t bytes;
+};
+
+static void call_upload(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->upload(device, e->y, e->a, e->bytes);
+}
+
+static void check_upload(struct ops *ops) {
+    for (int i = 0; i < OPS_COUNT(lengths); ++i) {
+        struct elements e = {.n = lengths[i]};
+        ops_begin(ops, "%td bytes", e.n);
+        unsigned char *from = ops_input(ops, e.n, 1);
+        for (ptrdiff_t k = 0; k < e.n; ++k) from[k] = (unsigned char)ops_below(ops, 256);
+        e.a = (void *)from, e.y = ops_output(ops, e.n, 1), e.bytes = (size_t)e.n;
+        ops_expect(ops, e.y, from);
+        ops_run(ops, call_upload, &e);
+    }
+}
+
+static void call_add(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->add(device, e->n, e->a ? e->a : e->y, e->b ? e->b : e->y, e->b_n, e->y);
+}
+
+/* in_place: 0 no, 1 y is a, 2 y is b */
+static void check_add_case(struct ops *ops, ptrdiff_t b_n, ptrdiff_t repeats, int in_place) {
+    struct elements e = {.n = b_n * repeats, .b_n = b_n};
+    ops_begin(ops, "%td numbers %td times, in place %d", b_n, repeats, in_place);
+    e.y = ops_output(ops, e.n, sizeof *e.y);
+    if (in_place) ops_fill(ops, e.y, e.n, -1, 1);
+    e.a = in_place == 1 ? NULL : ops_reals(ops, e.n), e.b = in_place == 2 ? NULL : ops_reals(ops, b_n);
+    real *y = ops_memory(ops, e.n, sizeof *y);
+    for (ptrdiff_t i = 0; i < e.n; ++i) y[i] = (e.a ? e.a : e.y)[i] + (e.b ? e.b : e.y)[i % b_n];
+    ops_expect(ops, e.y, y);
+    ops_run(ops, call_add, &e);
+}
+
+static void check_add(struct ops *ops) {
+    for (int i = 0; i < OPS_COUNT(lengths); ++i) {
+        for (int in_place = 0; in_place < 3; ++in_place) check_add_case(ops, lengths[i], 1, in_place);
+        for (int in_place = 0; in_place < 2; ++in_place) check_add_case(ops, lengths[i], 3, in_place);
+    }
+}
+
+static void call_accumulate(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->accumulate(device, e->n, e->a, e->adds, e->y);
+}
+
+static void check_accumulate(struct ops *ops) {
+    for (int k = 0; k < 2 * OPS_COUNT(lengths) + 2; ++k) {
+        struct elements e = {.n = k < 2 ? 0 : lengths[k / 2 - 1], .adds = k % 2};
+        ops_begin(ops, "%td numbers, adds %d", e.n, e.adds);
+        e.a = ops_reals(ops, e.n), e.y = ops_output(ops, e.n, sizeof *e.y);
+        if (e.adds) ops_fill(ops, e.y, e.n, -1, 1);
+        real *y = ops_memory(ops, e.n, sizeof *y);
+        for (ptrdiff_t i = 0; i < e.n; ++i) y[i] = e.adds ? e.y[i] + e.a[i] : e.a[i];
+        ops_expect(ops, e.y, y);
+        ops_run(ops, call_accumulate, &e);
+    }
+}
+
+static void call_sum_over_time(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->sum_over_time(device, e->T, e->n, e->a, e->adds, e->y);
+}
+
+static void check_sum_over_time(struct ops *ops) {
+    static const int32_t steps[] = {1, 2, 5};
+    for (int k = 0; k < 2 * OPS_COUNT(lengths) * OPS_COUNT(steps); ++k) {
+        struct elements e = {
+            .T = steps[k / 2 % OPS_COUNT(steps)], .n = lengths[k / 2 / OPS_COUNT(steps)], .adds = k % 2};
+        ops_begin(ops, "%d steps of %td, adds %d", e.T, e.n, e.adds);
+        e.a = ops_reals(ops, e.T * e.n), e.y = ops_output(ops, e.n, sizeof *e.y);
+        if (e.adds) ops_fill(ops, e.y, e.n, -1, 1);
+        real *y = ops_memory(ops, e.n, sizeof *y);
+        for (ptrdiff_t i = 0; i < e.n; ++i) {
+            y[i] = e.adds ? e.y[i] : 0;
+            for (int32_t t = 0; t < e.T; ++t) y[i] += e.a[t * e.n + i];
+        }
+        ops_expect(ops, e.y, y);
+        ops_run(ops, call_sum_over_time, &e);
+    }
+}
+
+/* ---- dropout ---- */
+
+static const int32_t unit_counts[] = {1, 3, 31, 63, 64, 65, 127, 129, 513};
+
+struct dropout {
+    ptrdiff_t rows;
+    int32_t B, units;
+    uint32_t clock[3], layer;
+    const int32_t *sample;
+    double drop, scale;
+    const uint64_t *mask;
+    uint64_t *drawn;
+    const real *x;
+    real *y;
+};
+
+static void call_dropout_mask(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct dropout *d = argument;
+    (void)ops;
+    device->math->dropout_mask(device, d->B, d->units, d->clock, d->layer, d->sample, d->drop, d->drawn);
+}
+
+static void check_dropout_mask(struct ops *ops) {
+    static const double drops[] = {0, 0.1, 0.5, 0.99};
+    for (int k = 0; k < OPS_COUNT(unit_counts) * OPS_COUNT(drops); ++k) {
+        struct dropout d = {.B = 1 + k % 5,
+                            .units = unit_counts[k % OPS_COUNT(unit_counts)],
+                            .drop = drops[k / OPS_COUNT(unit_counts)]};
+        ops_begin(ops, "%d samples, %d units, drop %g", d.B, d.units, d.drop);
+        ptrdiff_t words = (d.units + 63) / 64;
+        uint64_t seed = 0x123456789ABCDEFu + (uint64_t)k;
+        d.clock[0] = (uint32_t)seed, d.clock[1] = (uint32_t)(seed >> 32), d.clock[2] = 40 + (uint32_t)k,
+        d.layer = (uint32_t)k % 3;
+        int32_t *sample = ops_input(ops, d.B, sizeof *sample);
+        for (int32_t b = 0; b < d.B; ++b) sample[b] = (int32_t)ops_below(ops, 60000);
+        d.sample = sample, d.drawn = ops_output(ops, d.B * words, sizeof *d.drawn);
+        uint64_t *mask = ops_memory(ops, d.B * words, sizeof *mask);
+        for (int32_t b = 0; b < d.B; ++b)
+            for (uint32_t i = 0; i < (uint32_t)d.units; ++i)
+                if (snn_rng_u32(seed, SNN_RNG_DROPOUT | d.layer << 8, d.clock[2], (uint32_t)sample[b], i) <
+                    (1 - d.drop) * 0x1p32)
+                    mask[b * words + i / 64] |= (uint64_t)1 << (i % 64);
+        ops_expect(ops, d.drawn, mask);
+        ops_run(ops, call_dropout_mask, &d);
+    }
+}
+
+static void call_dropout(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct dropout *d = argument;
+    (void)ops;
+    device->math->dropout(device, d->rows, d->B, d->units, d->mask, d->scale, d->x ? d->x : d->y, d->y);
+}
+
+static void check_dropout(struct ops *ops) {
+    for (int k = 0; k < 2 * OPS_COUNT(unit_counts); ++k) {
+        struct dropout d = {.B = 1 + k % 4, .units = unit_counts[k / 2], .scale = 1 / 0.7};
+        bool in_place = k % 2;
+        d.rows = d.B * (1 + k % 3);
+        ops_begin(ops, "%td rows of %d samples, %d units, in place %d", d.rows, d.B, d.units, in_place);
+        ptrdiff_t words = (d.units + 63) / 64, n = d.rows * d.units;
+        uint64_t *mask = ops_input(ops, d.B * words, sizeof *mask);
+        for (ptrdiff_t w = 0; w < d.B * words; ++w)
+            mask[w] = (uint64_t)ops_below(ops, UINT32_MAX) << 32 | ops_below(ops, UINT32_MAX);
+        d.mask = mask, d.y = ops_output(ops, n, sizeof *d.y);
+        if (in_place) ops_fill(ops, d.y, n, -1, 1);
+        else d.x = ops_reals(ops, n);
+        real *y = ops_memory(ops, n, sizeof *y);
+        for (ptrdiff_t r = 0; r < d.rows; ++r)
+            for (ptrdiff_t i = 0; i < d.units; ++i)
+                if (mask[r % d.B * words + i / 64] >> (i % 64) & 1)
+                    y[r * d.units + i] = (d.x ? d.x : d.y)[r * d.units + i] * (real)d.scale;
+        ops_expect(ops, d.y, y);
+        ops_run(ops, call_dropout, &d);
+    }
+}
+
+/* ---- counts and input ---- */
+
+struct load {
+    int32_t T, B, stride;
+    ptrdiff_t rows, units;
+    const real *x;
+    const float *frames, *value;
+    const int32_t *row, *index;
+    real *y;
+    int32_t *nonzero;
+};
+
+static void call_count_nonzero(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct load *l = argument;
+    (void)ops;
+    device->math->count_nonzero(device, l->rows, l->units, l->x, l->nonzero);
+}
+
+static void check_count_nonzero(struct ops *ops) {
+    static const int32_t row_counts[] = {0, 1, 2, 7, 33};
+    for (int k = 0; k < OPS_COUNT(row_counts) * OPS_COUNT(unit_counts); ++k) {
+        struct load l = {.rows = row_counts[k % OPS_COUNT(row_counts)],
+                         .units = unit_counts[k / OPS_COUNT(row_counts)]};
+        ops_begin(ops, "%td rows of %td", l.rows, l.units);
+        real *x = ops_reals(ops, l.rows * l.units);
+        int32_t *nonzero = ops_memory(ops, l.rows, sizeof *nonzero);
+        for (ptrdiff_t i = 0; i < l.rows * l.units; ++i) {
+            if (ops_below(ops, 2)) x[i] = 0;
+            if (x[i] != 0) ++nonzero[i / l.units];
+        }
+        l.x = x, l.nonzero = ops_output(ops, l.rows, sizeof *l.nonzero);
+        ops_expect(ops, l.nonzero, nonzero);
+        ops_run(ops, call_count_nonzero, &l);
+    }
+}
+
+static const struct load loads[] = {
+    /* T, B, samples from a step to the next */
+    {.T = 1, .B = 1, .stride = 1}, {.T = 1, .B = 3, .stride = 7}, {.T = 5, .B = 1, .stride = 1},
+    {.T = 4, .B = 3, .stride = 3}, {.T = 3, .B = 2, .stride = 5},
+};
+
+static struct load begin_load(struct ops *ops, int k, bool counts) {
+    struct load l = loads[k % OPS_COUNT(loads)];
+    l.units = unit_counts[k / OPS_COUNT(loads) % OPS_COUNT(unit_counts)];
+    ops_begin(ops, "%d steps, %d of %d samples, %td units, counts %d", l.T, l.B, l.stride, l.units, counts);
+    l.rows = (ptrdiff_t)l.T * l.B;
+    l.y = ops_output(ops, l.rows * l.units, sizeof *l.y);
+    l.nonzero = counts ? ops_output(ops, l.rows, sizeof *l.nonzero) : NULL;
+    return l;
+}
+
+static void call_load_frames(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct load *l = argument;
+    (void)ops;
+    device->math->load_frames(device, l->T, l->B, l->stride, l->units, l->frames, l->y, l->nonzero);
+}
+
+static void check_load_frames(struct ops *ops) {
+    for (int k = 0; k < 2 * OPS_COUNT(loads) * OPS_COUNT(unit_counts); ++k) {
+        struct load l = begin_load(ops, k / 2, k % 2);
+        /* The last step ends with our last sample: nothing of the others' may be read there. */
+        ptrdiff_t n = ((ptrdiff_t)(l.T - 1) * l.stride + l.B) * l.units;
+        float *frames = ops_input(ops, n, sizeof *frames);
+        for (ptrdiff_t i = 0; i < n; ++i) frames[i] = ops_below(ops, 2) ? (float)(ops_unit(ops) - 0.5) : 0;
+        real *y = ops_memory(ops, l.rows * l.units, sizeof *y);
+        int32_t *nonzero = ops_memory(ops, l.rows, sizeof *nonzero);
+        for (int32_t t = 0; t < l.T; ++t)
+            for (int32_t b = 0; b < l.B; ++b)
+                for (ptrdiff_t i = 0; i < l.units; ++i) {
+                    float x = frames[((ptrdiff_t)t * l.stride + b) * l.units + i];
+                    y[(t * l.B + b) * l.units + i] = x;
+                    nonzero[t * l.B + b] += x != 0;
+                }
+        l.frames = frames;
+        ops_expect(ops, l.y, y);
+        if (l.nonzero) ops_expect(ops, l.nonzero, nonzero);
+        ops_run(ops, call_load_frames, &l);
+    }
+}
+
+static void call_load_events(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct load *l = argument;
+    (void)ops;
+    device->math->load_events(device, l->T, l->B, l->stride, l->units, l->row, l->index, l->value, l->y, l->nonzero);
+}
+
+static void check_load_events(struct ops *ops) {
+    for (int k = 0; k < 4 * OPS_COUNT(loads) * OPS_COUNT(unit_counts); ++k) {
+        struct load l = begin_load(ops, k / 4, k % 2);
+        bool values = k / 2 % 2;
+        ptrdiff_t all = (ptrdiff_t)(l.T - 1) * l.stride + l.B, most = all * l.units;
+        int32_t *row = ops_input(ops, all + 1, sizeof *row), *index = ops_memory(ops, most, sizeof *index);
+        int32_t count = 0, density = 2 + (int32_t)ops_below(ops, 8);
+        for (ptrdiff_t r = 0; r < all; ++r) {
+            for (ptrdiff_t i = 0; i < l.units && r % 3 != 1; ++i) /* every third row is empty */
+                if (!ops_below(ops, (uint32_t)density)) index[count++] = (int32_t)i;
+            row[r + 1] = count;
+        }
+        int32_t *exact = ops_input(ops, count, sizeof *exact);
+        memcpy(exact, index, (size_t)count * sizeof *exact);
+        float *value = values ? ops_input(ops, count, sizeof *value) : NULL;
+        for (int32_t e = 0; values && e < count; ++e) value[e] = 1 + (float)ops_below(ops, 5);
+        real *y = ops_memory(ops, l.rows * l.units, sizeof *y);
+        int32_t *nonzero = ops_memory(ops, l.rows, sizeof *nonzero);
+        for (int32_t t = 0; t < l.T; ++t)
+            for (int32_t b = 0; b < l.B; ++b)
+                for (int32_t e = row[t * l.stride + b]; e < row[t * l.stride + b + 1]; ++e) {
+                    y[(t * l.B + b) * l.units + index[e]] = values ? value[e] : 1;
+                    ++nonzero[t * l.B + b];
+                }
+        l.row = row, l.index = exact, l.value = value;
+        ops_expect(ops, l.y, y);
+        if (l.nonzero) ops_expect(ops, l.nonzero, nonzero);
+        ops_run(ops, call_load_events, &l);
+    }
+}
+
+#define CASES(X)                                                                                                       \
+    X(linear_scratch)                                                                                                  \
+    X(linear) X(linear_grad_input) X(linear_grad_weight) X(upload) X(add) X(accumulate) X(sum_over_time)               \
+        X(dropout_mask) X(dropout) X(count_nonzero) X(load_frames) X(load_events)
+#define OPS_ENTRY_(name) OPS_ROW(snn_math_kernels, name)
+OPS_TABLE(snn_math_kernels, CASES)
+OPS_TCASE(math)

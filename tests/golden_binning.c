@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * golden_binning.c - frames of real N-MNIST recordings against SpikingJelly's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/status.h"
+#include "datasets/loader.h"
+#include "golden.h"
+#include "snn_check.h"
+
+enum { SIDE = 34 };
+
+/* Records of 5 bytes: x, y, polarity (1 bit) and microseconds (23 bits). Recordings with overflows of the clock
+ * (y = 240) are left to the reader's own tests. */
+static struct snn_event *read_events(struct golden *c, const char *path, size_t *n) {
+    unsigned char *bytes;
+    size_t size;
+    if (!golden_ok(c, snn_file_read(path, 1 << 24, &bytes, &size))) return NULL;
+    *n = size / 5;
+    struct snn_event *events = golden_own(c, *n, sizeof *events);
+    for (size_t i = 0; i < *n; ++i) {
+        const unsigned char *b = bytes + 5 * i;
+        events[i] = (struct snn_event){(b[2] & 127) << 16 | b[3] << 8 | b[4], b[0], b[1], b[2] >> 7};
+        if (b[0] >= SIDE || b[1] >= SIDE)
+            golden_fail(c, "does not understand event %zu, which is beyond the sensor", i);
+    }
+    free(bytes);
+    return c->verdict == GOLDEN_PASS ? events : NULL;
+}
+
+/* The case says how many events there are, and when; so the right file was read. */
+static bool same_recording(struct golden *c, const struct snn_event *events, size_t n) {
+    bool same = n > 0 && golden_number_or(c, "n_events", (double)n) == (double)n &&
+                golden_number_or(c, "t_first", (double)events[0].t) == (double)events[0].t &&
+                golden_number_or(c, "t_last", (double)events[n - 1].t) == (double)events[n - 1].t;
+    return same || golden_fail(c, "another recording than the case's");
+}
+
+static bool put_rule(struct golden *c, char text[300]) {
+    const char *rule = golden_text(c, "rule"), *by = golden_text(c, "split_by");
+    if (!strcmp(rule, "spikingjelly fixed duration"))
+        snprintf(text, 300, "data: {name: nmnist, timesteps: auto, bin: {by: duration, dt: %.17g us}}\n",
+                 golden_number(c, "duration"));
+    else if (!strcmp(rule, "spikingjelly by number") && (!*by || !strcmp(by, "number")))
+        snprintf(text, 300, "data: {name: nmnist, timesteps: %d, bin: {by: count}}\n",
+                 (int)golden_number(c, "frames_num"));
+    else if (!strcmp(rule, "spikingjelly by time") && (!*by || !strcmp(by, "time")))
+        snprintf(text, 300, "data: {name: nmnist, timesteps: %d, bin: {by: time}}\n",
+                 (int)golden_number(c, "frames_num"));
+    else return golden_fail(c, "does not understand rule '%s' of %s", rule, golden_text(c, "data"));
+    return true;
+}
+
+static void compare_frames(struct golden *c, const struct snn_data_config *config, const struct snn_event *events,
+                           size_t n) {
+    const struct snn_st_tensor *shape = golden_find(c, "frames");
+    if (!shape || shape->nd != 4 || shape->dim[1] != 2 || shape->dim[2] != SIDE || shape->dim[3] != SIDE) {
+        golden_fail(c, "does not understand the shapes");
+        return;
+    }
+    int32_t T = snn_bin_steps(config, 0, events, n);
+    size_t count = (size_t)T * 2 * SIDE * SIDE;
+    uint16_t *frames = golden_own(c, count, sizeof *frames);
+    double *found = golden_own(c, count, sizeof *found), total = 0;
+    snn_bin_events(config, T, 2, SIDE, SIDE, events, n, frames);
+    for (size_t i = 0; i < count; ++i) total += found[i] = frames[i];
+    golden_compare(c, "frames", found, count, GOLDEN_EXACT);
+    if (golden_number_or(c, "frames_total", total) != total)
+        golden_fail(c, "the frames hold %g events, not 'frames_total'", total);
+}
+
+void golden_binning(struct golden *c) {
+    char path[4600], text[300];
+    const char *file = golden_text(c, "file"), *shared = shared_dir();
+    if (strcmp(golden_text(c, "data"), "N-MNIST")) {
+        golden_fail(c, "does not understand data '%s'", golden_text(c, "data"));
+        return;
+    }
+    golden_fact(c, "shape"), golden_fact(c, "dtype"); /* the tensor says them too */
+    json_t *sensor = golden_fact(c, "sensor"), *ours = json_pack("[iii]", SIDE, SIDE, 2);
+    if (sensor && !json_equal(sensor, ours)) golden_fail(c, "does not understand 'sensor'");
+    json_decref(ours);
+    if (c->verdict != GOLDEN_PASS || !put_rule(c, text)) return;
+    snprintf(path, sizeof path, "%s/../data/nmnist/%s", c->dir, file);
+    if (!snn_file_exists(path)) snprintf(path, sizeof path, "%s/data/nmnist/%s", shared ? shared : "", file);
+    if (!snn_file_exists(path)) {
+        golden_pending(c, "the recording is not there");
+        return;
+    }
+    size_t n;
+    const struct snn_event *events = read_events(c, path, &n);
+    struct golden_net net;
+    struct snn_data_config config;
+    if (!events || !same_recording(c, events, n) || !golden_net_open(c, &net)) return;
+    struct snn_conf *section = golden_parse(c, &net, text);
+    if (section && golden_ok(c, snn_data_config_read(section, &config))) compare_frames(c, &config, events, n);
+    golden_net_close(&net);
+}

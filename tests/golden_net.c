@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * golden_net.c - a network over a stored case: input, parameters, forward, backward. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/status.h"
+#include "golden.h"
+#include "layers/neuron.h"
+#include "train/device.h"
+
+/* The real scan, and then a copy of what came out: the engine may reuse that memory later in the pass. */
+static void watch_neuron(struct snn_device *device, const struct snn_scan *scan) {
+    struct golden_net *net = (struct golden_net *)device;
+    net->real_neuron->forward(device, scan);
+    if (net->neurons == GOLDEN_NEURONS) return;
+    size_t rows = (size_t)scan->T * (size_t)scan->B, n = (size_t)scan->N, count = rows * n;
+    double *s = golden_own(net->c, count, sizeof *s), *v = scan->u ? golden_own(net->c, count, sizeof *v) : NULL;
+    for (size_t i = 0; i < count; ++i) {
+        const uint64_t *bits = scan->bits ? scan->bits + i / n * (size_t)scan->words : NULL;
+        s[i] = bits ? (double)(bits[i % n / 64] >> (i % n % 64) & 1) : (double)scan->y[i];
+        const struct snn_neuron_spec *spec = scan->spec;
+        if (v && (!spec->spikes || spec->delayed)) v[i] = (double)scan->u[i];
+        else if (v) v[i] = (double)affine_reset(scan->coefficients, spec->reset, scan->u[i], (real)s[i]);
+    }
+    net->seen[net->neurons].s = s, net->seen[net->neurons].v = v, net->seen[net->neurons].count = count;
+    ++net->neurons;
+}
+
+static void given_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
+                       const int32_t *sample, double drop, uint64_t *mask) {
+    const struct golden_net *net = (const struct golden_net *)device;
+    (void)clock, (void)layer, (void)sample, (void)drop;
+    int32_t words = (units + 63) / 64;
+    memset(mask, 0, (size_t)B * (size_t)words * sizeof *mask);
+    for (int32_t b = 0; b < B; ++b)
+        for (int32_t i = 0; i < units; ++i)
+            mask[b * words + i / 64] |= (uint64_t)(net->mask[b * units + i] != 0) << (i % 64);
+}
+
+bool golden_net_open(struct golden *c, struct golden_net *net) {
+    *net = (struct golden_net){.c = c};
+    if (!golden_ok(c, snn_device_open("cpu", 1, &net->device))) return false;
+    net->real_neuron = net->device.neuron;
+    net->neuron = *net->device.neuron;
+    net->neuron.forward = watch_neuron;
+    net->math = *net->device.math;
+    net->math.dropout_mask = given_mask;
+    net->device.neuron = &net->neuron, net->device.math = &net->math;
+    net->network.device = &net->device;
+    snn_tape_init(&net->network.model.tape, &net->network.model.params);
+    return true;
+}
+
+void golden_net_close(struct golden_net *net) {
+    snn_network_free(&net->network);
+    snn_conf_free(&net->doc);
+}
+
+struct snn_conf *golden_parse(struct golden *c, struct golden_net *net, const char *text) {
+    if (!golden_ok(c, snn_conf_parse(text, strlen(text), "case", &net->doc))) return NULL;
+    return snn_conf_root(net->doc)->first;
+}
+
+/* The case's tensor as the batch of a network that reads it. */
+static bool batch_of(struct golden_net *net, const char *name, bool rows, int *nd, int32_t dim[3]) {
+    struct golden *c = net->c;
+    const struct snn_st_tensor *t = golden_find(c, name);
+    int lead = rows ? 1 : 2;
+    if (!t) return golden_fail(c, "the case has no tensor '%s'", name);
+    *nd = t->nd - lead;
+    if (*nd != 1 && *nd != 2 && *nd != 3) return golden_fail(c, "does not understand a '%s' of %d axes", name, t->nd);
+    for (int i = 0; i < 3; ++i) dim[i] = i < *nd ? (int32_t)t->dim[lead + i] : 1;
+    if (*nd == 2) *nd = 3; /* (C,L) is an image of one column */
+    int32_t T = rows ? 1 : (int32_t)t->dim[0], B = (int32_t)t->dim[lead - 1];
+    float *frames = golden_own(c, snn_st_elements(t), sizeof *frames);
+    int32_t *small = golden_own(c, 3 * (size_t)B, sizeof *small);
+    for (int32_t b = 0; b < B; ++b) small[B + b] = T, small[2 * B + b] = b;
+    net->batch = (struct snn_batch){.form = SNN_BATCH_FRAMES,
+                                    .T = T,
+                                    .B = B,
+                                    .C = dim[0],
+                                    .H = dim[1],
+                                    .W = dim[2],
+                                    .frames = frames,
+                                    .label = small,
+                                    .length = small + B,
+                                    .sample = small + 2 * B};
+    return golden_ok(c, snn_st_to_float(t, frames));
+}
+
+struct snn_tensor *golden_net_input(struct golden_net *net, const char *name, bool rows) {
+    int nd = 1;
+    int32_t dim[3];
+    if (!batch_of(net, name, rows, &nd, dim)) return NULL;
+    struct snn_tensor *x = snn_tape_input(&net->network.model.tape, nd, dim, false);
+    x->needs_grad = true;
+    return x;
+}
+
+struct snn_param *golden_net_param(struct golden_net *net, const char *name, bool buffer) {
+    const struct snn_st_tensor *t = golden_find(net->c, name);
+    int32_t dim[6];
+    if (!t) return NULL;
+    if (t->nd > 6) {
+        golden_fail(net->c, "does not understand a '%s' of %d axes", name, t->nd);
+        return NULL;
+    }
+    for (int i = 0; i < t->nd; ++i) dim[i] = (int32_t)t->dim[i];
+    return snn_params_add(&net->network.model.params, name, buffer, t->nd, dim);
+}
+
+bool golden_net_allocate(struct golden_net *net, bool smooth) {
+    struct golden *c = net->c;
+    if (c->verdict != GOLDEN_PASS) return false;
+    struct snn_network_plan plan = {.T = net->batch.T,
+                                    .B = net->batch.B,
+                                    .cut = net->batch.T,
+                                    .slice = net->batch.B,
+                                    .train = true,
+                                    .smooth = smooth};
+    if (!golden_ok(c, snn_network_allocate(&net->network, &plan))) return false;
+    struct snn_params *params = &net->network.model.params;
+    for (int i = 0; i < params->count; ++i) {
+        struct snn_param *p = params->list[i];
+        if (!snn_st_find(c->file, p->name)) continue;
+        const struct snn_st_tensor *shape;
+        const double *numbers = golden_tensor(c, p->name, &shape);
+        if (!numbers) return false;
+        if (snn_st_elements(shape) != (uint64_t)p->count)
+            return golden_fail(c, "'%s' does not fit the network", p->name);
+        for (ptrdiff_t k = 0; k < p->count; ++k) p->value[k] = (real)numbers[k];
+    }
+    return true;
+}
+
+static struct snn_cut whole(const struct golden_net *net, bool train, enum snn_smooth smooth) {
+    return (struct snn_cut){.batch = &net->batch, .T = net->batch.T, .train = train, .smooth = smooth};
+}
+
+void golden_net_forward(struct golden_net *net, bool train, enum snn_smooth smooth) {
+    struct snn_cut cut = whole(net, train, smooth);
+    net->neurons = 0;
+    snn_network_forward(&net->network, &cut);
+}
+
+void golden_net_backward(struct golden_net *net, const char *upstream, bool train) {
+    struct snn_cut cut = whole(net, train, SNN_HARD);
+    const struct snn_tensor *y = net->network.model.tape.output;
+    const struct snn_st_tensor *shape;
+    size_t count = (size_t)net->batch.T * (size_t)net->batch.B * (size_t)y->units;
+    if (upstream) {
+        const double *g = golden_tensor(net->c, upstream, &shape);
+        if (g && snn_st_elements(shape) != count) golden_fail(net->c, "'%s' does not fit the output", upstream);
+        if (net->c->verdict != GOLDEN_PASS) return;
+        for (size_t i = 0; i < count; ++i) y->grad[i] = (real)g[i];
+    }
+    snn_network_zero_gradients(&net->network);
+    snn_network_backward(&net->network, &cut);
+    snn_network_backward_batch(&net->network, &cut);
+}

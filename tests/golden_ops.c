@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * golden_ops.c - single operations and losses against PyTorch and snnTorch. */
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/ops.h"
+#include "core/status.h"
+#include "golden.h"
+
+/* Each records its operation on the tape; false: the case failed. */
+
+static bool op_linear(struct golden_net *net) {
+    struct snn_tensor *x = golden_net_input(net, "x", true);
+    struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false);
+    if (!x || !w || w->nd != 2 || w->dim[1] != x->units) return golden_fail(net->c, "does not understand the shapes");
+    snn_linear(&net->network.model.tape, "linear", x, w, b);
+    return true;
+}
+
+static bool op_conv(struct golden_net *net) {
+    struct golden *c = net->c;
+    struct snn_tensor *x = golden_net_input(net, "x", true);
+    struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false);
+    int axes = w ? w->nd - 2 : 0, kernel[2], stride[2], padding[2], dilation[2];
+    if (!x || x->nd != 3 || axes < 1 || axes > 2) return golden_fail(c, "does not understand the shapes");
+    if (!golden_pair(c, golden_has(c, "kernel_size") ? "kernel_size" : "kernel", -1, axes, kernel) ||
+        !golden_pair(c, "stride", 1, axes, stride) || !golden_pair(c, "padding", 0, axes, padding) ||
+        !golden_pair(c, "dilation", 1, axes, dilation))
+        return false;
+    struct snn_conv_shape s = {.C = x->dim[0],
+                               .H = x->dim[1],
+                               .W = x->dim[2],
+                               .O = w->dim[0],
+                               .groups = (int32_t)golden_number_or(c, "groups", 1)};
+    for (int i = 0; i < 2; ++i) {
+        bool used = i < axes; /* a sequence is an image of one column */
+        s.kernel[i] = used ? w->dim[2 + i] : 1, s.stride[i] = used ? stride[i] : 1;
+        s.padding[i] = used ? padding[i] : 0, s.dilation[i] = used ? dilation[i] : 1;
+        if (used && kernel[i] != -1 && kernel[i] != s.kernel[i]) return golden_fail(c, "'kernel' is not that of w");
+        if (s.stride[i] < 1) return golden_fail(c, "does not understand 'stride'");
+    }
+    s.OH = snn_conv_out(s.H, s.kernel[0], s.stride[0], s.padding[0], s.dilation[0]);
+    s.OW = snn_conv_out(s.W, s.kernel[1], s.stride[1], s.padding[1], s.dilation[1]);
+    if (s.groups < 1 || s.C % s.groups || w->dim[1] != s.C / s.groups || s.OH < 1 || s.OW < 1)
+        return golden_fail(c, "does not understand the shapes");
+    snn_conv2d(&net->network.model.tape, "conv", x, &s, w, b);
+    return true;
+}
+
+/* Windows are in the parameters, in the op's name ("max_pool2d_k3s2p1"), or what divides the input into the output. */
+static bool op_pool(struct golden_net *net) {
+    struct golden *c = net->c;
+    const char *op = golden_text(c, "op"), *rest = strchr(op, 'd') + 1; /* "avg_pool2d" | "" */
+    struct snn_tensor *x = golden_net_input(net, "x", true);
+    const struct snn_st_tensor *y = golden_find(c, "y");
+    if (!x || x->nd != 3 || !y || y->nd != 4 || !y->dim[2] || !y->dim[3])
+        return golden_fail(c, "does not understand the shapes");
+    struct snn_pool_shape s = {.C = x->dim[0], .H = x->dim[1], .W = x->dim[2]};
+    const int size[2] = {s.H, s.W};
+    int kernel[2], stride[2], padding[2], k = -1, step = -1, pad = 0, read = 0;
+    if (*rest && (sscanf(rest, "_k%ds%dp%d%n", &k, &step, &pad, &read) != 3 || rest[read]))
+        return golden_fail(c, "does not understand op '%s'", op);
+    if (!golden_pair(c, golden_has(c, "kernel_size") ? "kernel_size" : "kernel", k, 2, kernel) ||
+        !golden_pair(c, "padding", pad, 2, padding))
+        return false;
+    if (!golden_pair(c, "stride", step, 2, stride)) return false;
+    if (golden_flag(c, "ceil_mode", false) || !golden_flag(c, "count_include_pad", true))
+        return golden_fail(c, "does not understand 'ceil_mode' or padding that does not count");
+    for (int i = 0; i < 2; ++i) {
+        s.kernel[i] = kernel[i] > 0 ? kernel[i] : size[i] / (int32_t)y->dim[2 + i];
+        s.stride[i] = stride[i] > 0 ? stride[i] : s.kernel[i];
+        s.padding[i] = padding[i];
+    }
+    s.OH = snn_conv_out(s.H, s.kernel[0], s.stride[0], s.padding[0], 1);
+    s.OW = snn_conv_out(s.W, s.kernel[1], s.stride[1], s.padding[1], 1);
+    if ((uint64_t)s.OH != y->dim[2] || (uint64_t)s.OW != y->dim[3])
+        return golden_fail(c, "does not understand the window");
+    (op[0] == 'a' ? snn_average_pool : snn_max_pool)(&net->network.model.tape, "pool", x, &s);
+    return true;
+}
+
+static bool batch_norm(struct golden_net *net, const struct snn_norm_options *options) {
+    struct snn_tensor *x = golden_net_input(net, "x", false);
+    struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false);
+    struct snn_param *mean = golden_net_param(net, "running_mean", true),
+                     *var = golden_net_param(net, "running_var", true);
+    if (!x || !w || !b || !mean || !var || w->count != x->dim[0])
+        return golden_fail(net->c, "does not understand the shapes");
+    snn_batch_norm(&net->network.model.tape, "norm", x, options, w, b, mean, var);
+    return true;
+}
+
+static bool op_batch_norm(struct golden_net *net) {
+    struct snn_norm_options *o = golden_own(net->c, 1, sizeof *o);
+    *o = (struct snn_norm_options){.eps = golden_number(net->c, "eps"), .momentum = golden_number(net->c, "momentum")};
+    if (!batch_norm(net, o)) return false;
+    if (golden_number(net->c, "steps") != net->batch.T)
+        return golden_fail(net->c, "'steps' is not the first axis of x");
+    return true;
+}
+
+/* alpha and v_th say what w starts from; here w is given. */
+static bool op_td_batch_norm(struct golden_net *net) {
+    struct snn_norm_options *o = golden_own(net->c, 1, sizeof *o);
+    golden_number(net->c, "alpha"), golden_number(net->c, "v_th");
+    *o = (struct snn_norm_options){
+        .over = 1, .eps = golden_number_or(net->c, "eps", 1e-5), .momentum = golden_number_or(net->c, "momentum", 0.1)};
+    return batch_norm(net, o);
+}
+
+static bool op_dropout(struct golden_net *net) {
+    double *drop = golden_own(net->c, 1, sizeof *drop);
+    struct snn_tensor *x = golden_net_input(net, "x", false);
+    const struct snn_st_tensor *shape;
+    net->mask = golden_tensor(net->c, "mask", &shape);
+    if (!x || !net->mask || snn_st_elements(shape) != (uint64_t)(net->batch.B * x->units))
+        return golden_fail(net->c, "does not understand the shapes");
+    *drop = golden_number(net->c, "p");
+    snn_dropout(&net->network.model.tape, "dropout", x, drop, 0);
+    return true;
+}
+
+/* Tensors NAME are gradients, cNAME the same after clipping. */
+static void clip_to(struct golden *c, struct golden_net *net, double max_norm) {
+    struct snn_network *n = &net->network;
+    struct snn_params *params = &n->model.params;
+    for (int pass = 0; pass < 2; ++pass) {
+        snn_params_bind(params, &n->arena, true);
+        snn_optim_bind(n->optim, &n->arena);
+        if (pass == 0 && !golden_ok(c, snn_arena_reserve(&n->arena))) return;
+    }
+    for (int i = 0; i < params->count; ++i) {
+        const double *g = golden_tensor(c, params->list[i]->name, NULL);
+        for (ptrdiff_t k = 0; g && k < params->list[i]->count; ++k) params->list[i]->grad[k] = (real)g[k];
+    }
+    double norm = snn_optim_clip(n->optim, &net->device, max_norm);
+    golden_compare(c, "norm", &norm, 1, GOLDEN_VALUE);
+    for (int i = 0; i < params->count; ++i) {
+        const struct snn_param *p = params->list[i];
+        char name[96];
+        snprintf(name, sizeof name, "c%s", p->name);
+        golden_compare_real(c, name, p->grad, (size_t)p->count, GOLDEN_VALUE);
+    }
+}
+
+static void clip_grad_norm(struct golden *c) {
+    struct golden_net net;
+    char clipped[96];
+    if (!golden_net_open(c, &net)) return;
+    for (int i = 0; i < snn_st_count(c->file); ++i) {
+        const char *name = snn_st_at(c->file, i)->name;
+        snprintf(clipped, sizeof clipped, "c%s", name);
+        if (snn_st_find(c->file, clipped)) golden_net_param(&net, name, false);
+    }
+    struct snn_conf *sgd = golden_parse(c, &net, "optimizer: sgd\n");
+    struct snn_network *n = &net.network;
+    double max_norm = golden_number(c, "max_norm");
+    if (sgd && c->verdict == GOLDEN_PASS && golden_ok(c, snn_optim_open(sgd, &n->model.params, &n->optim)))
+        clip_to(c, &net, max_norm);
+    golden_net_close(&net);
+}
+
+static const struct {
+    const char *op; /* a pattern */
+    bool (*record)(struct golden_net *net);
+} ops[] = {
+    {"linear", op_linear},
+    {"conv[12]d", op_conv},
+    {"avg_pool2d*", op_pool},
+    {"max_pool2d*", op_pool},
+    {"batch_norm", op_batch_norm},
+    {"td_batch_norm", op_td_batch_norm},
+    {"dropout with given mask", op_dropout},
+};
+
+/* Training starts from running statistics 0 and 1 and moves them; evaluation uses the stored ones. */
+static void reset_statistics(struct golden_net *net, bool train) {
+    struct snn_params *params = &net->network.model.params;
+    for (int i = 0; train && i < params->count; ++i)
+        for (ptrdiff_t k = 0; params->list[i]->buffer && k < params->list[i]->count; ++k)
+            params->list[i]->value[k] = !strcmp(params->list[i]->name, "running_var");
+}
+
+static void run_op(struct golden_net *net, bool train) {
+    struct golden *c = net->c;
+    reset_statistics(net, train);
+    golden_net_forward(net, train, SNN_HARD);
+    struct snn_params *params = &net->network.model.params;
+    const struct snn_tensor *x = net->network.model.tape.input, *y = net->network.model.tape.output;
+    size_t rows = (size_t)net->batch.T * (size_t)net->batch.B;
+    golden_compare_real(c, "y", y->data, rows * (size_t)y->units, GOLDEN_VALUE);
+    golden_net_backward(net, "gy", train);
+    if (c->verdict != GOLDEN_PASS) return;
+    golden_compare_real(c, "gx", x->grad, rows * (size_t)x->units, GOLDEN_GRADIENT);
+    for (int i = 0; i < params->count; ++i) {
+        const struct snn_param *p = params->list[i];
+        char name[64];
+        snprintf(name, sizeof name, "g%s", p->name);
+        if (p->buffer) golden_compare_real(c, p->name, p->value, (size_t)p->count, GOLDEN_VALUE);
+        else golden_compare_real(c, name, p->grad, (size_t)p->count, GOLDEN_GRADIENT);
+    }
+}
+
+void golden_ops(struct golden *c) {
+    const char *op = golden_text(c, "op");
+    if (!strcmp(op, "clip_grad_norm")) {
+        clip_grad_norm(c);
+        return;
+    }
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; ++i) {
+        if (fnmatch(ops[i].op, op, 0)) continue;
+        struct golden_net net;
+        bool train = golden_flag(c, "training", true);
+        if (!golden_net_open(c, &net)) return;
+        if (ops[i].record(&net) && golden_net_allocate(&net, false)) run_op(&net, train);
+        golden_net_close(&net);
+        return;
+    }
+    golden_fail(c, "does not understand op '%s'", op);
+}
+
+/* ---- losses ---- */
+
+static const struct {
+    const char *loss;             /* a pattern; the first that fits */
+    const char *yaml;             /* up to the parameters */
+    const char *parameters[2][2]; /* theirs, ours */
+} losses[] = {
+    {"ce_mean_logits*", "{name: ce, over: mean", {{0}}},
+    {"ce_sum_logits*", "{name: ce, over: sum", {{0}}},
+    {"ce_last_logits*", "{name: ce, over: last", {{0}}},
+    {"ce_max_over_time*", "{name: ce, over: max", {{0}}},
+    {"ce_label_smoothing_sum*", "{name: ce, over: sum", {{"smoothing", "label_smoothing"}}},
+    {"ce_label_smoothing*", "{name: ce, over: mean", {{"smoothing", "label_smoothing"}}},
+    {"softmax_sum_ce*", "{name: ce, over: softmax_sum", {{0}}},
+    {"tet_ce_sj*", "{name: ce, over: step", {{0}}},
+    {"tet_*", "{name: tet", {{"lamb", "lambda"}, {"target", "target"}}},
+    {"mse_rate_onehot*", "{name: mse, over: mean", {{0}}},
+    {"snt_ce_count_loss*", "{name: ce, over: sum", {{0}}},
+    {"snt_ce_rate_loss*", "{name: ce, over: step", {{0}}},
+    {"snt_ce_max_membrane_loss*", "{name: ce, over: max", {{0}}},
+    {"snt_mse_count_loss*", "{name: mse_count", {{"correct_rate", "correct"}, {"incorrect_rate", "incorrect"}}},
+    {"snt_mse_membrane_loss*", "{name: mse_membrane", {{"on_target", "correct"}, {"off_target", "incorrect"}}},
+};
+
+static bool put_loss(struct golden *c, FILE *yaml) {
+    const char *name = golden_text(c, "loss");
+    size_t i = 0;
+    while (i < sizeof losses / sizeof *losses && fnmatch(losses[i].loss, name, 0)) ++i;
+    if (i == sizeof losses / sizeof *losses) return golden_fail(c, "does not understand loss '%s'", name);
+    fprintf(yaml, "loss: %s", losses[i].yaml);
+    for (int k = 0; k < 2 && losses[i].parameters[k][0]; ++k) {
+        const json_t *value = golden_fact(c, losses[i].parameters[k][0]);
+        const char *word = json_string_value(value);
+        if (!value) return golden_fail(c, "the case does not say '%s'", losses[i].parameters[k][0]);
+        if (word && !strcmp(word, "onehot")) fprintf(yaml, ", %s: one_hot", losses[i].parameters[k][1]);
+        else if (json_is_number(value)) golden_put_json(yaml, losses[i].parameters[k][1], value);
+        else return golden_fail(c, "does not understand '%s'", losses[i].parameters[k][0]);
+    }
+    fprintf(yaml, "}\n");
+    return true;
+}
+
+static void evaluate_loss(struct golden *c, struct golden_net *net, const struct snn_loss *loss) {
+    const struct snn_st_tensor *shape, *labels;
+    const double *o = golden_tensor(c, "o", &shape), *y = golden_tensor(c, "y", &labels);
+    if (!o || !y) return;
+    if (shape->nd != 3 || snn_st_elements(labels) != shape->dim[1]) {
+        golden_fail(c, "does not understand the shapes");
+        return;
+    }
+    int32_t T = (int32_t)shape->dim[0], B = (int32_t)shape->dim[1], C = (int32_t)shape->dim[2];
+    size_t count = (size_t)T * (size_t)B * (size_t)C;
+    real *output = golden_own(c, count, sizeof *output), *gradient = golden_own(c, count, sizeof *gradient);
+    int32_t *label = golden_own(c, (size_t)B, sizeof *label);
+    double *sample = golden_own(c, (size_t)B, sizeof *sample), mean = 0;
+    for (size_t i = 0; i < count; ++i) output[i] = (real)o[i];
+    for (int32_t b = 0; b < B; ++b) label[b] = (int32_t)y[b];
+    struct snn_loss_call call = {
+        .loss = loss, .T = T, .B = B, .C = C, .output = output, .label = label, .steps = T, .scale = 1.0 / B};
+    double *scratch = golden_own(c, (size_t)snn_loss_scratch(net->device.threads, C), sizeof *scratch);
+    net->device.loss->evaluate(&net->device, &call, sample, gradient, scratch);
+    for (int32_t b = 0; b < B; ++b) mean += sample[b] / B;
+    golden_compare(c, "loss", &mean, 1, GOLDEN_VALUE);
+    golden_compare_real(c, "go", gradient, count, GOLDEN_GRADIENT);
+}
+
+void golden_losses(struct golden *c) {
+    char *text = NULL;
+    size_t size;
+    FILE *yaml = open_memstream(&text, &size);
+    SNN_CHECK(yaml, "out of memory in a test");
+    bool understood = put_loss(c, yaml);
+    fclose(yaml);
+    struct golden_net net;
+    struct snn_loss loss;
+    if (understood && golden_net_open(c, &net)) {
+        struct snn_conf *node = golden_parse(c, &net, text);
+        if (node && golden_ok(c, snn_loss_read(node, &loss))) evaluate_loss(c, &net, &loss);
+        golden_net_close(&net);
+    }
+    free(text);
+}

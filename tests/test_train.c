@@ -1,0 +1,1227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_train.c - training runs that are stopped, killed, starved and resumed; and the memory plan under them.
+ *
+ * Runs are real (images on disk to run folder) but take milliseconds. The linker hands the calls below to us first
+ * (--wrap in meson.build), so that a run can be killed at each single one of its writes, and allocations be counted. */
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "autograd/device.h"
+#include "made_data.h"
+#include "train/checkpoint.h"
+#include "train/device.h"
+#include "train/evaluate.h"
+#include "train/run.h"
+
+/* ---- calls that go through us ---- */
+
+static struct { long moments, kill_at; /* writes, syncs and renames so far; the one that is not survived */ } life;
+static _Thread_local long allocations, counting;
+
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+int __wrap_fsync(int fd);
+int __real_renameat(int from_folder, const char *from, int to_folder, const char *to);
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to);
+
+static bool last_moment(void) { return ++life.moments == life.kill_at; }
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size) {
+    if (last_moment()) {
+        __real_write(fd, bytes, size / 2);
+        raise(SIGKILL);
+    }
+    return __real_write(fd, bytes, size);
+}
+int __wrap_fsync(int fd) { /* nobody pulls the plug in here: the disk is spared */
+    (void)fd;
+    if (last_moment()) raise(SIGKILL);
+    return 0;
+}
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to) {
+    if (last_moment()) raise(SIGKILL);
+    return __real_renameat(from_folder, from, to_folder, to);
+}
+
+#define COUNTED(result, name, parameters, ...)                                                                         \
+    result __real_##name parameters;                                                                                   \
+    result __wrap_##name parameters;                                                                                   \
+    result __wrap_##name parameters {                                                                                  \
+        allocations += counting;                                                                                       \
+        return __real_##name(__VA_ARGS__);                                                                             \
+    }
+COUNTED(void *, malloc, (size_t size), size)
+COUNTED(void *, calloc, (size_t n, size_t size), n, size)
+COUNTED(void *, realloc, (void *memory, size_t size), memory, size)
+COUNTED(void *, aligned_alloc, (size_t align, size_t size), align, size)
+COUNTED(int, posix_memalign, (void **out, size_t align, size_t size), out, align, size)
+COUNTED(char *, strdup, (const char *text), text)
+
+/* ---- runs ---- */
+
+#define DATA "data: {name: mnist, timesteps: 3, validation: 0.25}\n"
+#define CONV_MODEL                                                                                                     \
+    "model: [conv: {out: 4, kernel: 5, stride: 3}, batchnorm, lif, dropout: 0.3, avgpool: 2, flatten, linear: 10]\n"
+#define FLAT_MODEL "model: [flatten, linear: 20, lif, linear: 10]\n"
+
+/* 96 training samples: 72 after the validation split, 5 batches of at most 16. */
+enum { TRAIN = 96, TEST = 32, BATCHES = 5 };
+
+static const struct way {
+    const char *yaml;
+    int batches; /* of the whole run, all epochs; 0: an early stop decides */
+} ways[] = {
+    {"seed: 3\n" DATA CONV_MODEL "train: {epochs: 3, batch: 16, accumulate: 2, schedule: {name: cosine, per: step}}\n",
+     3 * BATCHES},
+    {"seed: 4\ndata: {name: mnist, timesteps: 4, coding: rate}\n" FLAT_MODEL
+     "train: {epochs: 2, batch: 16, optimizer: {name: sgd, momentum: 0.9, nesterov: true, lr: 0.05},\n"
+     "        schedule: {name: one_cycle, max_lr: 0.2, per: step}}\nrun: {checkpoint_every: 2 steps}\n",
+     2 * TRAIN / 16},
+    {"seed: 5\n" DATA FLAT_MODEL "train: {epochs: 9, batch: 16, optimizer: {name: adam, lr: 0.3, amsgrad: true},\n"
+     "        schedule: {name: plateau, patience: 0, threshold: 0.2, factor: 0.3}}\n"
+     "run: {stop: {metric: validation.accuracy, patience: 1}}\n",
+     0},
+    {"seed: 6\ndata: {name: mnist, timesteps: 2}\n"
+     "model: [flatten, linear: 20, plif, layernorm, lif: {tau: 3}, linear: 10]\n"
+     "train: {epochs: 2, batch: 24, clip: 0.5, optimizer: nadam, schedule: {name: constant, warmup: 4, per: step},\n"
+     "        anneal: [{key: model.4.lif.tau, to: 1.5, until: 0.7, shape: cosine}]}\n"
+     "run: {keep: last, checkpoint_every: 2 epochs}\n",
+     2 * TRAIN / 24},
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+/* Stands between a run and its learning rule, to act at a chosen batch. */
+static struct {
+    const struct snn_trainer_ops *real;
+    int batches, stop_at; /* seen so far in this call of train(); from 1 */
+    volatile sig_atomic_t stop;
+    void (*at)(struct snn_network *network, int batch);
+} hook;
+
+static double hooked(struct snn_network *n, const struct snn_batch *batch, double scale,
+                     const struct snn_watch *watch) {
+    ++hook.batches;
+    if (hook.at) hook.at(n, hook.batches);
+    if (hook.batches == hook.stop_at) hook.stop = 1;
+    return hook.real->batch(n, batch, scale, watch);
+}
+
+struct asked {
+    int threads, stop_at;
+    bool resume;
+    void (*at)(struct snn_network *network, int batch);
+};
+
+static char data_dir[MADE_PATH];
+
+static void open_run(const char *yaml, int threads, struct snn_experiment *e) {
+    struct snn_conf_doc *doc;
+    struct snn_experiment_options options = {.device = "cpu", .threads = threads ? threads : 1};
+    ck_ok(snn_conf_parse(yaml, strlen(yaml), "test.yaml", &doc));
+    ck_ok(snn_experiment_read(doc, &options, e));
+    ck_ok(snn_experiment_data(e, data_dir, 7, 0, 0));
+}
+
+static int train(const char *yaml, const char *dir, struct asked asked, struct snn_run_result *result) {
+    struct snn_experiment e;
+    struct snn_run_result unused;
+    open_run(yaml, asked.threads, &e);
+    struct snn_trainer_ops ops = *e.trainer;
+    hook.real = e.trainer, hook.batches = 0, hook.stop_at = asked.stop_at, hook.stop = 0, hook.at = asked.at;
+    ops.batch = hooked;
+    e.trainer = &ops;
+    struct snn_run_options options = {
+        .dir = dir, .resume = asked.resume, .quiet = true, .lines = stdout, .stop = &hook.stop};
+    int rc = snn_train(&e, &options, result ? result : &unused);
+    snn_experiment_close(&e);
+    return rc;
+}
+
+/* log.jsonl without what a clock or the machine says. */
+static char *timeless_log(const char *dir) {
+    static const char *const clocks[] = {"seconds", "samples_per_s", "data_wait_s", "peak_rss_mb"};
+    char path[MADE_PATH + 32], *out = NULL;
+    size_t size;
+    snprintf(path, sizeof path, "%s/log.jsonl", dir);
+    char *text = made_read(path, NULL);
+    FILE *f = open_memstream(&out, &size);
+    for (char *line = text, *end; *line; line = end + 1) {
+        end = strchr(line, '\n');
+        ck_assert_msg(end, "%s: ends within a line", path);
+        json_t *record = json_loadb(line, (size_t)(end - line), 0, NULL);
+        ck_assert_msg(record, "%s: %s", path, line);
+        for (int i = 0; i < 4; ++i) ck_assert_msg(!json_object_del(record, clocks[i]), "%s: %s", path, clocks[i]);
+        char *kept = json_dumps(record, JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+        fprintf(f, "%s\n", kept);
+        free(kept), json_decref(record);
+    }
+    fclose(f);
+    free(text);
+    return out;
+}
+
+static void expect_same_run(const char *a, const char *b, const char *why) {
+    static const char *const files[] = {"last.safetensors", "best.safetensors", "config.yaml", "curves.png"};
+    char x[MADE_PATH + 32], y[MADE_PATH + 32];
+    char *log[2] = {timeless_log(a), timeless_log(b)};
+    ck_assert_msg(!strcmp(log[0], log[1]), "%s: log.jsonl differs:\n%s---\n%s", why, log[0], log[1]);
+    free(log[0]), free(log[1]);
+    for (int i = 0; i < 4; ++i) {
+        snprintf(x, sizeof x, "%s/%s", a, files[i]), snprintf(y, sizeof y, "%s/%s", b, files[i]);
+        ck_assert_msg(made_same(x, y), "%s: %s differs", why, files[i]);
+    }
+}
+
+/* What stays in a run folder; more would be litter. */
+static void expect_clean_folder(const char *dir, const char *why) {
+    static const char *const known[] = {"last.safetensors", "best.safetensors", "config.yaml", "curves.png",
+                                        "log.jsonl",        "provenance.json",  "lock",        NULL};
+    DIR *folder = opendir(dir);
+    ck_assert(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        bool mine = entry->d_name[0] == '.';
+        for (int i = 0; known[i]; ++i) mine = mine || !strcmp(entry->d_name, known[i]);
+        ck_assert_msg(mine, "%s: %s was left in the run folder", why, entry->d_name);
+    }
+    closedir(folder);
+}
+
+static void expect_same_result(const struct snn_run_result *a, const struct snn_run_result *b) {
+    ck_assert_int_eq(a->epochs, b->epochs);
+    ck_assert_int_eq(a->steps, b->steps);
+    ck_assert_int_eq(a->parameters, b->parameters);
+    ck_assert_str_eq(a->selected_by, b->selected_by);
+    for (int s = 0; s < 3; ++s) {
+        ck_assert_int_eq(a->split[s].samples, b->split[s].samples);
+        ck_assert_int_eq(a->split[s].epoch, b->split[s].epoch);
+        /* the log, where a resumed run finds what it has not seen itself, has nine digits */
+        ck_assert(fabs(a->split[s].loss - b->split[s].loss) <= 1e-8 * a->split[s].loss);
+        ck_assert(fabs(a->split[s].accuracy - b->split[s].accuracy) <= 1e-8);
+    }
+}
+
+/* ---- resumed = uninterrupted ---- */
+
+START_TEST(resumed) {
+    const struct way *way = &ways[_i];
+    struct snn_run_result whole, parts;
+    ck_ok(train(way->yaml, made_path("whole"), (struct asked){0}, &whole));
+    int batches = hook.batches;
+    ck_assert(way->batches ? batches == way->batches : batches < 9 * BATCHES && batches > BATCHES);
+    expect_clean_folder(made_path("whole"), "uninterrupted");
+    for (int stop_at = 1; stop_at <= batches; stop_at += batches > 3 * BATCHES ? 4 : 1) { /* 4 of 5: at all places of an epoch */
+        char why[64];
+        const char *dir = made_path("stopped_%d", stop_at);
+        snprintf(why, sizeof why, "way %d stopped at batch %d", _i, stop_at);
+        int rc = train(way->yaml, dir, (struct asked){.stop_at = stop_at}, &parts);
+        ck_assert_msg(rc == SNN_EINTR, "%s: %d: %s", why, rc, snn_error_text());
+        ck_assert_int_lt(hook.batches, batches + (stop_at == batches));
+        ck_ok(train(way->yaml, dir, (struct asked){.resume = true}, &parts));
+        expect_same_run(made_path("whole"), dir, why);
+        expect_same_result(&whole, &parts);
+        expect_clean_folder(dir, why);
+        made_remove(dir);
+    }
+}
+END_TEST
+
+/* Stopped after every single step, again and again. */
+START_TEST(resumed_each_step) {
+    const struct way *way = &ways[_i];
+    struct snn_run_result whole, parts;
+    ck_ok(train(way->yaml, made_path("whole"), (struct asked){0}, &whole));
+    int rc = train(way->yaml, made_path("parts"), (struct asked){.stop_at = 1}, &parts), sittings = 1;
+    for (; rc == SNN_EINTR && sittings < 100; ++sittings)
+        rc = train(way->yaml, made_path("parts"), (struct asked){.stop_at = 1, .resume = true}, &parts);
+    ck_assert_msg(rc == SNN_OK, "%d: %s", rc, snn_error_text());
+    ck_assert_int_gt(sittings, (int)whole.steps);
+    expect_same_run(made_path("whole"), made_path("parts"), "stopped at each step");
+    expect_same_result(&whole, &parts);
+}
+END_TEST
+
+/* A finished run that is resumed has nothing left to do, also when an early stop finished it. */
+START_TEST(resumed_when_done) {
+    struct snn_run_result first, again;
+    ck_ok(train(ways[_i].yaml, made_path("done"), (struct asked){0}, &first));
+    char *log = timeless_log(made_path("done"));
+    ck_ok(train(ways[_i].yaml, made_path("done"), (struct asked){.resume = true}, &again));
+    ck_assert_int_eq(hook.batches, 0);
+    char *log_again = timeless_log(made_path("done"));
+    ck_assert_str_eq(log, log_again);
+    expect_same_result(&first, &again);
+    free(log), free(log_again);
+}
+END_TEST
+
+/* The stop arrives during an evaluation: the epoch is closed first. */
+static const struct snn_loss_kernels *real_loss;
+static void stop_in_evaluation(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss,
+                               real *gradient, double *scratch) {
+    if (!gradient) hook.stop = 1;
+    real_loss->evaluate(device, call, sample_loss, gradient, scratch);
+}
+static const struct snn_loss_kernels stopping_loss = {stop_in_evaluation};
+static void stop_later(struct snn_network *n, int batch) {
+    (void)batch;
+    if (n->device->loss != &stopping_loss) real_loss = n->device->loss, n->device->loss = &stopping_loss;
+}
+
+START_TEST(stopped_in_evaluation) {
+    const char *yaml = ways[0].yaml, *dir = made_path("evaluation");
+    struct snn_run_result whole, parts;
+    ck_ok(train(yaml, made_path("whole"), (struct asked){0}, &whole));
+    ck_assert_int_eq(train(yaml, dir, (struct asked){.at = stop_later}, NULL), SNN_EINTR);
+    ck_assert_int_eq(hook.batches, BATCHES);
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "interrupted after epoch 1;"));
+    ck_ok(train(yaml, dir, (struct asked){.resume = true}, &parts));
+    ck_assert_int_eq(hook.batches, 2 * BATCHES);
+    expect_same_run(made_path("whole"), dir, "stopped in an evaluation");
+}
+END_TEST
+
+/* ---- threads, workers, seeds ---- */
+
+#define WIDE                                                                                                           \
+    "data: {name: mnist, timesteps: 4, coding: rate, workers: %d}\n"                                                   \
+    "model: [conv: {out: 6, kernel: 3, stride: 2}, batchnorm: {over: joint}, lif, maxpool: 2, conv: {out: 40, "        \
+    "kernel: 3}, plif, dropout: 0.2, flatten, linear: 530, layernorm, lif, linear: 10]\n"                              \
+    "train: {epochs: 1, batch: 24, clip: 1}\n"
+
+START_TEST(thread_counts) {
+    char one[1024], more[1024];
+    snprintf(one, sizeof one, "seed: 7\n" WIDE, 1);
+    ck_ok(train(one, made_path("threads_1"), (struct asked){.threads = 1}, NULL));
+    for (int threads = 2; threads <= 3; ++threads) {
+        ck_ok(train(one, made_path("threads_n"), (struct asked){.threads = threads}, NULL));
+        expect_same_run(made_path("threads_1"), made_path("threads_n"), "threads");
+        made_remove(made_path("threads_n"));
+    }
+    for (int workers = 0; workers <= 3; workers += 3) { /* the config says how many, so only its weights can be equal */
+        struct snn_st *a, *b;
+        snprintf(more, sizeof more, "seed: 7\n" WIDE, workers);
+        ck_ok(train(more, made_path("workers"), (struct asked){0}, NULL));
+        ck_ok(snn_st_open(made_path("threads_1/last.safetensors"), &a));
+        ck_ok(snn_st_open(made_path("workers/last.safetensors"), &b));
+        ck_assert_int_eq(snn_st_count(a), snn_st_count(b));
+        for (int i = 0; i < snn_st_count(a); ++i)
+            ck_assert_mem_eq(snn_st_at(a, i)->data, snn_st_at(b, i)->data, snn_st_at(a, i)->bytes);
+        snn_st_close(&a), snn_st_close(&b);
+        made_remove(made_path("workers"));
+    }
+}
+END_TEST
+
+START_TEST(seeds) {
+    char yaml[1024];
+    for (int run = 0; run < 3; ++run) {
+        snprintf(yaml, sizeof yaml, "seed: %d\n" WIDE, run == 2 ? 9 : 8, 1);
+        ck_ok(train(yaml, made_path("seed_%d", run), (struct asked){0}, NULL));
+    }
+    expect_same_run(made_path("seed_0"), made_path("seed_1"), "equal seeds");
+    struct snn_st *a, *b;
+    ck_ok(snn_st_open(made_path("seed_0/last.safetensors"), &a));
+    ck_ok(snn_st_open(made_path("seed_2/last.safetensors"), &b));
+    for (int i = 0; i < snn_st_count(a); ++i) {
+        const struct snn_st_tensor *t = snn_st_at(a, i);
+        ck_assert_msg(memcmp(t->data, snn_st_find(b, t->name)->data, t->bytes), "%s: equal for two seeds", t->name);
+    }
+    snn_st_close(&a), snn_st_close(&b);
+}
+END_TEST
+
+/* ---- killed ---- */
+
+/* Train in a process of its own; it is killed at write, sync or rename number `kill_at` (0: lives). True when it lived.
+ */
+static bool lived(const char *yaml, const char *dir, bool resume, long kill_at) {
+    fflush(NULL);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (!child) {
+        life.moments = 0, life.kill_at = kill_at;
+        int rc = train(yaml, dir, (struct asked){.resume = resume}, NULL);
+        if (rc < 0) fprintf(stderr, "# %s: %s\n", dir, snn_error_text());
+        _exit(rc < 0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
+    ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "the run failed (status %d)", status);
+    return true;
+}
+
+START_TEST(killed) {
+    static const char *const yaml[] = {
+        "seed: 3\n" DATA FLAT_MODEL "train: {epochs: 2, batch: 32}\nrun: {checkpoint_every: 2 steps}\n",
+        "seed: 3\n" DATA CONV_MODEL "train: {epochs: 1, batch: 32}\nrun: {keep: last}\n"};
+    ck_assert(lived(yaml[_i], made_path("whole"), false, 0));
+    bool done = false;
+    long moment = 1;
+    for (; !done; moment += 3) { /* a file is 4 moments or more: all kinds are met */
+        char why[64];
+        const char *dir = made_path("killed_%ld", moment);
+        snprintf(why, sizeof why, "killed at moment %ld", moment);
+        done = lived(yaml[_i], dir, false, moment);
+        if (!done && snn_file_exists(made_path("killed_%ld/last.safetensors", moment))) {
+            struct snn_st *st; /* never a part of a checkpoint under its name */
+            ck_ok(snn_st_open(made_path("killed_%ld/last.safetensors", moment), &st));
+            snn_st_close(&st);
+        }
+        if (!done) ck_assert_msg(lived(yaml[_i], dir, true, 0), "%s", why);
+        expect_same_run(made_path("whole"), dir, why);
+        expect_clean_folder(dir, why);
+        made_remove(dir);
+    }
+    ck_assert_int_gt(moment, 30);
+}
+END_TEST
+
+/* Killed while it resumes from being killed. */
+START_TEST(killed_twice) {
+    const char *yaml = ways[1].yaml, *dir = made_path("twice");
+    ck_assert(lived(yaml, made_path("whole"), false, 0));
+    ck_assert(!lived(yaml, dir, false, 30));
+    for (int i = 0; i < 4; ++i) ck_assert(!lived(yaml, dir, true, 20 + i));
+    ck_assert(lived(yaml, dir, true, 0));
+    expect_same_run(made_path("whole"), dir, "killed again and again");
+    expect_clean_folder(dir, "killed again and again");
+}
+END_TEST
+
+static int ready_pipe[2];
+static void wait_for_the_end(struct snn_network *n, int batch) {
+    (void)n;
+    if (batch < 3) return;
+    if (write(ready_pipe[1], "x", 1) == 1) pause();
+}
+
+START_TEST(one_process_a_folder) {
+    const char *yaml = ways[1].yaml, *dir = made_path("locked");
+    char byte;
+    ck_assert(!pipe(ready_pipe));
+    pid_t child = fork();
+    if (!child) _exit(train(yaml, dir, (struct asked){.at = wait_for_the_end}, NULL) < 0);
+    ck_assert_int_eq(read(ready_pipe[0], &byte, 1), 1);
+    ck_assert_int_eq(train(yaml, dir, (struct asked){.resume = true}, NULL), SNN_EUSAGE);
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "is in use by another process"));
+    ck_assert_int_eq(train(yaml, dir, (struct asked){0}, NULL), SNN_EUSAGE);
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "exists already"));
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_ok(train(yaml, dir, (struct asked){.resume = true}, NULL)); /* the dead hold no locks */
+    int lock, second;
+    ck_ok(snn_run_lock(dir, true, &lock));
+    ck_assert_int_eq(snn_run_lock(dir, true, &second), SNN_EUSAGE);
+    snn_run_unlock(&lock);
+    ck_ok(snn_run_lock(dir, true, &second));
+    snn_run_unlock(&second);
+}
+END_TEST
+
+/* ---- nothing is allocated while batches pass ---- */
+
+static void count_from_second(struct snn_network *n, int batch) {
+    (void)n;
+    if (batch == 2) counting = 1;
+    if (batch == 4) counting = 0;
+}
+
+/* Between batches 2 and 4 lie the loader, the rule, metrics, clipping, the optimiser and the progress note. */
+START_TEST(no_allocation) {
+    static const char *const more = "seed: 1\n" DATA CONV_MODEL "train: {epochs: 1, batch: 16, clip: 0.1, optimizer: "
+                                    "adamw, anneal: [{key: model.2.lif.tau, to: 4}]}\n";
+    const char *yaml = _i < WAYS ? ways[_i].yaml : more;
+    ck_ok(train(yaml, made_path("first"), (struct asked){.stop_at = 5, .resume = true, .at = count_from_second},
+                NULL) == SNN_EINTR
+              ? SNN_OK
+              : SNN_EFAIL);
+    if (_i == 1) ck_assert_int_gt(allocations, 0); /* saves every second step: the count can count */
+    else ck_assert_int_eq(allocations, 0);
+}
+END_TEST
+
+/* ---- the plan ---- */
+
+#define BLOCKS                                                                                                         \
+    "model: [conv: {out: 4, kernel: 3, padding: 1, stride: 2}, batchnorm: {over: %s}, lif, residual: {body: [conv: "   \
+    "{out: 4, kernel: 3, padding: 1}, if], shortcut: [conv: {out: 4, kernel: 1, bias: false}]}, maxpool: 2, dropout: " \
+    "0.2, flatten, repeat: {times: 2, body: [linear: 40, plif]}, layernorm, linear: 10, li]\n"                         \
+    "train: {loss: {name: ce, over: step}, optimizer: {name: adam, amsgrad: true}, accumulate: 3, batch: 24}\n"
+
+static const char *const inputs[] = {"", ", coding: rate", ", coding: latency"};
+
+static void open_blocks(int input, bool joint, struct snn_experiment *e) {
+    char yaml[2048];
+    snprintf(yaml, sizeof yaml, "data: {name: mnist, timesteps: 6%s}\n" BLOCKS, inputs[input],
+             joint ? "joint" : "step");
+    open_run(yaml, 2, e);
+}
+
+static bool inside(const void *at, size_t bytes, const struct snn_arena *arena) {
+    const unsigned char *p = at;
+    return p >= arena->base && p + bytes <= arena->base + arena->size;
+}
+
+/* Bytes of buffers that live at the same time are disjoint; each lies in the pool, or in the arena beside it. */
+static void expect_disjoint(const struct snn_network *n) {
+    const struct snn_tape *tape = &n->model.tape;
+    int together = 0, reused = 0;
+    for (int i = 0; i < tape->buffers; ++i) {
+        const struct snn_buffer *a = &tape->buffer[i];
+        if (a->alias >= 0 || !a->bytes) continue;
+        ck_assert(inside(a->memory, a->bytes, &n->arena));
+        bool in_pool = a->memory >= tape->pool && a->memory + a->bytes <= tape->pool + tape->pool_bytes;
+        ck_assert_int_eq(in_pool, a->pooled);
+        for (int j = i + 1; j < tape->buffers; ++j) {
+            const struct snn_buffer *b = &tape->buffer[j];
+            if (b->alias >= 0 || !b->bytes) continue;
+            bool meet = !a->pooled || !b->pooled || (a->birth <= b->death && b->birth <= a->death);
+            bool overlap = a->memory < b->memory + b->bytes && b->memory < a->memory + a->bytes;
+            ck_assert_msg(!(meet && overlap), "buffers %d and %d share bytes while both live", i, j);
+            together += meet, reused += overlap;
+        }
+    }
+    ck_assert_int_gt(together, 10);
+    if (n->plan.train) ck_assert_int_gt(reused, 0); /* or this would prove nothing */
+}
+
+START_TEST(plan_is_what_is_taken) {
+    static const struct snn_network_plan plans[] = {
+        {.T = 6, .B = 24, .cut = 6, .train = true},
+        {.T = 6, .B = 24, .cut = 2, .train = true},
+        {.T = 6, .B = 24, .cut = 6},
+        {.T = 6, .B = 1, .cut = 1, .train = true},
+        {.T = 6, .B = 24, .cut = 6, .train = true, .slice = 5},
+        {.T = 4000, .B = 24, .cut = 4000}}; /* large enough to pass in slices */
+    struct snn_experiment e;
+    open_blocks(_i, false, &e);
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; ++i) {
+        struct snn_arena planned;
+        snn_network_measure(&e.network, &plans[i], &planned);
+        ck_assert_ptr_null(planned.base);
+        ck_ok(snn_network_allocate(&e.network, &plans[i]));
+        const struct snn_arena *taken = &e.network.arena;
+        ck_assert_uint_eq(planned.used, taken->used);
+        ck_assert_uint_eq(planned.used, taken->size);
+        size_t sum = 0;
+        for (int p = 0; p < SNN_MEM_PURPOSES; ++p) {
+            ck_assert_uint_eq(planned.by_purpose[p], taken->by_purpose[p]);
+            sum += planned.by_purpose[p];
+        }
+        ck_assert_uint_eq(sum, planned.used);
+        ck_assert_int_eq(planned.by_purpose[SNN_MEM_GRADIENTS] > 0, plans[i].train);
+        ck_assert_int_eq(planned.by_purpose[SNN_MEM_OPTIMIZER] > 0, plans[i].train);
+        ck_assert_int_eq(e.network.plan.slice, i == 4 ? 5 : i == 5 ? 4 : plans[i].B);
+        expect_disjoint(&e.network);
+    }
+    snn_experiment_close(&e);
+}
+END_TEST
+
+/* Lifetimes are right: bytes that the plan calls dead are filled with NaN before every node, and nothing changes. */
+enum { MOST_NODES = 40 };
+static struct {
+    struct snn_tape *tape;
+    const struct snn_op *real[MOST_NODES];
+    struct snn_op ops[MOST_NODES];
+    long spoiled;
+} poison;
+
+static int forward_time(const struct snn_tape *tape, int node) { /* as plan.c counts: batch-scope nodes first */
+    int time = 1;
+    for (int i = 0; i < tape->nodes; ++i)
+        if (tape->node[i]->batch_scope == tape->node[node]->batch_scope ? i < node : tape->node[i]->batch_scope) ++time;
+    return time;
+}
+
+static void spoil_dead_bytes(int time) {
+    const struct snn_tape *tape = poison.tape;
+    enum { UNIT = SNN_ALIGN };
+    bool *alive = calloc(tape->pool_bytes / UNIT + 1, sizeof *alive);
+    for (int i = 0; i < tape->buffers; ++i) {
+        const struct snn_buffer *b = &tape->buffer[i];
+        if (!b->pooled || b->alias >= 0 || time < b->birth || time > b->death) continue;
+        for (size_t k = 0; k < b->bytes; k += UNIT) alive[(b->offset + k) / UNIT] = true;
+    }
+    for (size_t k = 0; k < tape->pool_bytes / UNIT; ++k)
+        if (!alive[k]) memset(tape->pool + k * UNIT, 0xff, UNIT), ++poison.spoiled;
+    free(alive);
+}
+
+static int index_of(const struct snn_node *node) {
+    int i = 0;
+    while (poison.tape->node[i] != node) ++i;
+    return i;
+}
+static void poisoned_forward(struct snn_node *node, const struct snn_run *run) {
+    int i = index_of(node);
+    spoil_dead_bytes(forward_time(poison.tape, i));
+    poison.real[i]->forward(node, run);
+}
+static void poisoned_backward(struct snn_node *node, const struct snn_run *run) {
+    int i = index_of(node);
+    spoil_dead_bytes(2 * poison.tape->nodes + 2 - forward_time(poison.tape, i));
+    poison.real[i]->backward(node, run);
+}
+
+static void poison_tape(struct snn_tape *tape) {
+    ck_assert_int_le(tape->nodes, MOST_NODES);
+    poison.tape = tape;
+    for (int i = 0; i < tape->nodes; ++i) {
+        poison.real[i] = tape->node[i]->op;
+        poison.ops[i] = *poison.real[i];
+        poison.ops[i].forward = poisoned_forward;
+        if (poison.ops[i].backward) poison.ops[i].backward = poisoned_backward;
+        tape->node[i]->op = &poison.ops[i];
+    }
+}
+
+static const struct snn_batch *first_batch(struct snn_experiment *e) {
+    const struct snn_batch *batch;
+    ck_ok(snn_loader_start(e->loader[SNN_SUBSET_TRAIN], 0, 0));
+    ck_ok(snn_loader_next(e->loader[SNN_SUBSET_TRAIN], &batch));
+    ck_assert(batch);
+    return batch;
+}
+
+static real *copy_gradients(const struct snn_network *n) {
+    size_t bytes = (size_t)n->model.params.learned * sizeof(real);
+    real *copy = malloc(bytes);
+    memcpy(copy, n->model.params.grad, bytes);
+    return copy;
+}
+
+START_TEST(lifetimes) {
+    struct snn_experiment e;
+    open_blocks(_i / 2, _i % 2, &e);
+    struct snn_network *n = &e.network;
+    struct snn_network_plan plan = {.T = 6, .B = 24, .cut = 6, .train = true, .slice = _i % 2 ? 0 : 7};
+    ck_ok(snn_network_allocate(n, &plan));
+    real *gradient[2];
+    double loss[2];
+    const struct snn_batch *batch = first_batch(&e);
+    for (int k = 0; k < 2; ++k) {
+        ck_ok(snn_experiment_init(&e));
+        snn_network_zero_gradients(n);
+        snn_network_set_clock(n, 1, 2);
+        if (k) poison_tape(&n->model.tape);
+        loss[k] = e.trainer->batch(n, batch, 1.0 / batch->B, NULL);
+        gradient[k] = copy_gradients(n);
+    }
+    ck_assert_int_gt(poison.spoiled, 100);
+    ck_assert(loss[0] == loss[1]);
+    for (ptrdiff_t i = 0; i < n->model.params.learned; ++i)
+        ck_assert_msg(gradient[0][i] == gradient[1][i], "gradient %td: %g, with dead bytes spoiled %g", i,
+                      (double)gradient[0][i], (double)gradient[1][i]);
+    free(gradient[0]), free(gradient[1]);
+    snn_experiment_close(&e);
+}
+END_TEST
+
+/* ---- cuts and slices ---- */
+
+static double largest(const real *x, ptrdiff_t n) {
+    double most = 0;
+    for (ptrdiff_t i = 0; i < n; ++i) most = fmax(most, fabs((double)x[i]));
+    return most;
+}
+
+/* Of each parameter on its own, relative to its largest gradient. */
+static void expect_close_gradients(const struct snn_network *n, const real *a, const real *b, double bound,
+                                   const char *why) {
+    for (int i = 0; i < n->model.params.count; ++i) {
+        const struct snn_param *p = n->model.params.list[i];
+        if (p->buffer) continue;
+        double most = largest(a + p->offset, p->count), worst = 0;
+        ck_assert_msg(most > 0 || strstr(p->name, "bias"), "%s: %s has no gradient", why, p->name);
+        for (ptrdiff_t k = p->offset; k < p->offset + p->count; ++k)
+            worst = fmax(worst, fabs((double)a[k] - (double)b[k]));
+        ck_assert_msg(worst <= bound * (most + 1e-3), "%s: gradient of %s: %g off, largest %g", why, p->name, worst,
+                      most);
+    }
+}
+
+struct made_network {
+    struct snn_conf_doc *doc;
+    struct snn_device device;
+    struct snn_network net;
+};
+
+enum { UNITS = 72, STEPS = 7, SAMPLES = 5, CLASSES = 4 };
+
+static void open_network(const char *model, bool still, struct made_network *m) {
+    struct snn_model_input input = {.C = 2, .H = 6, .W = 6, .is_static = still, .is_sparse = !still, .step_seconds = 0};
+    char text[1024];
+    *m = (struct made_network){0};
+    ck_ok(snn_device_open("cpu", 1, &m->device));
+    m->net.device = &m->device;
+    snprintf(text, sizeof text, "model: %s\nloss: {name: ce, over: step}\n", model);
+    ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &m->doc));
+    ck_ok(snn_loss_read(snn_conf_at(m->doc, "loss"), &m->net.loss));
+    ck_ok(snn_model_build(snn_conf_at(m->doc, "model"), &input, CLASSES, &m->net.model));
+}
+
+static void close_network(struct made_network *m) {
+    snn_network_free(&m->net);
+    snn_conf_free(&m->doc);
+}
+
+/* Events with counts of 1..3, or one image a sample; the later samples are shorter when `masked`. */
+struct made_batch {
+    float frames[SAMPLES * UNITS];
+    int32_t row[STEPS * SAMPLES + 1], index[STEPS * SAMPLES * UNITS];
+    float value[STEPS * SAMPLES * UNITS];
+    int32_t label[SAMPLES], length[SAMPLES], sample[SAMPLES];
+    struct snn_batch batch;
+};
+
+static void make_batch(int32_t T, bool still, bool masked, struct made_batch *m) {
+    uint32_t seed = 11;
+    int32_t entries = 0;
+    for (int32_t r = 0; r < T * SAMPLES; ++r) {
+        m->row[r] = entries;
+        bool past = masked && r / SAMPLES >= T - r % SAMPLES;
+        for (int32_t u = 0; u < UNITS && !past; ++u)
+            if (made_noise(&seed) % 4 == 0)
+                m->index[entries] = u, m->value[entries++] = (float)(1 + made_noise(&seed) % 3);
+    }
+    m->row[T * SAMPLES] = entries;
+    for (int i = 0; i < SAMPLES * UNITS; ++i) m->frames[i] = (float)(made_noise(&seed) % 256) / 255;
+    for (int32_t b = 0; b < SAMPLES; ++b)
+        m->label[b] = b % CLASSES, m->length[b] = masked ? T - b : T, m->sample[b] = 40 + b;
+    m->batch = (struct snn_batch){.form = still ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS,
+                                  .T = T,
+                                  .B = SAMPLES,
+                                  .C = 2,
+                                  .H = 6,
+                                  .W = 6,
+                                  .frames = still ? m->frames : NULL,
+                                  .row = still ? NULL : m->row,
+                                  .index = still ? NULL : m->index,
+                                  .value = still ? NULL : m->value,
+                                  .label = m->label,
+                                  .length = m->length,
+                                  .sample = m->sample,
+                                  .masked = masked};
+}
+
+struct passed { /* what a pass left */
+    real *output, *gradient, *parameters;
+    double loss;
+    ptrdiff_t size;
+};
+
+static void pass_in_cuts(struct snn_network *n, const struct snn_batch *batch, int32_t steps, int32_t plan_T,
+                         bool train, struct passed *out) {
+    struct snn_network_plan plan = {.T = plan_T, .B = SAMPLES, .cut = steps, .train = true, .slice = SAMPLES};
+    ck_ok(snn_network_allocate(n, &plan));
+    snn_params_init(&n->model.params, 21);
+    snn_network_zero_gradients(n);
+    snn_network_set_clock(n, 3, 4);
+    struct snn_cut cut = {.batch = batch, .train = train};
+    ptrdiff_t row = SAMPLES * CLASSES;
+    *out = (struct passed){.output = malloc((size_t)(batch->T * row) * sizeof(real)), .size = batch->T * row};
+    for (; cut.t0 < batch->T; cut.t0 += steps, ++cut.index) {
+        cut.T = batch->T - cut.t0 < steps ? batch->T - cut.t0 : steps;
+        snn_network_forward(n, &cut);
+        memcpy(out->output + cut.t0 * row, n->model.tape.output->data, (size_t)(cut.T * row) * sizeof(real));
+        out->loss += snn_network_loss(n, &cut, train, 1.0 / SAMPLES);
+        if (train) snn_network_backward(n, &cut);
+    }
+    --cut.index;
+    if (train) snn_network_backward_batch(n, &cut);
+    out->gradient = copy_gradients(n);
+    size_t bytes = (size_t)n->model.params.size * sizeof(real);
+    out->parameters = malloc(bytes);
+    memcpy(out->parameters, n->model.params.value, bytes);
+}
+
+static void free_passed(struct passed *p) { free(p->output), free(p->gradient), free(p->parameters); }
+
+static double farthest(const real *a, const real *b, ptrdiff_t n) {
+    double worst = 0;
+    for (ptrdiff_t i = 0; i < n; ++i) worst = fmax(worst, fabs((double)a[i] - (double)b[i]));
+    return worst;
+}
+
+static const char *const cut_models[] = {
+    "[conv: {out: 3, kernel: 3}, lif: {reset: subtract, reset_delay: true}, avgpool: 2, flatten, linear: 6, plif, "
+    "linear: 4, li]",
+    "[flatten, linear: 70, batchnorm, lif: {tau: 3, decay_input: true, fire: gt}, dropout: 0.4, linear: 4]",
+    "[flatten, linear: 9, if: {reset: none, threshold: 3}, layernorm, lif: {reset: value, v_reset: -0.2, decay: exp}, "
+    "linear: 4, li: {tau: 5}]",
+    "[maxpool: 2, flatten, linear: 12, lif, residual: {body: [linear: 12, lif: {tau: 4}]}, repeat: {times: 2, body: "
+    "[linear: 12, plif: {tau: 3}]}, linear: 4]",
+    "[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0.7}, flatten, linear: 4, lif: {threshold: 0.1}]"};
+enum { CUT_MODELS = sizeof cut_models / sizeof *cut_models };
+
+/* State is handed from cut to cut: outputs do not depend on where the time axis is cut. */
+START_TEST(chunked) {
+    struct made_network m;
+    struct made_batch made;
+    struct passed whole, parts;
+    for (int variant = 0; variant < 8; ++variant) {
+        bool train = variant & 1, still = variant & 2, masked = variant & 4;
+        open_network(cut_models[_i], still, &m);
+        make_batch(STEPS, still, masked, &made);
+        pass_in_cuts(&m.net, &made.batch, STEPS, STEPS, train, &whole);
+        ck_assert_msg(largest(whole.output, whole.size) > 0, "model %d is silent", _i);
+        for (int32_t steps = 1; steps <= 3; ++steps) {
+            pass_in_cuts(&m.net, &made.batch, steps, STEPS, train, &parts);
+            double off = farthest(whole.output, parts.output, whole.size),
+                   moved = farthest(whole.parameters, parts.parameters, m.net.model.params.size);
+            ck_assert_msg(off < 1e-5, "variant %d, cuts of %d: outputs are %g off", variant, (int)steps, off);
+            ck_assert_msg(moved < 1e-6, "variant %d, cuts of %d: statistics are %g off", variant, (int)steps, moved);
+            ck_assert(fabs(whole.loss - parts.loss) < 1e-5 * whole.loss);
+            free_passed(&parts);
+        }
+        free_passed(&whole);
+        close_network(&m);
+    }
+}
+END_TEST
+
+/* Where no state crosses (beta 0), no gradient is lost at a cut either: the sum over cuts is the whole. */
+START_TEST(chunked_gradients) {
+    static const char *const models[] = {"[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0, threshold: 0.5}, "
+                                         "flatten, linear: 9, lif: {beta: 0, reset: "
+                                         "subtract, threshold: 0.3}, linear: 4]",
+                                         "[flatten, linear: 20, lif: {beta: 0, threshold: 0.2}, residual: {body: [linear: 20, lif: "
+                                         "{beta: 0, threshold: 0.2}]}, layernorm, "
+                                         "linear: 4]"};
+    struct made_network m;
+    struct made_batch made;
+    struct passed whole, parts;
+    for (int variant = 0; variant < 4; ++variant) {
+        bool still = variant & 1, masked = variant & 2;
+        open_network(models[_i], still, &m);
+        make_batch(STEPS, still, masked, &made);
+        pass_in_cuts(&m.net, &made.batch, STEPS, STEPS, true, &whole);
+        for (int32_t steps = 1; steps <= 3; ++steps) {
+            pass_in_cuts(&m.net, &made.batch, steps, STEPS, true, &parts);
+            expect_close_gradients(&m.net, whole.gradient, parts.gradient, 1e-4, "cuts");
+            free_passed(&parts);
+        }
+        free_passed(&whole);
+        close_network(&m);
+    }
+}
+END_TEST
+
+/* A batch of one step is one cut, whether the plan has room for many cuts or not. */
+START_TEST(single_step) {
+    struct made_network m;
+    struct made_batch made;
+    struct passed alone, planned;
+    open_network(cut_models[_i], _i == 4, &m);
+    make_batch(1, _i == 4, false, &made);
+    pass_in_cuts(&m.net, &made.batch, 1, 1, true, &alone);
+    pass_in_cuts(&m.net, &made.batch, 1, STEPS, true, &planned);
+    ck_assert_mem_eq(alone.output, planned.output, (size_t)alone.size * sizeof(real));
+    ck_assert_mem_eq(alone.gradient, planned.gradient, (size_t)m.net.model.params.learned * sizeof(real));
+    ck_assert(largest(alone.gradient, m.net.model.params.learned) > 0);
+    free_passed(&alone), free_passed(&planned);
+    close_network(&m);
+}
+END_TEST
+
+/* The same gradient whether a batch passes at once, in slices, or as batches that share an optimiser step. */
+START_TEST(slices_and_accumulation) {
+    struct snn_experiment e;
+    const struct snn_batch *batch;
+    char yaml[1024];
+    real *whole = NULL;
+    snprintf(yaml, sizeof yaml,
+             "data: {name: mnist, timesteps: 3%s}\nmodel: [conv: {out: 4, kernel: 5, stride: 3}, lif, dropout: 0.3, "
+             "flatten, "
+             "linear: 10]\ntrain: {batch: 24}\n",
+             inputs[_i]);
+    open_run(yaml, 1, &e);
+    for (int32_t slice = 24; slice > 0; slice -= 5) {
+        struct snn_network_plan plan = {.T = 3, .B = 24, .cut = 3, .train = true, .slice = slice};
+        ck_ok(snn_network_allocate(&e.network, &plan));
+        ck_ok(snn_experiment_init(&e));
+        snn_network_zero_gradients(&e.network);
+        e.trainer->batch(&e.network, first_batch(&e), 1.0 / 24, NULL);
+        if (!whole) {
+            whole = copy_gradients(&e.network);
+        } else {
+            real *parts = copy_gradients(&e.network);
+            expect_close_gradients(&e.network, whole, parts, 1e-4, "slices");
+            free(parts);
+        }
+    }
+    ck_ok(snn_experiment_data(&e, data_dir, 1, 8, 0)); /* the same samples in batches of 8 */
+    snn_network_zero_gradients(&e.network);
+    ck_ok(snn_loader_start(e.loader[SNN_SUBSET_TRAIN], 0, 0));
+    for (int i = 0; i < 3; ++i) {
+        ck_ok(snn_loader_next(e.loader[SNN_SUBSET_TRAIN], &batch));
+        ck_assert_int_eq(batch->B, 8);
+        e.trainer->batch(&e.network, batch, 1.0 / 24, NULL);
+    }
+    real *sum = copy_gradients(&e.network);
+    expect_close_gradients(&e.network, whole, sum, 1e-4, "batches");
+    free(whole), free(sum);
+    snn_experiment_close(&e);
+}
+END_TEST
+
+static real *trained_weights(const char *yaml, ptrdiff_t *count);
+
+/* The run scales what it accumulates by the samples of the step, also where an epoch ends with a smaller one. */
+START_TEST(accumulated_steps) {
+    static const char *const yaml =
+        "seed: 2\ndata: {name: mnist, timesteps: 2, validation: 0.25}\nmodel: [flatten, lif, "
+        "linear: 10]\ntrain: {epochs: 2, optimizer: {name: sgd, lr: 0.1}, batch: %d, "
+        "accumulate: %d}\n"; /* 72 samples: steps of 32, 32 and 8 */
+    char text[2][1024];
+    ptrdiff_t n, m;
+    snprintf(text[0], sizeof text[0], yaml, 32, 1), snprintf(text[1], sizeof text[1], yaml, 8, 4);
+    real *a = trained_weights(text[0], &n), *b = trained_weights(text[1], &m);
+    ck_assert_int_eq(n, m);
+    ck_assert_msg(farthest(a, b, n) < 1e-5, "%g", farthest(a, b, n));
+    free(a), free(b);
+}
+END_TEST
+
+/* ---- what training does to parameters ---- */
+
+static real *weights_of(const char *file, const char *name, ptrdiff_t *count) {
+    struct snn_st *st;
+    ck_ok(snn_st_open(file, &st));
+    const struct snn_st_tensor *t = snn_st_find(st, name);
+    ck_assert_msg(t, "%s has no %s", file, name);
+    *count = (ptrdiff_t)snn_st_elements(t);
+    real *values = malloc((size_t)*count * sizeof *values);
+    ck_ok(snn_st_to_float(t, values));
+    snn_st_close(&st);
+    return values;
+}
+
+static real *trained_weights(const char *yaml, ptrdiff_t *count) {
+    ck_ok(train(yaml, made_path("trained"), (struct asked){0}, NULL));
+    real *values = weights_of(made_path("trained/last.safetensors"), "model.2.linear.weight", count);
+    made_remove(made_path("trained"));
+    return values;
+}
+
+/* A step of plain SGD with lr 1 moves the weights by the clipped gradient. */
+START_TEST(clip) {
+    struct snn_experiment e;
+    double norm[3];
+    static const char *const clips[] = {"none", "0.01", "1e6"};
+    for (int k = 0; k < 3; ++k) {
+        char yaml[512];
+        ptrdiff_t n;
+        double sum = 0;
+        snprintf(
+            yaml, sizeof yaml,
+            "seed: 2\ndata: {name: mnist, timesteps: 2}\nmodel: [flatten, lif, linear: {out: 10, bias: false}]\ntrain: "
+            "{epochs: 1, batch: 96, optimizer: {name: sgd, lr: 1}, clip: %s}\n",
+            clips[k]);
+        open_run(yaml, 1, &e);
+        ck_ok(snn_network_allocate(&e.network, &(struct snn_network_plan){.T = 2, .B = 96, .cut = 2, .train = true}));
+        ck_ok(snn_experiment_init(&e));
+        real *after = trained_weights(yaml, &n);
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            double moved = (double)after[i] - (double)e.network.model.params.list[0]->value[i];
+            sum += moved * moved;
+        }
+        norm[k] = sqrt(sum);
+        free(after);
+        snn_experiment_close(&e);
+    }
+    ck_assert_msg(norm[0] > 0.1 && norm[0] == norm[2], "%g %g", norm[0], norm[2]);
+    ck_assert_msg(fabs(norm[1] - 0.01) < 1e-4, "%g", norm[1]);
+}
+END_TEST
+
+START_TEST(frozen) {
+    ptrdiff_t n;
+    struct snn_experiment e;
+    const char *yaml =
+        "seed: 2\ndata: {name: mnist, timesteps: 2}\nmodel: [flatten, linear: 30, batchnorm, lif, linear: 10]\n"
+        "train: {epochs: 2, batch: 32, optimizer: {name: adamw, weight_decay: 0.1, lr: 0.01}, freeze: "
+        "[\"model.1.*\", model.2.batchnorm.bias]}\n";
+    open_run(yaml, 1, &e);
+    ck_ok(snn_network_allocate(&e.network, &(struct snn_network_plan){.T = 2, .B = 32, .cut = 2, .train = true}));
+    ck_ok(snn_experiment_init(&e));
+    ck_ok(train(yaml, made_path("frozen"), (struct asked){0}, NULL));
+    for (int i = 0; i < e.network.model.params.count; ++i) {
+        const struct snn_param *p = e.network.model.params.list[i];
+        bool held = strstr(p->name, "model.1.") || !strcmp(p->name, "model.2.batchnorm.bias");
+        real *after = weights_of(made_path("frozen/last.safetensors"), p->name, &n);
+        bool same = !memcmp(after, p->value, (size_t)n * sizeof *after);
+        ck_assert_msg(same == held, "%s %s", p->name, held ? "has moved" : "has not moved");
+        free(after);
+    }
+    snn_experiment_close(&e);
+}
+END_TEST
+
+/* Compare one parameter of two experiments, bit for bit. */
+static bool equal_parameter(const struct snn_experiment *a, const char *name, const real *values) {
+    const struct snn_param *p = snn_params_find(&a->network.model.params, name);
+    return !memcmp(p->value, values, (size_t)p->count * sizeof *values);
+}
+
+static int init_from(const char *model, const char *from, struct snn_experiment *e) {
+    char yaml[1536];
+    snprintf(yaml, sizeof yaml, "seed: 9\ndata: {name: mnist, timesteps: 2}\nmodel: %s\ntrain: {from: %s}\n", model,
+             from);
+    open_run(yaml, 1, e);
+    ck_ok(snn_network_allocate(&e->network, &(struct snn_network_plan){.T = 2, .B = 32, .cut = 2, .train = true}));
+    return snn_experiment_init(e);
+}
+
+START_TEST(from) {
+    struct snn_experiment e;
+    char text[1024];
+    ptrdiff_t n;
+    const char *file = made_path("source/best.safetensors");
+    ck_ok(train("seed: 2\ndata: {name: mnist, timesteps: 2}\n" FLAT_MODEL "train: {epochs: 1}\n", made_path("source"),
+                (struct asked){0}, NULL));
+    real *hidden = weights_of(file, "model.1.linear.weight", &n), *last = weights_of(file, "model.3.linear.bias", &n);
+    /* all of it */
+    snprintf(text, sizeof text, "{file: %s}", file);
+    ck_ok(init_from("[flatten, linear: 20, lif, linear: 10]", text, &e));
+    ck_assert(equal_parameter(&e, "model.1.linear.weight", hidden) && equal_parameter(&e, "model.3.linear.bias", last));
+    snn_experiment_close(&e);
+    /* a part, under other names; what the map leaves out is drawn */
+    snprintf(text, sizeof text,
+             "{file: %s, map: {model.1.linear.weight: model.1.linear.weight, model.3.linear.bias: "
+             "model.5.linear.bias}}",
+             file);
+    ck_ok(init_from("[flatten, linear: 20, lif, linear: 8, if, linear: 10]", text, &e));
+    ck_assert(equal_parameter(&e, "model.1.linear.weight", hidden) && equal_parameter(&e, "model.5.linear.bias", last));
+    const struct snn_param *drawn = snn_params_find(&e.network.model.params, "model.3.linear.weight");
+    ck_assert(largest(drawn->value, drawn->count) > 0);
+    snn_experiment_close(&e);
+    /* what does not fit is said by name */
+    snprintf(text, sizeof text, "{file: %s}", file);
+    ck_assert_int_eq(init_from("[flatten, linear: 21, lif, linear: 10]", text, &e), SNN_EDATA);
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "'model.1.linear.weight' does not have the shape"));
+    snn_experiment_close(&e);
+    snprintf(text, sizeof text, "{file: %s, map: {model.9.linear.bias: model.3.linear.bias}}", file);
+    ck_assert_int_eq(init_from("[flatten, linear: 20, lif, linear: 10]", text, &e), SNN_EDATA);
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "has no tensor 'model.9.linear.bias'"));
+    snn_experiment_close(&e);
+    free(hidden), free(last);
+}
+END_TEST
+
+static double tau_seen[2 * TRAIN / 32 + 1];
+static void take_tau(void *payload, double *number) { *(double *)payload = *number; }
+static void note_tau(struct snn_network *n, int batch) {
+    ck_assert_int_eq(snn_model_numbers(&n->model, "model.1.lif.tau", take_tau, &tau_seen[batch]), 1);
+}
+
+START_TEST(anneal) {
+    static const char *const shapes[] = {"linear", "exp", "cosine"};
+    const int batches = 2 * TRAIN / 32;
+    char yaml[512];
+    snprintf(
+        yaml, sizeof yaml,
+        "data: {name: mnist, timesteps: 2}\nmodel: [flatten, lif: {tau: 2}, linear: 10]\ntrain: {epochs: 2, batch: 32, "
+        "anneal: [{key: model.1.lif.tau, to: 8, until: 0.5, shape: %s}]}\n",
+        shapes[_i]);
+    ck_ok(train(yaml, made_path("annealed"), (struct asked){.at = note_tau}, NULL));
+    ck_assert_int_eq(hook.batches, batches);
+    for (int i = 0; i < batches; ++i) {
+        double p = fmin((double)i / batches / 0.5, 1);
+        double expected = _i == 0 ? 2 + 6 * p : _i == 1 ? 2 * pow(4, p) : 2 + 6 * (1 - cos(acos(-1) * p)) / 2;
+        ck_assert_msg(fabs(tau_seen[i + 1] - expected) < 1e-12, "batch %d: tau %g, expected %g", i, tau_seen[i + 1],
+                      expected);
+    }
+}
+END_TEST
+
+/* ---- which epoch is the result ---- */
+
+/* Accuracy of `split` in epoch `epoch` of a log, -1 when there is none. */
+static double logged(const char *dir, int epoch, const char *split, const char *key) {
+    char *log = timeless_log(dir);
+    double value = -1;
+    for (char *line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
+        json_t *r = json_loads(line, 0, NULL);
+        if (json_integer_value(json_object_get(r, "epoch")) == epoch &&
+            !strcmp(json_string_value(json_object_get(r, "split")), split))
+            value = json_number_value(json_object_get(r, key));
+        json_decref(r);
+    }
+    free(log);
+    return value;
+}
+
+START_TEST(kept_epoch) {
+    const char *dir = made_path("kept");
+    struct snn_run_result result;
+    struct snn_experiment e;
+    struct snn_metrics m;
+    char yaml[512];
+    int best = 1, epochs = 5;
+    snprintf(yaml, sizeof yaml,
+             "seed: 5\n" DATA FLAT_MODEL "train: {epochs: %d, batch: 16, optimizer: {name: adam, lr: 0.3}, anneal: "
+             "[{key: model.2.lif.threshold, to: 2}]}\nrun: {keep: %s}\n",
+             epochs, _i ? "last" : "best");
+    ck_ok(train(yaml, dir, (struct asked){0}, &result));
+    for (int i = 2; i <= epochs; ++i)
+        if (logged(dir, i, "validation", "accuracy") > logged(dir, best, "validation", "accuracy")) best = i;
+    ck_assert_int_lt(best, epochs); /* else the two would be one */
+    int kept = _i ? epochs : best;
+    ck_assert_str_eq(result.selected_by, _i ? "last epoch" : "validation.accuracy");
+    for (int s = 0; s < 3; ++s) ck_assert_int_eq(result.split[s].epoch, kept);
+    ck_assert(fabs(result.split[1].accuracy - logged(dir, kept, "validation", "accuracy")) < 1e-8);
+    /* best.safetensors holds that epoch's weights and annealed numbers: evaluating them gives the same figures */
+    open_run(yaml, 1, &e);
+    ck_ok(snn_network_allocate(&e.network, &(struct snn_network_plan){.T = 3, .B = 16, .cut = 3}));
+    ck_ok(snn_checkpoint_trained(made_path("kept/best.safetensors"), &e));
+    for (int s = SNN_SUBSET_VALIDATION; s <= SNN_SUBSET_TEST; ++s) {
+        snn_metrics_init(&m, &e.network, e.steps, NULL, 1);
+        ck_ok(snn_evaluate(&e, &(struct snn_evaluate_options){.subset = s}, &m));
+        ck_assert(snn_metrics_accuracy(&m) == result.split[s].accuracy && snn_metrics_loss(&m) == result.split[s].loss);
+        snn_metrics_free(&m);
+    }
+    snn_experiment_close(&e);
+}
+END_TEST
+
+/* With a learning rate of 0 nothing improves: the first epoch, then `patience` more. */
+START_TEST(early_stop) {
+    struct snn_run_result result;
+    ck_ok(train("seed: 5\n" DATA FLAT_MODEL "train: {epochs: 9, batch: 32, optimizer: {name: sgd, lr: 0}}\n"
+                "run: {stop: {patience: 3}}\n",
+                made_path("early"), (struct asked){0}, &result));
+    ck_assert_int_eq(result.epochs, 4);
+    ck_assert_int_eq(result.split[SNN_SUBSET_VALIDATION].epoch, 1);
+}
+END_TEST
+
+/* ---- failures ---- */
+
+#define EVERY_STEP "seed: 3\n" DATA FLAT_MODEL "train: {epochs: 2, batch: 16}\nrun: {checkpoint_every: 1 steps}\n"
+
+static void plant_nan(struct snn_network *n, int batch) {
+    if (batch == 4) snn_params_find(&n->model.params, "model.1.linear.weight")->value[5] = NAN;
+}
+
+START_TEST(not_finite) {
+    /* a rate that blows up: named by layer or parameter, and step */
+    static const char *const rates[] = {"1e10", "1e25", "1e38"};
+    for (int i = 0; i < 3; ++i) {
+        char yaml[512];
+        snprintf(yaml, sizeof yaml,
+                 "seed: 3\n" DATA "model: [flatten, linear: 20, lif, linear: 10, li]\ntrain: {epochs: 9, "
+                 "batch: 16, optimizer: {name: sgd, lr: %s}, loss: mse}\n",
+                 rates[i]);
+        int rc = train(yaml, made_path("blown"), (struct asked){0}, NULL);
+        const char *text = snn_error_text();
+        ck_assert_msg(rc == SNN_EFAIL, "lr %s: %d", rates[i], rc);
+        ck_assert_msg(!strncmp(text, "step ", 5) && strstr(text, "model.") && !strchr(text, '\n'), "lr %s: %s",
+                      rates[i], text);
+        made_remove(made_path("blown"));
+    }
+    /* a planted one: what was saved before it goes on as if nothing had been */
+    ck_ok(train(EVERY_STEP, made_path("whole"), (struct asked){0}, NULL));
+    ck_assert_int_eq(train(EVERY_STEP, made_path("planted"), (struct asked){.at = plant_nan}, NULL), SNN_EFAIL);
+    ck_assert_msg(strstr(snn_error_text(), "step 3: parameter model.1.linear.weight is not finite"), "%s",
+                  snn_error_text());
+    ck_ok(train(EVERY_STEP, made_path("planted"), (struct asked){.resume = true}, NULL));
+    expect_same_run(made_path("whole"), made_path("planted"), "after a NaN");
+}
+END_TEST
+
+START_TEST(full_disk) {
+    const char *dir = made_path("full");
+    struct rlimit limit, small;
+    struct stat info;
+    struct snn_st *st;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_ok(train(EVERY_STEP, made_path("whole"), (struct asked){0}, NULL));
+    ck_assert_int_eq(train(EVERY_STEP, dir, (struct asked){.stop_at = 3}, NULL), SNN_EINTR);
+    ck_assert(!stat(made_path("full/last.safetensors"), &info));
+    ck_assert(!getrlimit(RLIMIT_FSIZE, &limit));
+    small = limit, small.rlim_cur = (rlim_t)info.st_size / 2;
+    ck_assert(!setrlimit(RLIMIT_FSIZE, &small));
+    int rc = train(EVERY_STEP, dir, (struct asked){.resume = true}, NULL);
+    char said[1024];
+    snprintf(said, sizeof said, "%s", snn_error_text());
+    ck_assert(!setrlimit(RLIMIT_FSIZE, &limit));
+    ck_assert_int_eq(rc, SNN_EFAIL);
+    ck_assert_msg(strstr(said, "full/last.safetensors: cannot be written: File too large"), "%s", said);
+    expect_clean_folder(dir, "after a full disk");
+    ck_ok(snn_st_open(made_path("full/last.safetensors"), &st));
+    snn_st_close(&st);
+    ck_ok(train(EVERY_STEP, dir, (struct asked){.resume = true}, NULL));
+    expect_same_run(made_path("whole"), dir, "after a full disk");
+}
+END_TEST
+
+/* A checkpoint whose training state is damaged, or that belongs to another network, is refused before anything moves.
+ */
+START_TEST(foreign_checkpoint) {
+    const char *yaml = ways[2].yaml, *dir = made_path("foreign");
+    ck_assert_int_eq(train(yaml, dir, (struct asked){.stop_at = 2}, NULL), SNN_EINTR);
+    size_t size;
+    char *good = made_read(made_path("foreign/last.safetensors"), &size);
+    ck_assert_int_eq(train(ways[1].yaml, dir, (struct asked){.resume = true}, NULL), SNN_EDATA); /* other optimiser */
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "has no tensor 'optimizer."));
+    char *state = memmem(good, size, "\\\"stop_wait\\\":", 14);
+    ck_assert(state);
+    state[4] ^= 1;
+    made_write(made_path("foreign/last.safetensors"), good, size);
+    ck_assert_int_eq(train(yaml, dir, (struct asked){.resume = true}, NULL), SNN_EDATA);
+    ck_assert_ptr_nonnull(strstr(snn_error_text(), "no usable training state"));
+    state[4] ^= 1;
+    made_write(made_path("foreign/last.safetensors"), good, size - 1);
+    ck_assert_int_eq(train(yaml, dir, (struct asked){.resume = true}, NULL), SNN_EDATA);
+    made_write(made_path("foreign/last.safetensors"), good, size);
+    ck_ok(train(yaml, dir, (struct asked){.resume = true}, NULL));
+    free(good);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("train");
+    TCase *t = tcase_create("train");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, made_setup, made_teardown);
+    tcase_add_loop_test(t, resumed, 0, WAYS);
+    tcase_add_loop_test(t, resumed_each_step, 0, WAYS);
+    tcase_add_loop_test(t, resumed_when_done, 0, WAYS);
+    tcase_add_test(t, stopped_in_evaluation);
+    tcase_add_test(t, thread_counts);
+    tcase_add_test(t, seeds);
+    tcase_add_loop_test(t, killed, 0, 2);
+    tcase_add_test(t, killed_twice);
+    tcase_add_test(t, one_process_a_folder);
+    tcase_add_loop_test(t, no_allocation, 0, WAYS + 1);
+    tcase_add_loop_test(t, plan_is_what_is_taken, 0, 3);
+    tcase_add_loop_test(t, lifetimes, 0, 6);
+    tcase_add_loop_test(t, chunked, 0, CUT_MODELS);
+    tcase_add_loop_test(t, chunked_gradients, 0, 2);
+    tcase_add_loop_test(t, single_step, 0, CUT_MODELS);
+    tcase_add_loop_test(t, slices_and_accumulation, 0, 3);
+    tcase_add_test(t, accumulated_steps);
+    tcase_add_test(t, clip);
+    tcase_add_test(t, frozen);
+    tcase_add_test(t, from);
+    tcase_add_loop_test(t, anneal, 0, 3);
+    tcase_add_loop_test(t, kept_epoch, 0, 2);
+    tcase_add_test(t, early_stop);
+    tcase_add_test(t, not_finite);
+    tcase_add_test(t, full_disk);
+    tcase_add_test(t, foreign_checkpoint);
+    suite_add_tcase(suite, t);
+    snprintf(data_dir, sizeof data_dir, "%s", made_path("mnist"));
+    made_mnist(data_dir, TRAIN, TEST);
+    int failed = run_suite(suite);
+    made_remove(made_root());
+    return failed;
+}

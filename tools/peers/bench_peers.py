@@ -1,0 +1,355 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench_peers.py - training steps of the network of configs/bench/conv_nmnist.yaml in snntrain and in its Python peers.
+
+The parent process imports no framework: every measurement is a process of its own, so that peak memory and the time to
+the first step belong to one program alone. `--worker NAME` is such a process; it prints one JSON object.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+STEPS, BATCH, SIDE, KEPT = 10, 64, 34, 8  # timesteps, samples, pixels; batches that the steps go round, as in snntrain
+PEERS = ("spikingjelly", "snntorch", "norse")
+MODIFIERS = ("compile", "channels_last", "single")
+CONFIG = "configs/bench/conv_nmnist.yaml"
+LEARNS_BY = 20  # steps: before, the loss moves less than it differs between batches
+SAME_LOSS = 1e-4  # relative, of peers with equal weights: rounding flips few spikes of millions, a wrong constant many
+
+
+# ---- a worker: one framework, one process ----
+
+
+def seconds_alive():
+    """Since the kernel started this process, so interpreter and imports count."""
+    with open("/proc/self/stat") as f:
+        ticks = int(f.read().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def peak_rss_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def recordings(data):
+    """(path, label) of all training recordings, shuffled alike in every worker."""
+    train = os.path.join(data, "Train")
+    found = [
+        (os.path.join(train, digit, name), int(digit))
+        for digit in "0123456789"
+        if os.path.isdir(os.path.join(train, digit))
+        for name in sorted(os.listdir(os.path.join(train, digit)))
+        if name.endswith(".bin")
+    ]
+    if len(found) < BATCH:
+        sys.exit(f"{train}: holds {len(found)} recordings <digit>/<name>.bin, expected at least {BATCH}")
+    random.Random(0).shuffle(found)
+    return found
+
+
+def frames(path):
+    """One recording as counts (T,2,H,W): n // T events a frame, the last takes the rest."""
+    import numpy as np
+
+    event = np.fromfile(path, np.uint8).reshape(-1, 5)
+    event = event[event[:, 1] != 240].astype(np.int64)  # y = 240: the recorder's clock ran over, no event
+    x, y, p = event[:, 0], event[:, 1], event[:, 2] >> 7
+    each = len(event) // STEPS
+    step = np.minimum(np.arange(len(event)) // each, STEPS - 1) if each else STEPS - 1
+    index = ((step * 2 + p) * SIDE + y) * SIDE + x
+    return np.bincount(index, minlength=STEPS * 2 * SIDE * SIDE).reshape(STEPS, 2, SIDE, SIDE)
+
+
+def load(batch):
+    """(T,B,2,H,W) in bytes, as the events' counts are small, and labels."""
+    import numpy as np
+    import torch
+
+    x = np.stack([frames(path).clip(max=255).astype(np.uint8) for path, _ in batch], axis=1)
+    return torch.from_numpy(x), torch.tensor([label for _, label in batch])
+
+
+def spikingjelly_network(single):
+    """Multi-step mode: stateless layers see T*B images at once. (With `single`: the whole network in a time loop.)"""
+    import torch
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    def lif():
+        return neuron.LIFNode(tau=2.0, decay_input=False, detach_reset=True, surrogate_function=surrogate.ATan(2.0))
+
+    net = torch.nn.Sequential(
+        layer.Conv2d(2, 16, 5), lif(), layer.AvgPool2d(2),
+        layer.Conv2d(16, 32, 5), lif(), layer.AvgPool2d(2),
+        layer.Flatten(), layer.Linear(800, 10),
+    )  # fmt: skip
+    functional.set_step_mode(net, "s" if single else "m")
+
+    def forward(x):
+        return torch.stack([net(now) for now in x]).mean(0) if single else net(x).mean(0)
+
+    return net, forward, lambda: functional.reset_net(net)
+
+
+def snntorch_network():
+    import snntorch
+    import torch
+    from snntorch import surrogate
+    from torch import nn
+
+    def lif():
+        return snntorch.Leaky(beta=0.5, threshold=1.0, reset_mechanism="zero", spike_grad=surrogate.atan(alpha=2.0))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.lif1 = nn.Conv2d(2, 16, 5), lif()
+            self.conv2, self.lif2 = nn.Conv2d(16, 32, 5), lif()
+            self.pool, self.fc = nn.AvgPool2d(2), nn.Linear(800, 10)
+
+        def forward(self, x):
+            mem1, mem2, out = self.lif1.reset_mem(), self.lif2.reset_mem(), []
+            for now in x:
+                spikes, mem1 = self.lif1(self.conv1(now), mem1)
+                spikes, mem2 = self.lif2(self.conv2(self.pool(spikes)), mem2)
+                out.append(self.fc(self.pool(spikes).flatten(1)))
+            return torch.stack(out).mean(0)
+
+    net = Net()
+    return net, net, lambda: None
+
+
+def norse_network():
+    """LIFBox computes v += dt/tau (x - v): at dt/tau = 0.5 that is half of v = 0.5 v + x, hence half the threshold."""
+    import norse.torch as norse
+    import torch
+    from torch import nn
+
+    def lif():
+        constants = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(0.5))
+        return norse.LIFBoxCell(constants, dt=1e-3)
+
+    net = norse.SequentialState(
+        nn.Conv2d(2, 16, 5), lif(), nn.AvgPool2d(2),
+        nn.Conv2d(16, 32, 5), lif(), nn.AvgPool2d(2),
+        nn.Flatten(), nn.Linear(800, 10),
+    )  # fmt: skip
+
+    def forward(x):
+        state, out = None, []
+        for now in x:
+            y, state = net(now, state)
+            out.append(y)
+        return torch.stack(out).mean(0)
+
+    return net, forward, lambda: None
+
+
+def network(framework, modifiers):
+    if framework == "spikingjelly":
+        return spikingjelly_network("single" in modifiers)
+    return {"snntorch": snntorch_network, "norse": norse_network}[framework]()
+
+
+def work(name, data, iters, warmup, threads):
+    import torch
+
+    framework, *modifiers = name.split("+")
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    net, forward, reset = network(framework, modifiers)
+    imported_mb = peak_rss_mb()
+    if "channels_last" in modifiers:
+        net.to(memory_format=torch.channels_last)
+    if "compile" in modifiers:
+        forward = torch.compile(forward)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    cross_entropy = torch.nn.CrossEntropyLoss()
+    losses = []
+
+    def step(batch):
+        x, label = batch[0].float(), batch[1]
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        loss = cross_entropy(forward(x), label)
+        loss.backward()
+        optimizer.step()
+        reset()
+        seconds = time.perf_counter() - started
+        losses.append(loss.item())
+        return 1e3 * seconds
+
+    files = recordings(data)
+    batches = [load(files[:BATCH])]
+    step(batches[0])
+    first_step_s = seconds_alive()
+    for start in range(BATCH, min(len(files), KEPT * BATCH) - BATCH + 1, BATCH):
+        batches.append(load(files[start : start + BATCH]))
+    for i in range(warmup):
+        step(batches[i % len(batches)])
+    ms = [step(batches[i % len(batches)]) for i in range(iters)]
+    peak = peak_rss_mb()
+    with torch.no_grad():
+        torch.manual_seed(1)
+        for p in net.parameters():
+            p.uniform_(-0.5, 0.5)  # large: with the weights that training starts from, the second LIF layer is silent
+    probe = cross_entropy(forward(batches[0][0].float()), batches[0][1]).item()
+    cuda = ", CUDA build" if torch.version.cuda else ""
+    return {
+        "version": f"{version(framework)} (torch {torch.__version__}{cuda})",
+        "parameters": sum(p.numel() for p in net.parameters() if p.requires_grad),
+        "ms_per_step": statistics.median(ms),
+        "ms_min": min(ms),
+        "peak_rss_mb": peak,
+        "imported_mb": imported_mb,
+        "first_step_s": first_step_s,
+        "loss_first": losses[0],
+        "loss_last": losses[-1],
+        "loss_probe": probe,
+    }
+
+
+# ---- the parent: alternates the processes, compares, prints ----
+
+
+def run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        why = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
+        sys.exit(f"{' '.join(command)}: {why[-1]}")
+    return done.stdout
+
+
+def measure(name, o):
+    common = ["--data", o.data, "--iters", str(o.iters), "--warmup", str(o.warmup), "--threads", str(o.threads)]
+    if name == "snntrain":
+        return json.loads(run([o.snntrain, "bench", "speed", o.config, "--json", "--quiet", *common]))
+    return json.loads(run([sys.executable, "-W", "ignore", __file__, "--worker", name, *common]).splitlines()[-1])
+
+
+def summary(rounds):
+    """One row from the rounds of a program: what the machine did in between should not show."""
+    row = dict(rounds[0])
+    for key in ("ms_per_step", "peak_rss_mb", "first_step_s"):
+        row[key] = statistics.median(r[key] for r in rounds)
+    row["ms_min"] = min(r["ms_min"] for r in rounds)
+    return row
+
+
+def complaints(rows, steps):
+    """What would make the comparison void: other networks, or a network that does not learn."""
+    found = []
+    peers = [name for name in rows if name != "snntrain"]
+    for name, r in rows.items():
+        if r["parameters"] != rows["snntrain"]["parameters"]:
+            found.append(f"{name} has {r['parameters']} parameters, snntrain {rows['snntrain']['parameters']}")
+        if steps >= LEARNS_BY and r["loss_last"] >= r["loss_first"]:
+            found.append(f"{name} did not learn: loss {r['loss_first']:.4f} -> {r['loss_last']:.4f}")
+    for name in peers[1:]:
+        ours, first = rows[name]["loss_probe"], rows[peers[0]]["loss_probe"]
+        if abs(ours - first) > SAME_LOSS * first:
+            found.append(
+                f"{name} and {peers[0]} compute different networks: with the same weights their losses are {ours:.5f} "
+                f"and {first:.5f}"
+            )
+    return found
+
+
+def cpu_name():
+    with open("/proc/cpuinfo") as f:
+        names = [line.partition(":")[2].strip() for line in f if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def table(rows, o):
+    ours = rows["snntrain"]
+    text = [
+        f"`{CONFIG}`: {ours['parameters']} parameters, batch {BATCH}, {STEPS} timesteps, {o.threads} threads of "
+        f"{cpu_name()}; {o.iters} steps after {o.warmup} warm-ups, {o.rounds} alternating rounds; "
+        f"Python {platform.python_version()}. In parentheses: times snntrain's.",
+        "",
+        "| program | ms a step, median | best | peak memory, MB | of which after import | first step after, s | loss |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for name, r in rows.items():
+
+        def cell(key, form):
+            ratio = "" if r is ours else f" ({r[key] / ours[key]:.1f}x)"
+            return f"{r[key]:{form}}{ratio}"
+
+        imported = f"{r['imported_mb']:.0f}" if "imported_mb" in r else ""
+        text.append(
+            f"| {name} {r['version']} | {cell('ms_per_step', '.1f')} | {cell('ms_min', '.1f')} "
+            f"| {cell('peak_rss_mb', '.0f')} | {imported} | {cell('first_step_s', '.2f')} "
+            f"| {r['loss_first']:.3f} -> {r['loss_last']:.3f} |"
+        )
+    peers = [r for r in rows.values() if r is not ours]
+    fastest = min(peers, key=lambda r: r["ms_per_step"])["ms_per_step"] / ours["ms_per_step"]
+    leanest = min(peers, key=lambda r: r["peak_rss_mb"])["peak_rss_mb"] / ours["peak_rss_mb"]
+    text += ["", f"The fastest peer takes {fastest:.2f}x snntrain's time, the leanest {leanest:.1f}x its memory."]
+    return "\n".join(text)
+
+
+def compare(o):
+    names = ["snntrain", *o.peers]
+    rounds = {name: [] for name in names}
+    for turn in range(o.rounds):
+        for name in names:
+            rounds[name].append(measure(name, o))
+            print(f"round {turn + 1}: {name}: {rounds[name][-1]['ms_per_step']:.1f} ms", file=sys.stderr)
+    rows = {name: summary(rounds[name]) for name in names}
+    rows["snntrain"]["version"] = run([o.snntrain, "--version"]).strip().removeprefix("snntrain ")
+    print(table(rows, o))
+    wrong = complaints(rows, 1 + o.warmup + o.iters)
+    for line in wrong:
+        print(f"bench_peers: {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def peer_list(text):
+    names = text.split(",")
+    for name in names:
+        framework, *modifiers = name.split("+")
+        if framework not in PEERS or set(modifiers) - set(MODIFIERS):
+            raise argparse.ArgumentTypeError(
+                f"'{name}': expected {', '.join(PEERS)}, each perhaps with {', '.join('+' + m for m in MODIFIERS)}"
+            )
+        if "single" in modifiers and framework != "spikingjelly":
+            raise argparse.ArgumentTypeError(f"'{name}': +single is a mode of spikingjelly")
+    return names
+
+
+def positive(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a whole number from 1 on")
+    return int(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="N-MNIST, with its Train/ folder")
+    parser.add_argument("--snntrain", default="build/tools/snntrain", help="the program")
+    parser.add_argument("--config", default=CONFIG, help="where " + CONFIG + " is")
+    parser.add_argument("--peers", type=peer_list, default=list(PEERS), metavar="A,B+compile,...")
+    parser.add_argument("--rounds", type=positive, default=3)
+    parser.add_argument("--iters", type=positive, default=20)
+    parser.add_argument("--warmup", type=positive, default=3)
+    parser.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--worker", type=lambda text: peer_list(text)[0], help=argparse.SUPPRESS)
+    o = parser.parse_args()
+    if o.worker:
+        print(json.dumps(work(o.worker, o.data, o.iters, o.warmup, o.threads)))
+        return 0
+    return compare(o)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
