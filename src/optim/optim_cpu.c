@@ -26,7 +26,11 @@ static inline __attribute__((always_inline)) void update(real (*rule)(real, real
     real *restrict s0 = slot[0], *restrict s1 = slot[1], *restrict s2 = slot[2];
     real k[SNN_OPTIM_SCALARS]; /* a copy: the compiler then knows that no store changes it */
     memcpy(k, scalar, sizeof k);
-#pragma GCC ivdep /* the five arrays do not overlap */
+#ifdef __clang__ /* the five arrays do not overlap */
+#pragma clang loop vectorize(assume_safety)
+#else
+#pragma GCC ivdep
+#endif
     for (ptrdiff_t i = begin; i < end; ++i) {
         real s[3] = {states > 0 ? s0[i] : 0, states > 1 ? s1[i] : 0, states > 2 ? s2[i] : 0};
         value[i] = rule(value[i], grad[i], s, k);
