@@ -68,13 +68,14 @@ def seeds(configs):
     pair = images(2)
     yield from (("config", path.read_bytes()) for path in configs)
     yield "config", b"a: {b: [1, 'two', \"th\\tree\"], c: }\nd:\n- x: 1\n  y: |\n    text\n- - deep\0a.b.0=[5]\0d.0.x.z=6\0new=on\0"
-    yield "config", b"model:\n- lif\n- name: last\n  linear: 10\n\0model.0.lif.tau=4\0model.last.linear={out: 3}\0"
+    yield "config", b"model:\n- lif\n- name: last\n  linear: 10\n\0model.0.lif.tau=4\0model.last.linear={out: 3}\0a\nb.c]=1\0ta\x94=4\0"
     yield "safetensors", safetensors({})
     yield "safetensors", safetensors({"w": ("F32", [2, 3], bytes(24)), "h": ("F16", [2], b"\0<\0|"), "n": ("BOOL", [], b"\1")}, {"a": "b"})
     yield "safetensors", safetensors({"s": ("F4", [4], b"ab"), "i": ("I64", [1], bytes(8)), "e": ("BF16", [0, 7], b"")})
     for which, data in enumerate((pair, labels(2), pair, labels(2))):
         yield "idx", bytes([which]) + data
         yield "idx", bytes([which]) + gzip.compress(data, mtime=0)
+    yield "nmnist", b"\x20"
     yield "nmnist", b"\x20" + plain
     yield "nmnist", b"\x50" + recording([(0, 240, 0, 0), *events[::-1], (33, 33, 1, 0x7FFFFF)])
     yield "nmnist", b"\x21" + archive([stored])

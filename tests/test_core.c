@@ -26,6 +26,12 @@ START_TEST(status_may_quote_the_present_sentence) {
 }
 END_TEST
 
+START_TEST(status_stays_one_line) {
+    snn_error(SNN_EDATA, "%s: is empty", "a\n\033[31m\177b\xC3\xA4");
+    ck_assert_str_eq(snn_error_text(), "a  [31m b\xC3\xA4: is empty");
+}
+END_TEST
+
 START_TEST(status_cuts_at_1023_bytes) {
     char text[3000];
     memset(text, 'x', sizeof text - 1);
@@ -284,6 +290,7 @@ int main(void) {
     TCase *status = tcase_create("status"), *arena = tcase_create("arena"), *rng = tcase_create("rng");
     tcase_add_test(status, status_keeps_the_sentence);
     tcase_add_test(status, status_may_quote_the_present_sentence);
+    tcase_add_test(status, status_stays_one_line);
     tcase_add_test(status, status_cuts_at_1023_bytes);
     tcase_add_test(status, status_is_per_thread);
     tcase_add_test(status, status_try_forwards_failures_only);

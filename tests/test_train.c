@@ -214,7 +214,7 @@ START_TEST(resumed) {
     int batches = hook.batches;
     ck_assert(way->batches ? batches == way->batches : batches < 9 * BATCHES && batches > BATCHES);
     expect_clean_folder(made_path("whole"), "uninterrupted");
-    for (int stop_at = 1; stop_at <= batches; stop_at += batches > 3 * BATCHES ? 4 : 1) { /* 4 of 5: at all places of an epoch */
+    for (int stop_at = 1; stop_at <= batches; stop_at += batches > 12 ? 4 : 1) { /* 4 of 5: at all places of an epoch */
         char why[64];
         const char *dir = made_path("stopped_%d", stop_at);
         snprintf(why, sizeof why, "way %d stopped at batch %d", _i, stop_at);
@@ -363,7 +363,7 @@ START_TEST(killed) {
     ck_assert(lived(yaml[_i], made_path("whole"), false, 0));
     bool done = false;
     long moment = 1;
-    for (; !done; moment += 3) { /* a file is 4 moments or more: all kinds are met */
+    for (; !done; moment += 5) { /* a file is 4 moments or more: all kinds are met */
         char why[64];
         const char *dir = made_path("killed_%ld", moment);
         snprintf(why, sizeof why, "killed at moment %ld", moment);
@@ -601,7 +601,8 @@ START_TEST(lifetimes) {
     struct snn_experiment e;
     open_blocks(_i / 2, _i % 2, &e);
     struct snn_network *n = &e.network;
-    struct snn_network_plan plan = {.T = 6, .B = 24, .cut = 6, .train = true, .slice = _i % 2 ? 0 : 7};
+    ck_ok(snn_experiment_data(&e, data_dir, 1, 10, 0));
+    struct snn_network_plan plan = {.T = 6, .B = 10, .cut = 6, .train = true, .slice = _i % 2 ? 0 : 7};
     ck_ok(snn_network_allocate(n, &plan));
     real *gradient[2];
     double loss[2];
@@ -789,12 +790,13 @@ END_TEST
 
 /* Where no state crosses (beta 0), no gradient is lost at a cut either: the sum over cuts is the whole. */
 START_TEST(chunked_gradients) {
-    static const char *const models[] = {"[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0, threshold: 0.5}, "
-                                         "flatten, linear: 9, lif: {beta: 0, reset: "
-                                         "subtract, threshold: 0.3}, linear: 4]",
-                                         "[flatten, linear: 20, lif: {beta: 0, threshold: 0.2}, residual: {body: [linear: 20, lif: "
-                                         "{beta: 0, threshold: 0.2}]}, layernorm, "
-                                         "linear: 4]"};
+    static const char *const models[] = {
+        "[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0, threshold: 0.5}, "
+        "flatten, linear: 9, lif: {beta: 0, reset: "
+        "subtract, threshold: 0.3}, linear: 4]",
+        "[flatten, linear: 20, lif: {beta: 0, threshold: 0.2}, residual: {body: [linear: 20, lif: "
+        "{beta: 0, threshold: 0.2}]}, layernorm, "
+        "linear: 4]"};
     struct made_network m;
     struct made_batch made;
     struct passed whole, parts;
@@ -811,6 +813,39 @@ START_TEST(chunked_gradients) {
         free_passed(&whole);
         close_network(&m);
     }
+}
+END_TEST
+
+/* What metrics say after the first steps is what a batch of so many steps says: classes, and the loss, also where
+ * recordings end before. */
+START_TEST(first_steps) {
+    struct made_network m;
+    struct made_batch made;
+    struct snn_metrics after, alone;
+    open_network(cut_models[_i], _i == 4, &m);
+    make_batch(STEPS, _i == 4, true, &made);
+    ck_ok(snn_network_allocate(&m.net, &(struct snn_network_plan){.T = STEPS, .B = SAMPLES, .cut = STEPS}));
+    snn_params_init(&m.net.model.params, 21);
+    for (int32_t n = 1; n <= STEPS; ++n) {
+        const int32_t steps[] = {n, STEPS};
+        struct snn_cut cut = {.batch = &made.batch, .T = STEPS};
+        snn_metrics_init(&after, &m.net, STEPS, steps, 2), snn_metrics_init(&alone, &m.net, STEPS, NULL, 1);
+        snn_network_forward(&m.net, &cut);
+        snn_metrics_add(&after, &m.net, &cut, SNN_DECIDE_MEAN, snn_network_loss(&m.net, &cut, false, 1), false, NULL);
+        int32_t length[SAMPLES];
+        struct snn_batch shorter = made.batch;
+        shorter.T = n, shorter.length = length;
+        for (int32_t b = 0; b < SAMPLES; ++b) length[b] = made.length[b] < n ? made.length[b] : n;
+        struct snn_cut first = {.batch = &shorter, .T = n};
+        snn_network_forward(&m.net, &first);
+        snn_metrics_add(&alone, &m.net, &first, SNN_DECIDE_MEAN, snn_network_loss(&m.net, &first, false, 1), false,
+                        NULL);
+        ck_assert_int_eq(after.score[0].correct, alone.score[0].correct);
+        ck_assert_msg(fabs(after.score[0].loss - alone.score[0].loss) < 1e-5 * alone.score[0].loss,
+                      "loss after %d steps: %g, alone %g", (int)n, after.score[0].loss, alone.score[0].loss);
+        snn_metrics_free(&after), snn_metrics_free(&alone);
+    }
+    close_network(&m);
 }
 END_TEST
 
@@ -1068,7 +1103,7 @@ START_TEST(kept_epoch) {
     int best = 1, epochs = 5;
     snprintf(yaml, sizeof yaml,
              "seed: 5\n" DATA FLAT_MODEL "train: {epochs: %d, batch: 16, optimizer: {name: adam, lr: 0.3}, anneal: "
-             "[{key: model.2.lif.threshold, to: 2}]}\nrun: {keep: %s}\n",
+             "[{key: model.2.lif.threshold, to: 1e6, until: 0.8, shape: exp}]}\nrun: {keep: %s}\n", /* silent in the last epoch */
              epochs, _i ? "last" : "best");
     ck_ok(train(yaml, dir, (struct asked){0}, &result));
     for (int i = 2; i <= epochs; ++i)
@@ -1206,6 +1241,7 @@ int main(void) {
     tcase_add_loop_test(t, lifetimes, 0, 6);
     tcase_add_loop_test(t, chunked, 0, CUT_MODELS);
     tcase_add_loop_test(t, chunked_gradients, 0, 2);
+    tcase_add_loop_test(t, first_steps, 0, CUT_MODELS);
     tcase_add_loop_test(t, single_step, 0, CUT_MODELS);
     tcase_add_loop_test(t, slices_and_accumulation, 0, 3);
     tcase_add_test(t, accumulated_steps);

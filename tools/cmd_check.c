@@ -66,23 +66,30 @@ static int check_config(struct cli *cli, struct snn_check_report *report) {
     return rc;
 }
 
+static int check_all(const struct cli *cli, struct snn_check_report *report) {
+    struct snn_device device;
+    SNN_TRY(snn_device_open(cli->device ? cli->device : "auto", (int)cli->threads, &device));
+    return snn_check_everything(&device, report);
+}
+
+static int print_report(const struct cli *cli, const struct snn_check_report *report, json_t *failures) {
+    if (cli->json)
+        return cli_print_json(json_pack("{s:i,s:i,s:f,s:O}", "checks", report->checks, "failed", report->failed, "worst_relative_error",
+                                        report->worst < 1e300 ? report->worst : 1e300, "failures", failures));
+    if (!cli->quiet)
+        printf("%d gradients checked in double, %d failed; worst relative error %.1e (tolerance %.0e)\n", report->checks, report->failed,
+               report->worst, SNN_CHECK_TOLERANCE);
+    return SNN_OK;
+}
+
 int cmd_check(struct cli *cli) {
     struct failures failures = {json_array(), cli->text};
     struct snn_check_report report = {.failure = on_failure, .payload = &failures};
-    SNN_TRY(cli_expect_args(cli, 0, 1));
-    if (cli->args) {
-        SNN_TRY(check_config(cli, &report));
-    } else {
-        struct snn_device device;
-        SNN_TRY(snn_device_open(cli->device ? cli->device : "auto", (int)cli->threads, &device));
-        SNN_TRY(snn_check_everything(&device, &report));
-    }
-    if (cli->json)
-        SNN_TRY(cli_print_json(json_pack("{s:i,s:i,s:f,s:o}", "checks", report.checks, "failed", report.failed, "worst_relative_error",
-                                         report.worst < 1e300 ? report.worst : 1e300, "failures", failures.list)));
-    else if (!cli->quiet)
-        printf("%d gradients checked in double, %d failed; worst relative error %.1e (tolerance %.0e)\n", report.checks, report.failed, report.worst,
-               SNN_CHECK_TOLERANCE);
+    int rc = cli_expect_args(cli, 0, 1);
+    if (rc >= 0) rc = cli->args ? check_config(cli, &report) : check_all(cli, &report);
+    if (rc >= 0) rc = print_report(cli, &report, failures.list);
+    json_decref(failures.list);
+    SNN_TRY(rc);
     return report.failed ? snn_error(SNN_EFAIL, "%d of %d gradients are wrong", report.failed, report.checks) : SNN_OK;
 }
 

@@ -14,6 +14,7 @@
 
 #include "core/config_parts.h"
 #include "core/file.h"
+#include "core/json_cursor.h"
 #include "core/status.h"
 
 enum { SIZE_LIMIT = 4 << 20, NODE_LIMIT = 100000 };
@@ -323,6 +324,9 @@ int snn_conf_set(struct snn_conf_doc *doc, const char *assignment) {
     char *path = origin ? snn_conf_take_text(doc, assignment, (size_t)(equals - assignment)) : NULL;
     if (!path) return SNN_EFAIL;
     sprintf(origin, "--set %s", shown);
+    size_t length = (size_t)(equals - assignment);
+    if (!snn_utf8_valid(path, length) || !snn_conf_printable((const unsigned char *)path, length))
+        return snn_error(SNN_EUSAGE, "%s: a key holds control characters or bytes that are not UTF-8", origin);
 
     struct snn_conf *node = doc->root;
     for (char *part; (part = strsep(&path, "."));) {

@@ -73,8 +73,7 @@ static int refuse_syntax(const struct reader *r) {
                   y->context_mark.line + 1);
 }
 
-/* Characters that stand for themselves, tabs and line ends: the rest could come through escapes only. */
-static bool is_printable(const unsigned char *text, size_t length) {
+bool snn_conf_printable(const unsigned char *text, size_t length) {
     for (size_t i = 0; i < length; ++i) {
         uint32_t c = text[i];
         if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7F) return false;
@@ -138,7 +137,7 @@ static int read_scalar(struct reader *r, const yaml_event_t *event) {
     const yaml_mark_t *mark = &event->start_mark;
     if (event->data.scalar.anchor) return refuse(r, mark->line, mark->column, "anchors (&) are not allowed");
     if (event->data.scalar.tag) return refuse(r, mark->line, mark->column, "tags (!) are not allowed");
-    if (!is_printable(event->data.scalar.value, event->data.scalar.length))
+    if (!snn_conf_printable(event->data.scalar.value, event->data.scalar.length))
         return refuse(r, mark->line, mark->column, "control characters are not allowed");
     if (awaits_key(r)) return read_key(r, event);
     struct snn_conf *node;

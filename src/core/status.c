@@ -14,6 +14,8 @@ int snn_error(int code, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    for (char *c = text; *c; ++c)
+        if ((unsigned char)*c < ' ' || *c == 0x7F) *c = ' ';
     snprintf(sentence, sizeof sentence, "%s", text);
     return code;
 }

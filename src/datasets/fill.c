@@ -164,6 +164,8 @@ static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
             int32_t n = t < (size_t)batch->length[b] ? rows->count[b * stride + t] : 0;
             batch->row[t * B + b + 1] = batch->row[t * B + b] + n;
         }
+    batch->value = NULL;
+    if (!rows->used) return SNN_OK; /* rows then have no memory to copy from */
     const int32_t *index = rows->index;
     const uint16_t *value = rows->value;
     uint16_t largest = 1;
@@ -178,7 +180,7 @@ static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
             index += n;
             value += n;
         }
-    batch->value = largest > 1 ? out->value : NULL;
+    if (largest > 1) batch->value = out->value;
     return SNN_OK;
 }
 

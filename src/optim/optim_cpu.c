@@ -26,9 +26,7 @@ static inline __attribute__((always_inline)) void update(real (*rule)(real, real
     real *restrict s0 = slot[0], *restrict s1 = slot[1], *restrict s2 = slot[2];
     real k[SNN_OPTIM_SCALARS]; /* a copy: the compiler then knows that no store changes it */
     memcpy(k, scalar, sizeof k);
-#ifdef __clang__ /* the five arrays do not overlap */
-#pragma clang loop vectorize(assume_safety)
-#else
+#ifndef __clang__ /* which does not know it, and checks at run time that the five arrays do not overlap */
 #pragma GCC ivdep
 #endif
     for (ptrdiff_t i = begin; i < end; ++i) {
