@@ -454,7 +454,8 @@ START_TEST(set_refuses_what_names_nothing) {
         parse("model: [lif, {avgpool: 2}, {conv: {out: 1}}]\ntrain: {epochs: 20, name: '2 x'}\n");
     refused(snn_conf_set(doc, "train.epochs"), "--set train.epochs: expected KEY=VALUE");
     refused(snn_conf_set(doc, "=3"), "--set =3: expected KEY=VALUE");
-    refused(snn_conf_set(doc, "ta\x94=4"), "--set ta\x94=4: a key holds control characters or bytes that are not UTF-8");
+    refused(snn_conf_set(doc, "ta\x94=4"),
+            "--set ta\x94=4: a key holds control characters or bytes that are not UTF-8");
     refused(snn_conf_set(doc, "t\033=4"), "--set t =4: a key holds control characters or bytes that are not UTF-8");
     refused(snn_conf_set(doc, ""), "--set : expected KEY=VALUE");
     refused(snn_conf_set(doc, "a..b=3"), "--set a..b=3: expected a dotted path of keys of 1..500 bytes");

@@ -20,7 +20,10 @@
 
 /* ---- calls that go through us ---- */
 
-static struct { long moments, kill_at; /* writes, syncs and renames so far; the one that is not survived */ } life;
+static struct {
+    long moments, kill_at; /* writes, syncs and renames so far; the one that is not survived */
+    bool saved;            /* there has been a last.safetensors */
+} life;
 static _Thread_local long allocations, counting;
 
 ssize_t __real_write(int fd, const void *bytes, size_t size);
@@ -44,6 +47,10 @@ int __wrap_fsync(int fd) { /* nobody pulls the plug in here: the disk is spared 
     return 0;
 }
 int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to) {
+    if (!strcmp(to, "last.safetensors")) { /* from the first save on there is no moment without one */
+        if (life.saved && faccessat(to_folder, to, R_OK, 0)) abort();
+        life.saved = true;
+    }
     if (last_moment()) raise(SIGKILL);
     return __real_renameat(from_folder, from, to_folder, to);
 }
@@ -132,6 +139,9 @@ static int train(const char *yaml, const char *dir, struct asked asked, struct s
     struct snn_run_result unused;
     open_run(yaml, asked.threads, &e);
     struct snn_trainer_ops ops = *e.trainer;
+    char last[MADE_PATH + 32];
+    snprintf(last, sizeof last, "%s/last.safetensors", dir);
+    life.saved = snn_file_exists(last);
     hook.real = e.trainer, hook.batches = 0, hook.stop_at = asked.stop_at, hook.stop = 0, hook.at = asked.at;
     ops.batch = hooked;
     e.trainer = &ops;
@@ -332,6 +342,21 @@ START_TEST(seeds) {
         ck_assert_msg(memcmp(t->data, snn_st_find(b, t->name)->data, t->bytes), "%s: equal for two seeds", t->name);
     }
     snn_st_close(&a), snn_st_close(&b);
+}
+END_TEST
+
+/* Dropout draws from the optimiser step, which goes on over epochs and sittings. */
+static uint32_t clock_seen[3 * BATCHES + 1];
+static void note_clock(struct snn_network *n, int batch) { clock_seen[batch] = n->clock[2]; }
+
+START_TEST(clock_of_steps) {
+    const char *yaml = ways[0].yaml; /* 5 batches, 3 steps an epoch */
+    ck_ok(train(yaml, made_path("clock"), (struct asked){.at = note_clock}, NULL));
+    ck_assert_int_eq(hook.batches, 3 * BATCHES);
+    for (int i = 0; i < 3 * BATCHES; ++i) ck_assert_uint_eq(clock_seen[i + 1], (unsigned)(i / 5 * 3 + i % 5 / 2));
+    ck_assert_int_eq(train(yaml, made_path("again"), (struct asked){.stop_at = 6}, NULL), SNN_EINTR);
+    ck_ok(train(yaml, made_path("again"), (struct asked){.resume = true, .at = note_clock}, NULL));
+    ck_assert_uint_eq(clock_seen[1], 4);
 }
 END_TEST
 
@@ -1094,6 +1119,11 @@ static double logged(const char *dir, int epoch, const char *split, const char *
     return value;
 }
 
+static void evaluate(struct snn_experiment *e, int subset, struct snn_metrics *m) {
+    snn_metrics_init(m, &e->network, e->steps, NULL, 1);
+    ck_ok(snn_evaluate(e, &(struct snn_evaluate_options){.subset = subset}, m));
+}
+
 START_TEST(kept_epoch) {
     const char *dir = made_path("kept");
     struct snn_run_result result;
@@ -1103,7 +1133,7 @@ START_TEST(kept_epoch) {
     int best = 1, epochs = 5;
     snprintf(yaml, sizeof yaml,
              "seed: 5\n" DATA FLAT_MODEL "train: {epochs: %d, batch: 16, optimizer: {name: adam, lr: 0.3}, anneal: "
-             "[{key: model.2.lif.threshold, to: 1e6, until: 0.8, shape: exp}]}\nrun: {keep: %s}\n", /* silent in the last epoch */
+             "[{key: model.2.lif.threshold, to: 1e3, shape: exp}]}\nrun: {keep: %s}\n", /* silence at the end */
              epochs, _i ? "last" : "best");
     ck_ok(train(yaml, dir, (struct asked){0}, &result));
     for (int i = 2; i <= epochs; ++i)
@@ -1118,11 +1148,14 @@ START_TEST(kept_epoch) {
     ck_ok(snn_network_allocate(&e.network, &(struct snn_network_plan){.T = 3, .B = 16, .cut = 3}));
     ck_ok(snn_checkpoint_trained(made_path("kept/best.safetensors"), &e));
     for (int s = SNN_SUBSET_VALIDATION; s <= SNN_SUBSET_TEST; ++s) {
-        snn_metrics_init(&m, &e.network, e.steps, NULL, 1);
-        ck_ok(snn_evaluate(&e, &(struct snn_evaluate_options){.subset = s}, &m));
+        evaluate(&e, s, &m);
         ck_assert(snn_metrics_accuracy(&m) == result.split[s].accuracy && snn_metrics_loss(&m) == result.split[s].loss);
         snn_metrics_free(&m);
     }
+    snn_experiment_anneal(&e, _i ? 0 : 0.99); /* other numbers would have given other figures */
+    evaluate(&e, SNN_SUBSET_TEST, &m);
+    ck_assert(snn_metrics_loss(&m) != result.split[SNN_SUBSET_TEST].loss);
+    snn_metrics_free(&m);
     snn_experiment_close(&e);
 }
 END_TEST
@@ -1233,6 +1266,7 @@ int main(void) {
     tcase_add_test(t, stopped_in_evaluation);
     tcase_add_test(t, thread_counts);
     tcase_add_test(t, seeds);
+    tcase_add_test(t, clock_of_steps);
     tcase_add_loop_test(t, killed, 0, 2);
     tcase_add_test(t, killed_twice);
     tcase_add_test(t, one_process_a_folder);

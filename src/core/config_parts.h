@@ -25,7 +25,8 @@ void snn_conf_make_empty(struct snn_conf *node, enum snn_conf_kind kind);
  * the text; else all have that of the target. */
 int snn_conf_read_yaml(struct snn_conf *target, const char *text, size_t size, bool located);
 
-/* Whether UTF-8 text holds only characters that stand for themselves, tabs and line ends: the rest could come through escapes only. */
+/* Whether UTF-8 text holds only characters that stand for themselves, tabs and line ends: the rest could come through
+ * escapes only. */
 bool snn_conf_printable(const unsigned char *text, size_t length);
 
 /* Whether a byte goes on in a UTF-8 character. */

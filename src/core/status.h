@@ -17,8 +17,8 @@ enum snn_status {
     SNN_EINTR = -130 /* interrupted by a signal, after saving */
 };
 
-/* Store the sentence (at most 1023 bytes) for this thread and return `code`. It stays one line: control characters, which names of files and
- * keys may hold, become blanks. */
+/* Store the sentence (at most 1023 bytes) for this thread and return `code`. It stays one line: control characters,
+ * which names of files and keys may hold, become blanks. */
 int snn_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The last sentence of this thread; "" when there is none. Valid until the next snn_error of the thread. */
