@@ -10,19 +10,18 @@
 
 #include "core/status.h"
 
-#define ck_ok(expr)                                                                                          \
-    do {                                                                                                     \
-        int ck_rc_ = (expr);                                                                                 \
-        ck_assert_msg(ck_rc_ >= 0, "%s: %d: %s", #expr, ck_rc_, snn_error_text());                            \
+#define ck_ok(expr)                                                                                                    \
+    do {                                                                                                               \
+        int ck_rc_ = (expr);                                                                                           \
+        ck_assert_msg(ck_rc_ >= 0, "%s: %d: %s", #expr, ck_rc_, snn_error_text());                                     \
     } while (0)
 
 /* `expr` fails with `code` and a sentence that has `part`. */
-#define ck_error(expr, code, part)                                                                           \
-    do {                                                                                                     \
-        int ck_rc_ = (expr);                                                                                 \
-        ck_assert_msg(ck_rc_ == (code) && strstr(snn_error_text(), part),                                    \
-                      "%s: %d (expected %d), \"%s\" (expected \"%s\")", #expr, ck_rc_, code,                 \
-                      snn_error_text(), part);                                                               \
+#define ck_error(expr, code, part)                                                                                     \
+    do {                                                                                                               \
+        int ck_rc_ = (expr);                                                                                           \
+        ck_assert_msg(ck_rc_ == (code) && strstr(snn_error_text(), part),                                              \
+                      "%s: %d (expected %d), \"%s\" (expected \"%s\")", #expr, ck_rc_, code, snn_error_text(), part);  \
     } while (0)
 
 /* The folder of shared reference data, or NULL (tests that need it then say that they skip). */

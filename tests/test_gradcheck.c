@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_gradcheck.c - every layer, neuron, surrogate, reset and loss against finite differences, in the double build; and proof that the check
- * can fail. */
+ * test_gradcheck.c - every layer, neuron, surrogate, reset and loss against finite differences, in the double build;
+ * and proof that the check can fail. */
 #include "snn_check.h"
 
 #include "layers/surrogates.h"
@@ -30,7 +30,8 @@ static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1, .wants_grad 
 static int failures_with(double planted) {
     struct snn_check_report report = {0};
     struct snn_check_options options = {.what = "planted", .T = 5, .B = 3, .per_tensor = 10, .planted = planted};
-    ck_ok(snn_check_yaml(&device, "[linear: 5, lif: {reset: subtract, detach_reset: false}, linear: 3]", "ce", &flat, &options, &report));
+    ck_ok(snn_check_yaml(&device, "[linear: 5, lif: {reset: subtract, detach_reset: false}, linear: 3]", "ce", &flat,
+                         &options, &report));
     ck_assert_int_eq(report.checks, 5); /* two weights, two biases, the input */
     return report.failed;
 }
@@ -58,10 +59,13 @@ START_TEST(surrogate_pair) {
     for (size_t k = 0; k < sizeof parameters / sizeof *parameters; ++k) {
         double area = 0, before = pairs[_i].step(-9, parameters[k]);
         for (double x = -8.99; x < 9; x += 0.0137) {
-            double h = 1e-6, slope = (pairs[_i].step(x + h, parameters[k]) - pairs[_i].step(x - h, parameters[k])) / (2 * h);
+            double h = 1e-6,
+                   slope = (pairs[_i].step(x + h, parameters[k]) - pairs[_i].step(x - h, parameters[k])) / (2 * h);
             double at = pairs[_i].derivative(x, parameters[k]);
-            bool kink = fabs(pairs[_i].derivative(x + h, parameters[k]) - pairs[_i].derivative(x - h, parameters[k])) > 1e-3;
-            ck_assert_msg(kink || fabs(slope - at) < 1e-6 * (1 + fabs(at)), "%s at %g: %g, differences say %g", pairs[_i].name, x, at, slope);
+            bool kink =
+                fabs(pairs[_i].derivative(x + h, parameters[k]) - pairs[_i].derivative(x - h, parameters[k])) > 1e-3;
+            ck_assert_msg(kink || fabs(slope - at) < 1e-6 * (1 + fabs(at)), "%s at %g: %g, differences say %g",
+                          pairs[_i].name, x, at, slope);
             area += at * 0.0137;
         }
         ck_assert(fabs(area - (pairs[_i].step(9, parameters[k]) - before)) < 0.02);

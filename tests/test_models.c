@@ -23,8 +23,16 @@ static void outputs_of(const char *neuron, real *out) {
     ck_ok(snn_network_allocate(&n, &plan));
     snn_params_init(&n.model.params, 0);
     for (int t = 0; t < STEPS; ++t) frames[t] = 1;
-    struct snn_batch batch = {.form = SNN_BATCH_FRAMES, .T = STEPS, .B = 1, .C = 1, .H = 1, .W = 1, .frames = frames, .label = &label,
-                              .length = &length, .sample = &sample};
+    struct snn_batch batch = {.form = SNN_BATCH_FRAMES,
+                              .T = STEPS,
+                              .B = 1,
+                              .C = 1,
+                              .H = 1,
+                              .W = 1,
+                              .frames = frames,
+                              .label = &label,
+                              .length = &length,
+                              .sample = &sample};
     struct snn_cut cut = {.batch = &batch, .T = STEPS};
     snn_network_forward(&n, &cut);
     memcpy(out, n.model.tape.output->data, STEPS * sizeof *out);
@@ -36,14 +44,17 @@ static const struct {
     const char *neuron;
     double out[STEPS];
 } cases[] = {
-    {"if: {threshold: 2.5}", {0, 0, 1, 0, 0, 1, 0, 0}},                               /* 1 2 3* 1 2 3* 1 2: no leak */
-    {"if: {threshold: 2.5, reset: subtract}", {0, 0, 1, 0, 1, 0, 0, 1}},              /* 1 2 3* 1.5 2.5* 1 2 3* */
-    {"if: {threshold: 2.5, reset: subtract, fire: gt}", {0, 0, 1, 0, 0, 1, 0, 1}},    /* 1 2 3* 1.5 2.5 3.5* 2 3* */
-    {"lif: {tau: 2, threshold: 1.6}", {0, 0, 1, 0, 0, 1, 0, 0}},                      /* 1 1.5 1.75* 1 1.5 1.75* */
-    {"lif: {tau: 2, threshold: 1.6, reset_delay: true}", {0, 0, 1, 0, 0, 1, 0, 0}},   /* the reset to 0 acts in the next charge */
-    {"lif: {beta: 0.5, threshold: 1.6, reset: subtract}", {0, 0, 1, 0, 0, 1, 0, 0}},  /* 1 1.5 1.75* 1.075 1.5375 1.76875* 1.084 1.542 */
-    {"lif: {tau: 4, decay_input: true, threshold: 0.5}", {0, 0, 1, 0, 0, 1, 0, 0}},   /* .25 .4375 .578* */
-    {"lif: {tau: 2, reset: value, v_reset: -1, threshold: 0.9}", {0, 0, 0, 0, 1, 0, 0, 0}}, /* from -1: 0 .5 .75 .875 .9375* 0 .5 */
+    {"if: {threshold: 2.5}", {0, 0, 1, 0, 0, 1, 0, 0}},                            /* 1 2 3* 1 2 3* 1 2: no leak */
+    {"if: {threshold: 2.5, reset: subtract}", {0, 0, 1, 0, 1, 0, 0, 1}},           /* 1 2 3* 1.5 2.5* 1 2 3* */
+    {"if: {threshold: 2.5, reset: subtract, fire: gt}", {0, 0, 1, 0, 0, 1, 0, 1}}, /* 1 2 3* 1.5 2.5 3.5* 2 3* */
+    {"lif: {tau: 2, threshold: 1.6}", {0, 0, 1, 0, 0, 1, 0, 0}},                   /* 1 1.5 1.75* 1 1.5 1.75* */
+    {"lif: {tau: 2, threshold: 1.6, reset_delay: true}",
+     {0, 0, 1, 0, 0, 1, 0, 0}}, /* the reset to 0 acts in the next charge */
+    {"lif: {beta: 0.5, threshold: 1.6, reset: subtract}",
+     {0, 0, 1, 0, 0, 1, 0, 0}}, /* 1 1.5 1.75* 1.075 1.5375 1.76875* 1.084 1.542 */
+    {"lif: {tau: 4, decay_input: true, threshold: 0.5}", {0, 0, 1, 0, 0, 1, 0, 0}}, /* .25 .4375 .578* */
+    {"lif: {tau: 2, reset: value, v_reset: -1, threshold: 0.9}",
+     {0, 0, 0, 0, 1, 0, 0, 0}}, /* from -1: 0 .5 .75 .875 .9375* 0 .5 */
     {"li: {tau: 2}", {1, 1.5, 1.75, 1.875, 1.9375, 1.96875, 1.984375, 1.9921875}},
     {"li: {beta: 0.5, decay_input: true}", {0.5, 0.75, 0.875, 0.9375, 0.96875, 0.984375, 0.9921875, 0.99609375}},
 };
@@ -51,7 +62,8 @@ static const struct {
 START_TEST(by_hand) {
     real out[STEPS];
     outputs_of(cases[_i].neuron, out);
-    for (int t = 0; t < STEPS; ++t) ck_assert_msg(out[t] == (real)cases[_i].out[t], "%s: %g at step %d", cases[_i].neuron, (double)out[t], t);
+    for (int t = 0; t < STEPS; ++t)
+        ck_assert_msg(out[t] == (real)cases[_i].out[t], "%s: %g at step %d", cases[_i].neuron, (double)out[t], t);
 }
 END_TEST
 

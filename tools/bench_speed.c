@@ -87,7 +87,8 @@ static int measure(const struct cli *cli, struct bench *b, double *times, long i
     if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
     double loss = b->loss_last;
     struct snn_watch watch = {count_cut, b};
-    for (int i = 0; i < b->kept; ++i) training_step(b, &b->batch[i], &watch); /* spike rates, beyond the measured steps */
+    for (int i = 0; i < b->kept; ++i)
+        training_step(b, &b->batch[i], &watch); /* spike rates, beyond the measured steps */
     b->loss_last = loss;
     return SNN_OK;
 }

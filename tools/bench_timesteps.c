@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * bench_timesteps.c - accuracy against the number of time steps.
  *
- * truncate: what an online system has seen after n steps; one pass over the data gives all n. rebin: the whole recording framed into n steps, a
- * pass for each n. */
+ * truncate: what an online system has seen after n steps; one pass over the data gives all n. rebin: the whole
+ * recording framed into n steps, a pass for each n. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +23,10 @@ struct table {
 };
 
 static int add(struct table *t, long n, long most) {
-    if (n < 1 || n > most) return snn_error(SNN_EUSAGE, "--timesteps: expected numbers of 1..%ld (the data's steps), got %ld", most, n);
-    if (t->count && n <= t->row[t->count - 1].timesteps) return snn_error(SNN_EUSAGE, "--timesteps: expected ascending numbers");
+    if (n < 1 || n > most)
+        return snn_error(SNN_EUSAGE, "--timesteps: expected numbers of 1..%ld (the data's steps), got %ld", most, n);
+    if (t->count && n <= t->row[t->count - 1].timesteps)
+        return snn_error(SNN_EUSAGE, "--timesteps: expected ascending numbers");
     struct row *more = realloc(t->row, (size_t)(t->count + 1) * sizeof *more);
     if (!more) return snn_error(SNN_EFAIL, "out of memory");
     t->row = more;
@@ -38,15 +40,18 @@ static int parse(const char *list, long T, struct table *t) {
     do {
         char *end;
         long first = strtol(at, &end, 10), last = first;
-        if (end == at) return snn_error(SNN_EUSAGE, "--timesteps: expected a list such as 1,2,4 or 1..%ld, got '%s'", T, list);
+        if (end == at)
+            return snn_error(SNN_EUSAGE, "--timesteps: expected a list such as 1,2,4 or 1..%ld, got '%s'", T, list);
         if (end[0] == '.' && end[1] == '.') {
             at = end + 2;
             last = *at == 'T' ? T : strtol(at, &end, 10);
             if (*at == 'T') end = (char *)at + 1;
-            if (last > T || last < first) return snn_error(SNN_EUSAGE, "--timesteps: expected a range within 1..%ld, got '%s'", T, list);
+            if (last > T || last < first)
+                return snn_error(SNN_EUSAGE, "--timesteps: expected a range within 1..%ld, got '%s'", T, list);
         }
         for (long n = first; n <= last; ++n) SNN_TRY(add(t, n, T));
-        if (*end && *end != ',') return snn_error(SNN_EUSAGE, "--timesteps: expected a list such as 1,2,4 or 1..%ld, got '%s'", T, list);
+        if (*end && *end != ',')
+            return snn_error(SNN_EUSAGE, "--timesteps: expected a list such as 1,2,4 or 1..%ld, got '%s'", T, list);
         at = end + 1;
         if (!*end) break;
     } while (true);
@@ -56,11 +61,13 @@ static int parse(const char *list, long T, struct table *t) {
 static void fill(struct row *row, const struct snn_metrics *m, int i) {
     double n = m->samples ? (double)m->samples : 1;
     const struct snn_score *s = &m->score[i];
-    *row = (struct row){s->timesteps, (double)s->correct / n, s->loss / n, s->spikes / n, s->synops / n, s->macs / n, 0};
+    *row =
+        (struct row){s->timesteps, (double)s->correct / n, s->loss / n, s->spikes / n, s->synops / n, s->macs / n, 0};
     row->energy = snn_energy_uj(row->macs, row->synops);
 }
 
-static int measure(struct cli_trained *t, int subset, const int32_t *steps, int count, bool quiet, struct snn_metrics *m) {
+static int measure(struct cli_trained *t, int subset, const int32_t *steps, int count, bool quiet,
+                   struct snn_metrics *m) {
     struct snn_bar bar;
     snn_metrics_init(m, &t->e.network, t->e.steps, steps, count);
     snn_bar_start(&bar, "bench timesteps", snn_loader_samples(t->e.loader[subset]), !quiet);
@@ -104,7 +111,8 @@ static int write_csv(const char *dir, const struct table *t) {
     fprintf(f, "timesteps,accuracy,loss,spikes_per_sample,synops_per_sample,macs_per_sample,energy_uj\n");
     for (int i = 0; i < t->count; ++i) {
         const struct row *r = &t->row[i];
-        fprintf(f, "%d,%.6f,%.6f,%.3f,%.3f,%.3f,%.6f\n", (int)r->timesteps, r->accuracy, r->loss, r->spikes, r->synops, r->macs, r->energy);
+        fprintf(f, "%d,%.6f,%.6f,%.3f,%.3f,%.3f,%.6f\n", (int)r->timesteps, r->accuracy, r->loss, r->spikes, r->synops,
+                r->macs, r->energy);
     }
     fclose(f);
     snprintf(path, sizeof path, "%s/timesteps.csv", dir);
@@ -119,41 +127,60 @@ static int write_plot(const char *dir, const struct table *t, const char *title,
     if (!x) return snn_error(SNN_EFAIL, "out of memory");
     double *accuracy = x + t->count, *synops = accuracy + t->count, *energy = synops + t->count;
     for (int i = 0; i < t->count; ++i)
-        x[i] = t->row[i].timesteps, accuracy[i] = t->row[i].accuracy, synops[i] = t->row[i].synops, energy[i] = t->row[i].energy;
-    const struct snn_curve left[] = {{"accuracy", x, accuracy, t->count, false, true}, {"synaptic operations", x, synops, t->count, true, true}};
-    const struct snn_curve right[] = {{"energy", x, energy, t->count, false, true}, {"accuracy", x, accuracy, t->count, true, true}};
-    const struct snn_panel panels[] = {
-        {.title = "Accuracy against timesteps", .x_label = "timesteps", .y_label = "accuracy (%)", .y2_label = "synaptic operations a sample",
-         .curves = left, .count = 2, .right_from = 1, .x_integer = true, .y_percent = true, .note = protocol},
-        {.title = "Energy against timesteps", .x_label = "timesteps", .y_label = "energy a sample (uJ)", .curves = right, .count = 1,
-         .right_from = 1, .x_integer = true, .note = "4.6 pJ a multiply-add, 0.9 pJ an addition (45 nm)"}};
+        x[i] = t->row[i].timesteps, accuracy[i] = t->row[i].accuracy, synops[i] = t->row[i].synops,
+        energy[i] = t->row[i].energy;
+    const struct snn_curve left[] = {{"accuracy", x, accuracy, t->count, false, true},
+                                     {"synaptic operations", x, synops, t->count, true, true}};
+    const struct snn_curve right[] = {{"energy", x, energy, t->count, false, true},
+                                      {"accuracy", x, accuracy, t->count, true, true}};
+    const struct snn_panel panels[] = {{.title = "Accuracy against timesteps",
+                                        .x_label = "timesteps",
+                                        .y_label = "accuracy (%)",
+                                        .y2_label = "synaptic operations a sample",
+                                        .curves = left,
+                                        .count = 2,
+                                        .right_from = 1,
+                                        .x_integer = true,
+                                        .y_percent = true,
+                                        .note = protocol},
+                                       {.title = "Energy against timesteps",
+                                        .x_label = "timesteps",
+                                        .y_label = "energy a sample (uJ)",
+                                        .curves = right,
+                                        .count = 1,
+                                        .right_from = 1,
+                                        .x_integer = true,
+                                        .note = "4.6 pJ a multiply-add, 0.9 pJ an addition (45 nm)"}};
     snprintf(path, sizeof path, "%s/timesteps.png", dir);
     int rc = snn_plot_panels(path, title, panels, 2);
     free(x);
     return rc;
 }
 
-static int report(const struct cli *cli, const struct cli_trained *t, const struct table *table, const char *protocol, const char *dir) {
+static int report(const struct cli *cli, const struct cli_trained *t, const struct table *table, const char *protocol,
+                  const char *dir) {
     char title[600];
     SNN_TRY(snn_make_directories(dir));
     SNN_TRY(write_csv(dir, table));
     snprintf(title, sizeof title, "%s", t->e.data.name);
-    SNN_TRY(write_plot(dir, table, title, !strcmp(protocol, "rebin") ? "whole recording framed into n steps" : "first n steps"));
+    SNN_TRY(write_plot(dir, table, title,
+                       !strcmp(protocol, "rebin") ? "whole recording framed into n steps" : "first n steps"));
     if (cli->json) {
         json_t *rows = json_array();
         for (int i = 0; i < table->count; ++i) {
             const struct row *r = &table->row[i];
-            json_array_append_new(rows, json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:f}", "timesteps", (int)r->timesteps, "accuracy", r->accuracy, "loss",
-                                                  r->loss, "spikes_per_sample", r->spikes, "synops_per_sample", r->synops, "macs_per_sample",
-                                                  r->macs, "energy_uj", r->energy));
+            json_array_append_new(rows, json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:f}", "timesteps", (int)r->timesteps,
+                                                  "accuracy", r->accuracy, "loss", r->loss, "spikes_per_sample",
+                                                  r->spikes, "synops_per_sample", r->synops, "macs_per_sample", r->macs,
+                                                  "energy_uj", r->energy));
         }
         return cli_print_json(json_pack("{s:s,s:o}", "protocol", protocol, "rows", rows));
     }
     printf("timesteps  accuracy      loss   spikes/sample   synops/sample     macs/sample   energy uJ\n");
     for (int i = 0; i < table->count; ++i) {
         const struct row *r = &table->row[i];
-        printf("%9d  %6.2f %%  %8.4f  %14.0f  %14.0f  %14.0f  %10.4f\n", (int)r->timesteps, 100 * r->accuracy, r->loss, r->spikes, r->synops, r->macs,
-               r->energy);
+        printf("%9d  %6.2f %%  %8.4f  %14.0f  %14.0f  %14.0f  %10.4f\n", (int)r->timesteps, 100 * r->accuracy, r->loss,
+               r->spikes, r->synops, r->macs, r->energy);
     }
     if (!cli->quiet) printf("protocol %s; %s/timesteps.csv, %s/timesteps.png\n", protocol, dir, dir);
     return SNN_OK;
@@ -165,7 +192,8 @@ int bench_timesteps(struct cli *cli) {
     const char *protocol = cli->protocol ? cli->protocol : "truncate", *split = cli->split ? cli->split : "test";
     int subset;
     bool rebin = !strcmp(protocol, "rebin");
-    if (!rebin && strcmp(protocol, "truncate")) return snn_error(SNN_EUSAGE, "--protocol: expected truncate or rebin, got '%s'", protocol);
+    if (!rebin && strcmp(protocol, "truncate"))
+        return snn_error(SNN_EUSAGE, "--protocol: expected truncate or rebin, got '%s'", protocol);
     SNN_TRY(cli_subset(split, &subset));
     SNN_TRY(cli_open_trained(cli, cli->arg[1], subset, 0, true, &t));
     int rc = parse(cli->timesteps ? cli->timesteps : "1..T", t.e.steps, &table);

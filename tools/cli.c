@@ -32,7 +32,8 @@ static const struct option option_table[] = {
     {"--split", "NAME", "test, validation or train (default test)", TEXT, AT(split)},
     {"--checkpoint", "NAME", "best or last (default best)", TEXT, AT(checkpoint)},
     {"--timesteps", "LIST", "number of steps, or for bench a list: 1,2,4,8 or 1..10", TEXT, AT(timesteps)},
-    {"--protocol", "NAME", "truncate: the first N steps; rebin: the whole recording in N steps (default truncate)", TEXT, AT(protocol)},
+    {"--protocol", "NAME", "truncate: the first N steps; rebin: the whole recording in N steps (default truncate)",
+     TEXT, AT(protocol)},
     {"--predictions", "FILE", "write sample,label,predicted as CSV", TEXT, AT(predictions)},
     {"--iters", "N", "measured training steps (default 20)", NUMBER, AT(iters)},
     {"--warmup", "N", "steps before measuring (default 3)", NUMBER, AT(warmup)},
@@ -66,20 +67,26 @@ static int unknown(const struct cli_command *command, const char *word) {
     names[n] = NULL;
     const char *near = snn_nearest(word, names);
     if (near) return snn_error(SNN_EUSAGE, "%s: unknown option '%s' (did you mean '%s'?)", command->name, word, near);
-    return snn_error(SNN_EUSAGE, "%s: unknown option '%s' (`snntrain %s --help` lists them)", command->name, word, command->name);
+    return snn_error(SNN_EUSAGE, "%s: unknown option '%s' (`snntrain %s --help` lists them)", command->name, word,
+                     command->name);
 }
 
 static int take_value(struct cli *cli, const struct option *o, const char *value) {
     void *field = (char *)cli + o->field;
     char *end;
     switch (o->kind) {
-    case FLAG: *(bool *)field = true; return SNN_OK;
-    case TEXT: *(const char **)field = value; return SNN_OK;
+    case FLAG:
+        *(bool *)field = true;
+        return SNN_OK;
+    case TEXT:
+        *(const char **)field = value;
+        return SNN_OK;
     case REPEATED:
         if (cli->sets == CLI_ARGS) return snn_error(SNN_EUSAGE, "at most %d %s", CLI_ARGS, o->name);
         cli->set[cli->sets++] = value;
         return SNN_OK;
-    case NUMBER: break;
+    case NUMBER:
+        break;
     }
     errno = 0;
     long number = strtol(value, &end, 10);
@@ -95,9 +102,12 @@ static int parse_option(struct cli *cli, int argc, char **argv, int *i) {
     for (int k = 0; k < OPTIONS; ++k) {
         const struct option *o = &option_table[k];
         if (strlen(o->name) != n || strncmp(o->name, word, n) || !takes(cli->command, o)) continue;
-        if (o->kind == FLAG) return equals ? snn_error(SNN_EUSAGE, "%s: %s takes no value", cli->command->name, o->name) : take_value(cli, o, NULL);
+        if (o->kind == FLAG)
+            return equals ? snn_error(SNN_EUSAGE, "%s: %s takes no value", cli->command->name, o->name)
+                          : take_value(cli, o, NULL);
         if (equals) return take_value(cli, o, equals + 1);
-        if (*i + 1 >= argc) return snn_error(SNN_EUSAGE, "%s: %s needs a value: %s", cli->command->name, o->name, o->metavar);
+        if (*i + 1 >= argc)
+            return snn_error(SNN_EUSAGE, "%s: %s needs a value: %s", cli->command->name, o->name, o->metavar);
         return take_value(cli, o, argv[++*i]);
     }
     return unknown(cli->command, word);
@@ -120,7 +130,8 @@ int cli_parse(int argc, char **argv, struct cli *cli) {
     for (int i = 2; i < argc; ++i) {
         if (!only_args && !strcmp(argv[i], "--")) only_args = true;
         else if (!only_args && argv[i][0] == '-' && argv[i][1]) SNN_TRY(parse_option(cli, argc, argv, &i));
-        else if (cli->args == CLI_ARGS) return snn_error(SNN_EUSAGE, "%s: at most %d arguments", cli->command->name, CLI_ARGS);
+        else if (cli->args == CLI_ARGS)
+            return snn_error(SNN_EUSAGE, "%s: at most %d arguments", cli->command->name, CLI_ARGS);
         else cli->arg[cli->args++] = argv[i];
     }
     cli->text = cli->json ? stderr : stdout;
@@ -133,7 +144,8 @@ void cli_print_help(const struct cli_command *command) {
         for (int i = 0; i < OPTIONS; ++i) {
             char left[64];
             if (!takes(command, &option_table[i])) continue;
-            snprintf(left, sizeof left, "%s%s%s", option_table[i].name, option_table[i].metavar ? " " : "", option_table[i].metavar ? option_table[i].metavar : "");
+            snprintf(left, sizeof left, "%s%s%s", option_table[i].name, option_table[i].metavar ? " " : "",
+                     option_table[i].metavar ? option_table[i].metavar : "");
             printf("  %-20s %s\n", left, option_table[i].help);
         }
         return;
@@ -141,15 +153,18 @@ void cli_print_help(const struct cli_command *command) {
     printf("snntrain trains spiking neural networks from one YAML file.\n\nUsage:\n");
     for (const struct cli_command *c = cli_commands; c->name; ++c) printf("  snntrain %s\n", c->usage);
     printf("  snntrain --version | --help | COMMAND --help\n\nCommands:\n");
-    for (const struct cli_command *c = cli_commands; c->name; ++c) printf("  %-6s %.*s\n", c->name, (int)strcspn(c->help, "\n"), c->help);
-    printf("\nExit status: 0 done, 1 failed while running, 2 wrong usage or config, 3 data or checkpoint missing or corrupt, 130 interrupted.\n"
+    for (const struct cli_command *c = cli_commands; c->name; ++c)
+        printf("  %-6s %.*s\n", c->name, (int)strcspn(c->help, "\n"), c->help);
+    printf("\nExit status: 0 done, 1 failed while running, 2 wrong usage or config, 3 data or checkpoint missing or "
+           "corrupt, 130 interrupted.\n"
            "Start with: snntrain train configs/fashion_mnist_conv.yaml\n");
 }
 
 int cli_expect_args(const struct cli *cli, int least, int most) {
     if (cli->args >= least && cli->args <= most) return SNN_OK;
     if (strchr(cli->command->usage, '\n')) /* of a command with more than one form */
-        return snn_error(SNN_EUSAGE, "%s: wrong number of arguments (`snntrain %s --help` shows them)", cli->command->name, cli->command->name);
+        return snn_error(SNN_EUSAGE, "%s: wrong number of arguments (`snntrain %s --help` shows them)",
+                         cli->command->name, cli->command->name);
     return snn_error(SNN_EUSAGE, "usage: snntrain %s", cli->command->usage);
 }
 
@@ -189,8 +204,10 @@ int cli_load_config(const struct cli *cli, const char *path, struct snn_conf_doc
         if (rc < 0) return snn_error(SNN_EDATA, "%s", snn_error_text());
     } else {
         bool folder = snn_is_directory(path);
-        if (snprintf(file, sizeof file, folder ? "%s/config.yaml" : "%s", path) >= (int)sizeof file) return snn_error(SNN_EUSAGE, "%.80s...: path too long", path);
-        if (folder && !snn_file_exists(file)) return snn_error(SNN_EDATA, "%s: is a folder without config.yaml, not a run", path);
+        if (snprintf(file, sizeof file, folder ? "%s/config.yaml" : "%s", path) >= (int)sizeof file)
+            return snn_error(SNN_EUSAGE, "%.80s...: path too long", path);
+        if (folder && !snn_file_exists(file))
+            return snn_error(SNN_EDATA, "%s: is a folder without config.yaml, not a run", path);
         SNN_TRY(snn_conf_load(file, doc));
     }
     int rc = apply_changes(cli, *doc);
@@ -210,12 +227,15 @@ int cli_subset(const char *name, int *subset) {
 
 static int find_checkpoint(const struct cli *cli, const char *path, struct cli_trained *out) {
     const char *which = cli->checkpoint ? cli->checkpoint : "best";
-    if (strcmp(which, "best") && strcmp(which, "last")) return snn_error(SNN_EUSAGE, "--checkpoint: expected best or last, got '%s'", which);
+    if (strcmp(which, "best") && strcmp(which, "last"))
+        return snn_error(SNN_EUSAGE, "--checkpoint: expected best or last, got '%s'", which);
     if (snn_is_directory(path)) {
         snprintf(out->dir, sizeof out->dir, "%s", path);
-        if (snprintf(out->checkpoint, sizeof out->checkpoint, "%s/%s.safetensors", path, which) >= (int)sizeof out->checkpoint)
+        if (snprintf(out->checkpoint, sizeof out->checkpoint, "%s/%s.safetensors", path, which) >=
+            (int)sizeof out->checkpoint)
             return snn_error(SNN_EUSAGE, "%.80s...: path too long", path);
-        if (!snn_file_exists(out->checkpoint)) return snn_error(SNN_EDATA, "%s: there is no such checkpoint (is %s a run folder?)", out->checkpoint, path);
+        if (!snn_file_exists(out->checkpoint))
+            return snn_error(SNN_EDATA, "%s: there is no such checkpoint (is %s a run folder?)", out->checkpoint, path);
         return SNN_OK;
     }
     if (!snn_file_exists(path)) return snn_error(SNN_EDATA, "%s: no such run folder or file", path);
@@ -235,7 +255,8 @@ static int ready(const struct cli *cli, int subset, int32_t timesteps, bool data
     return snn_checkpoint_trained(out->checkpoint, e);
 }
 
-int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_t timesteps, bool data, struct cli_trained *out) {
+int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_t timesteps, bool data,
+                     struct cli_trained *out) {
     struct snn_conf_doc *doc = NULL;
     char *yaml = NULL;
     *out = (struct cli_trained){0};

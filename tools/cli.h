@@ -22,7 +22,7 @@ struct cli { /* what the user typed */
     long threads, iters, warmup, index;
     const char *seed, *rule;
     bool json, quiet, resume, profile, help;
-    FILE *text; /* where words for people go: stdout, or stderr with --json */
+    FILE *text;     /* where words for people go: stdout, or stderr with --json */
     double started; /* when the process began */
 };
 
@@ -48,7 +48,8 @@ struct cli_trained {
     char checkpoint[4096]; /* file */
     char dir[4096];
 };
-int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_t timesteps, bool data, struct cli_trained *out);
+int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_t timesteps, bool data,
+                     struct cli_trained *out);
 void cli_close_trained(struct cli_trained *t);
 /* "train" | "validation" | "test" */
 int cli_subset(const char *name, int *subset);

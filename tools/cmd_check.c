@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cmd_check.c - snntrain check. Gradients are proved in double, by a second build of the program beside this one (snntrain-check); the
- * same source serves both. */
+ * cmd_check.c - snntrain check. Gradients are proved in double, by a second build of the program beside this one
+ * (snntrain-check); the same source serves both. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,11 +74,12 @@ static int check_all(const struct cli *cli, struct snn_check_report *report) {
 
 static int print_report(const struct cli *cli, const struct snn_check_report *report, json_t *failures) {
     if (cli->json)
-        return cli_print_json(json_pack("{s:i,s:i,s:f,s:O}", "checks", report->checks, "failed", report->failed, "worst_relative_error",
-                                        report->worst < 1e300 ? report->worst : 1e300, "failures", failures));
+        return cli_print_json(json_pack("{s:i,s:i,s:f,s:O}", "checks", report->checks, "failed", report->failed,
+                                        "worst_relative_error", report->worst < 1e300 ? report->worst : 1e300,
+                                        "failures", failures));
     if (!cli->quiet)
-        printf("%d gradients checked in double, %d failed; worst relative error %.1e (tolerance %.0e)\n", report->checks, report->failed,
-               report->worst, SNN_CHECK_TOLERANCE);
+        printf("%d gradients checked in double, %d failed; worst relative error %.1e (tolerance %.0e)\n",
+               report->checks, report->failed, report->worst, SNN_CHECK_TOLERANCE);
     return SNN_OK;
 }
 

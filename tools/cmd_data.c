@@ -21,13 +21,16 @@ static int info(const struct cli *cli, struct snn_dataset *set) {
     const struct snn_dataset_info *i = &set->info;
     json_t *by_class[2] = {counts_json(set, SNN_TRAIN), counts_json(set, SNN_TEST)};
     if (cli->json)
-        return cli_print_json(json_pack("{s:s,s:i,s:i,s:i,s:[iii],s:i,s:s,s:o,s:o}", "name", i->name, "classes", (int)i->classes, "train",
-                                        (int)i->count[0], "test", (int)i->count[1], "shape", (int)i->C, (int)i->H, (int)i->W, "files",
-                                        (int)i->files, "root", set->root, "train_by_class", by_class[0], "test_by_class", by_class[1]));
-    printf("%s in %s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n%-6s %-12s %8s %8s\n", i->name, set->root, (int)i->count[0],
-           (int)i->count[1], (int)i->files, i->events ? "events on" : "images", (int)i->C, (int)i->H, (int)i->W, "class", "", "train", "test");
+        return cli_print_json(json_pack("{s:s,s:i,s:i,s:i,s:[iii],s:i,s:s,s:o,s:o}", "name", i->name, "classes",
+                                        (int)i->classes, "train", (int)i->count[0], "test", (int)i->count[1], "shape",
+                                        (int)i->C, (int)i->H, (int)i->W, "files", (int)i->files, "root", set->root,
+                                        "train_by_class", by_class[0], "test_by_class", by_class[1]));
+    printf("%s in %s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n%-6s %-12s %8s %8s\n", i->name,
+           set->root, (int)i->count[0], (int)i->count[1], (int)i->files, i->events ? "events on" : "images", (int)i->C,
+           (int)i->H, (int)i->W, "class", "", "train", "test");
     for (int32_t c = 0; c < i->classes; ++c)
-        printf("%-6d %-12s %8lld %8lld\n", (int)c, i->class_name ? i->class_name[c] : "", (long long)json_integer_value(json_array_get(by_class[0], (size_t)c)),
+        printf("%-6d %-12s %8lld %8lld\n", (int)c, i->class_name ? i->class_name[c] : "",
+               (long long)json_integer_value(json_array_get(by_class[0], (size_t)c)),
                (long long)json_integer_value(json_array_get(by_class[1], (size_t)c)));
     json_decref(by_class[0]), json_decref(by_class[1]);
     return SNN_OK;
@@ -79,18 +82,26 @@ static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split s
     int32_t T;
     SNN_TRY(read_frames(cli, i, &T));
     if (cli->index >= i->count[split])
-        return snn_error(SNN_EUSAGE, "--index %ld: the %s split of %s has %d samples", cli->index, split ? "test" : "train", i->name, (int)i->count[split]);
+        return snn_error(SNN_EUSAGE, "--index %ld: the %s split of %s has %d samples", cli->index,
+                         split ? "test" : "train", i->name, (int)i->count[split]);
     int rc = set->ops->get(set, split, (int32_t)cli->index, &sample);
     if (rc >= 0) {
         float *frames = frames_of(&sample, i, T);
-        double ms = i->events && sample.event_count ? (double)(sample.events[sample.event_count - 1].t - sample.events[0].t) * 1e-3 / T : 0;
-        int n = snprintf(title, sizeof title, "%s, %s sample %ld, class %d%s%s%s", i->name, split ? "test" : "train", cli->index, (int)sample.label,
-                         i->class_name ? " (" : "", i->class_name ? i->class_name[sample.label] : "", i->class_name ? ")" : "");
-        if (i->events && n < (int)sizeof title) snprintf(title + n, sizeof title - (size_t)n, ", %zu events", sample.event_count);
-        rc = frames ? snn_plot_frames(out, title, frames, T, i->C, i->H, i->W, ms) : snn_error(SNN_EFAIL, "out of memory");
+        double ms = i->events && sample.event_count
+                        ? (double)(sample.events[sample.event_count - 1].t - sample.events[0].t) * 1e-3 / T
+                        : 0;
+        int n = snprintf(title, sizeof title, "%s, %s sample %ld, class %d%s%s%s", i->name, split ? "test" : "train",
+                         cli->index, (int)sample.label, i->class_name ? " (" : "",
+                         i->class_name ? i->class_name[sample.label] : "", i->class_name ? ")" : "");
+        if (i->events && n < (int)sizeof title)
+            snprintf(title + n, sizeof title - (size_t)n, ", %zu events", sample.event_count);
+        rc = frames ? snn_plot_frames(out, title, frames, T, i->C, i->H, i->W, ms)
+                    : snn_error(SNN_EFAIL, "out of memory");
         free(frames);
         if (rc >= 0 && !cli->quiet) fprintf(cli->text, "%s: %s\n", out, title);
-        if (rc >= 0 && cli->json) rc = cli_print_json(json_pack("{s:s,s:i,s:I}", "file", out, "label", (int)sample.label, "events", (json_int_t)sample.event_count));
+        if (rc >= 0 && cli->json)
+            rc = cli_print_json(json_pack("{s:s,s:i,s:I}", "file", out, "label", (int)sample.label, "events",
+                                          (json_int_t)sample.event_count));
     }
     snn_sample_free(&sample);
     return rc;
@@ -104,9 +115,12 @@ int cmd_data(struct cli *cli) {
     if (strcmp(verb, "info") && strcmp(verb, "verify") && strcmp(verb, "show"))
         return snn_error(SNN_EUSAGE, "data: expected info, verify or show, got '%s'", verb);
     if (cli->split) SNN_TRY(cli_subset(cli->split, &subset));
-    if (subset == SNN_SUBSET_VALIDATION) return snn_error(SNN_EUSAGE, "--split: a data set has train and test; validation is made by a config");
+    if (subset == SNN_SUBSET_VALIDATION)
+        return snn_error(SNN_EUSAGE, "--split: a data set has train and test; validation is made by a config");
     SNN_TRY(snn_dataset_open(cli->arg[1], cli->data, NULL, &set));
-    int rc = !strcmp(verb, "info") ? info(cli, set) : !strcmp(verb, "verify") ? verify(cli, set) : show(cli, set, subset == SNN_SUBSET_TEST ? SNN_TEST : SNN_TRAIN);
+    int rc = !strcmp(verb, "info")     ? info(cli, set)
+             : !strcmp(verb, "verify") ? verify(cli, set)
+                                       : show(cli, set, subset == SNN_SUBSET_TEST ? SNN_TEST : SNN_TRAIN);
     snn_dataset_close(&set);
     return rc;
 }

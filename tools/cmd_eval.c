@@ -12,7 +12,8 @@ static json_t *confusion_json(const struct snn_metrics *m) {
     json_t *rows = json_array();
     for (int32_t i = 0; i < m->classes; ++i) {
         json_t *row = json_array();
-        for (int32_t j = 0; j < m->classes; ++j) json_array_append_new(row, json_integer(m->confusion[(ptrdiff_t)i * m->classes + j]));
+        for (int32_t j = 0; j < m->classes; ++j)
+            json_array_append_new(row, json_integer(m->confusion[(ptrdiff_t)i * m->classes + j]));
         json_array_append_new(rows, row);
     }
     return rows;
@@ -36,18 +37,20 @@ static void print_confusion(const struct snn_metrics *m, const struct snn_datase
     }
 }
 
-static int print_result(const struct cli *cli, const struct cli_trained *t, const struct snn_metrics *m, const char *split) {
+static int print_result(const struct cli *cli, const struct cli_trained *t, const struct snn_metrics *m,
+                        const char *split) {
     const struct snn_score *s = &m->score[m->scores - 1];
     double n = m->samples ? (double)m->samples : 1;
     if (cli->json)
-        return cli_print_json(json_pack("{s:s,s:s,s:I,s:I,s:f,s:f,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint, "samples",
-                                        (json_int_t)m->samples, "correct", (json_int_t)s->correct, "accuracy", snn_metrics_accuracy(m), "loss",
-                                        snn_metrics_loss(m), "timesteps", (int)s->timesteps, "spikes_per_sample", s->spikes / n,
-                                        "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
-    printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m), (long long)s->correct, (long long)m->samples,
-           snn_metrics_loss(m), (int)s->timesteps);
-    printf("a sample: %.0f spikes, %.3g synaptic operations, %.3g multiply-adds, about %.3g uJ (45 nm constants)\n", s->spikes / n, s->synops / n,
-           s->macs / n, snn_energy_uj(s->macs / n, s->synops / n));
+        return cli_print_json(json_pack(
+            "{s:s,s:s,s:I,s:I,s:f,s:f,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint, "samples",
+            (json_int_t)m->samples, "correct", (json_int_t)s->correct, "accuracy", snn_metrics_accuracy(m), "loss",
+            snn_metrics_loss(m), "timesteps", (int)s->timesteps, "spikes_per_sample", s->spikes / n,
+            "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
+    printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m),
+           (long long)s->correct, (long long)m->samples, snn_metrics_loss(m), (int)s->timesteps);
+    printf("a sample: %.0f spikes, %.3g synaptic operations, %.3g multiply-adds, about %.3g uJ (45 nm constants)\n",
+           s->spikes / n, s->synops / n, s->macs / n, snn_energy_uj(s->macs / n, s->synops / n));
     if (!cli->quiet) print_confusion(m, t->e.set);
     return SNN_OK;
 }
@@ -56,7 +59,8 @@ static int evaluate(const struct cli *cli, struct cli_trained *t, int subset, co
     struct snn_metrics m;
     struct snn_bar bar;
     FILE *predictions = NULL;
-    if (timesteps > t->e.steps) return snn_error(SNN_EUSAGE, "--timesteps %d: the data has %d steps", (int)timesteps, (int)t->e.steps);
+    if (timesteps > t->e.steps)
+        return snn_error(SNN_EUSAGE, "--timesteps %d: the data has %d steps", (int)timesteps, (int)t->e.steps);
     if (cli->predictions) {
         predictions = fopen(cli->predictions, "w");
         if (!predictions) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
@@ -64,10 +68,12 @@ static int evaluate(const struct cli *cli, struct cli_trained *t, int subset, co
     }
     snn_metrics_init(&m, &t->e.network, t->e.steps, timesteps ? &timesteps : NULL, 1);
     snn_bar_start(&bar, split, snn_loader_samples(t->e.loader[subset]), !cli->quiet);
-    struct snn_evaluate_options options = {.subset = subset, .costs = true, .predictions = predictions, .bar = &bar, .stop = &cli_stop};
+    struct snn_evaluate_options options = {
+        .subset = subset, .costs = true, .predictions = predictions, .bar = &bar, .stop = &cli_stop};
     int rc = snn_evaluate(&t->e, &options, &m);
     snn_bar_clear(&bar);
-    if (predictions && fclose(predictions) && rc >= 0) rc = snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
+    if (predictions && fclose(predictions) && rc >= 0)
+        rc = snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
     if (rc >= 0) rc = print_result(cli, t, &m, split);
     snn_metrics_free(&m);
     return rc;

@@ -24,11 +24,15 @@ static json_t *key_json(const struct snn_key *key) {
 static void item(struct listing *l, const char *name, const char *alias, const char *help, const struct snn_key *keys) {
     json_t *list = json_array();
     if (l->text) {
-        fprintf(l->text, "  %-18s %s%s%s%s\n", name, help, alias ? " [also " : "", alias ? alias : "", alias ? "]" : "");
+        fprintf(l->text, "  %-18s %s%s%s%s\n", name, help, alias ? " [also " : "", alias ? alias : "",
+                alias ? "]" : "");
         for (const struct snn_key *k = keys; k && k->name; ++k)
             if (strcmp(k->name, "name")) {
                 bool optional = k->value == SNN_OPTIONAL;
-                fprintf(l->text, "      %-16s %s%s%s%s\n", k->name, k->help, optional ? " (optional)" : k->value ? " (default " : " (required)",
+                fprintf(l->text, "      %-16s %s%s%s%s\n", k->name, k->help,
+                        optional   ? " (optional)"
+                        : k->value ? " (default "
+                                   : " (required)",
                         !optional && k->value ? k->value : "", !optional && k->value ? ")" : "");
             }
     }
@@ -40,16 +44,19 @@ static void item(struct listing *l, const char *name, const char *alias, const c
 }
 
 static void neurons(struct listing *l) {
-    for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m) item(l, m->name, m->alias, m->help, m->keys);
+    for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m)
+        item(l, m->name, m->alias, m->help, m->keys);
 }
 static void surrogates(struct listing *l) {
-    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i) item(l, snn_surrogate_names[i], snn_surrogate_aliases[i], snn_surrogate_helps[i], snn_surrogate_keys(i));
+    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
+        item(l, snn_surrogate_names[i], snn_surrogate_aliases[i], snn_surrogate_helps[i], snn_surrogate_keys(i));
 }
 static void layers(struct listing *l) {
     for (const struct snn_layer_ops *o = snn_layers; o->name; ++o) item(l, o->name, o->alias, o->help, o->keys);
 }
 static void rules(struct listing *l) {
-    for (int i = 0; snn_trainers[i]; ++i) item(l, snn_trainers[i]->name, NULL, snn_trainers[i]->help, snn_trainers[i]->keys);
+    for (int i = 0; snn_trainers[i]; ++i)
+        item(l, snn_trainers[i]->name, NULL, snn_trainers[i]->help, snn_trainers[i]->keys);
 }
 static void datasets(struct listing *l) {
     for (int i = 0; snn_datasets[i]; ++i) item(l, snn_datasets[i]->name, NULL, snn_datasets[i]->help, NULL);
@@ -60,13 +67,16 @@ static void codings(struct listing *l) {
     item(l, "latency", NULL, "one spike a pixel, the earlier the brighter; none for black", NULL);
 }
 static void optimizers(struct listing *l) {
-    for (int i = 0; snn_optim_list[i].name; ++i) item(l, snn_optim_list[i].name, NULL, snn_optim_list[i].help, snn_optim_list[i].keys);
+    for (int i = 0; snn_optim_list[i].name; ++i)
+        item(l, snn_optim_list[i].name, NULL, snn_optim_list[i].help, snn_optim_list[i].keys);
 }
 static void schedules(struct listing *l) {
-    for (int i = 0; snn_schedule_list[i].name; ++i) item(l, snn_schedule_list[i].name, NULL, snn_schedule_list[i].help, snn_schedule_list[i].keys);
+    for (int i = 0; snn_schedule_list[i].name; ++i)
+        item(l, snn_schedule_list[i].name, NULL, snn_schedule_list[i].help, snn_schedule_list[i].keys);
 }
 static void losses(struct listing *l) {
-    for (int i = 0; snn_loss_list[i].name; ++i) item(l, snn_loss_list[i].name, NULL, snn_loss_list[i].help, snn_loss_list[i].keys);
+    for (int i = 0; snn_loss_list[i].name; ++i)
+        item(l, snn_loss_list[i].name, NULL, snn_loss_list[i].help, snn_loss_list[i].keys);
 }
 static void exports(struct listing *l) { (void)l; }
 static void keys(struct listing *l) {
@@ -79,8 +89,17 @@ static void keys(struct listing *l) {
 static const struct {
     const char *name;
     void (*collect)(struct listing *l);
-} kinds[] = {{"neurons", neurons},       {"surrogates", surrogates}, {"layers", layers},       {"rules", rules},   {"datasets", datasets}, {"codings", codings},
-             {"optimizers", optimizers}, {"schedules", schedules},   {"losses", losses},       {"exports", exports}, {"keys", keys}};
+} kinds[] = {{"neurons", neurons},
+             {"surrogates", surrogates},
+             {"layers", layers},
+             {"rules", rules},
+             {"datasets", datasets},
+             {"codings", codings},
+             {"optimizers", optimizers},
+             {"schedules", schedules},
+             {"losses", losses},
+             {"exports", exports},
+             {"keys", keys}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 int cmd_list(struct cli *cli) {

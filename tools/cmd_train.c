@@ -14,13 +14,15 @@ static json_t *split_json(const struct snn_record *r) {
 
 static int print_result(const struct cli *cli, const char *dir, const struct snn_run_result *r) {
     if (cli->json)
-        return cli_print_json(json_pack("{s:s,s:I,s:f,s:I,s:I,s:o,s:o,s:o,s:s}", "run", dir, "epochs", (json_int_t)r->epochs, "seconds", r->seconds,
-                                        "steps", (json_int_t)r->steps, "parameters", (json_int_t)r->parameters, "train", split_json(&r->split[0]),
-                                        "validation", split_json(&r->split[1]), "test", split_json(&r->split[2]), "selected_by", r->selected_by));
+        return cli_print_json(json_pack(
+            "{s:s,s:I,s:f,s:I,s:I,s:o,s:o,s:o,s:s}", "run", dir, "epochs", (json_int_t)r->epochs, "seconds", r->seconds,
+            "steps", (json_int_t)r->steps, "parameters", (json_int_t)r->parameters, "train", split_json(&r->split[0]),
+            "validation", split_json(&r->split[1]), "test", split_json(&r->split[2]), "selected_by", r->selected_by));
     if (cli->quiet) return SNN_OK;
     const struct snn_record *test = &r->split[SNN_SUBSET_TEST];
-    printf("test accuracy %.2f %% (%.0f of %lld; epoch %lld, selected by %s) in %.1f s\nresults in %s\n", 100 * test->accuracy,
-           test->accuracy * (double)test->samples, (long long)test->samples, (long long)test->epoch, r->selected_by, r->seconds, dir);
+    printf("test accuracy %.2f %% (%.0f of %lld; epoch %lld, selected by %s) in %.1f s\nresults in %s\n",
+           100 * test->accuracy, test->accuracy * (double)test->samples, (long long)test->samples,
+           (long long)test->epoch, r->selected_by, r->seconds, dir);
     return SNN_OK;
 }
 
@@ -28,17 +30,21 @@ static void print_head(const struct cli *cli, const struct snn_experiment *e, co
     ptrdiff_t parameters = 0;
     if (cli->quiet) return;
     for (int i = 0; i < e->network.model.layers; ++i) parameters += e->network.model.layer[i].parameters;
-    fprintf(cli->text, "%s: %d train%s%s, %d test samples; %td parameters; %d steps; %s (%s, %d threads); run folder %s\n", e->data.name,
-            (int)snn_loader_samples(e->loader[0]), e->loader[1] ? " + validation" : "", "", (int)snn_loader_samples(e->loader[2]), parameters,
-            (int)e->steps, e->device.name, e->device.variant, e->device.threads, dir);
+    fprintf(cli->text,
+            "%s: %d train%s%s, %d test samples; %td parameters; %d steps; %s (%s, %d threads); run folder %s\n",
+            e->data.name, (int)snn_loader_samples(e->loader[0]), e->loader[1] ? " + validation" : "", "",
+            (int)snn_loader_samples(e->loader[2]), parameters, (int)e->steps, e->device.name, e->device.variant,
+            e->device.threads, dir);
 }
 
 static int train(struct cli *cli, struct snn_experiment *e, const char *dir) {
-    struct snn_run_options options = {.dir = dir, .resume = cli->resume, .quiet = cli->quiet, .lines = cli->text, .stop = &cli_stop};
+    struct snn_run_options options = {
+        .dir = dir, .resume = cli->resume, .quiet = cli->quiet, .lines = cli->text, .stop = &cli_stop};
     struct snn_run_result result;
     if (!*dir) return snn_error(SNN_EUSAGE, "the run folder has no name: give --out DIR or run.dir");
     if (!cli->resume && (snn_file_exists(dir) || snn_is_directory(dir)))
-        return snn_error(SNN_EUSAGE, "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
+        return snn_error(SNN_EUSAGE,
+                         "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
     SNN_TRY(snn_experiment_data(e, cli->data, 7, 0, 0));
     print_head(cli, e, dir);
     SNN_TRY(snn_train(e, &options, &result));

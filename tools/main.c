@@ -15,23 +15,33 @@ volatile sig_atomic_t cli_stop;
 
 const struct cli_command cli_commands[] = {
     {"train", "train CONFIG|RUN [--out DIR] [--resume]",
-     "train a network\n\nThe run folder (run.dir, or --out) receives config.yaml, log.jsonl, last and best.safetensors, curves.png and\n"
+     "train a network\n\nThe run folder (run.dir, or --out) receives config.yaml, log.jsonl, last and "
+     "best.safetensors, curves.png and\n"
      "provenance.json. It must not exist, unless --resume goes on with it.",
      COMMON " --out --resume", cmd_train},
-    {"eval", "eval RUN|FILE.safetensors [--split test|validation|train] [--checkpoint best|last] [--timesteps N] [--predictions F.csv]",
-     "evaluate a trained network: accuracy, loss, confusion matrix, spikes and operations", COMMON " --split --checkpoint --timesteps --predictions", cmd_eval},
-    {"bench", "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
-              "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]",
+    {"eval",
+     "eval RUN|FILE.safetensors [--split test|validation|train] [--checkpoint best|last] [--timesteps N] "
+     "[--predictions F.csv]",
+     "evaluate a trained network: accuracy, loss, confusion matrix, spikes and operations",
+     COMMON " --split --checkpoint --timesteps --predictions", cmd_eval},
+    {"bench",
+     "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
+     "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]",
      "accuracy against timesteps (timesteps.csv, timesteps.png), or training speed and memory",
      COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint", cmd_bench},
-    {"plan", "plan CONFIG [--rule NAME|all]", "bytes by layer and purpose, before anything runs", COMMON " --rule", cmd_plan},
-    {"check", "check [CONFIG]", "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss",
-     COMMON, cmd_check},
+    {"plan", "plan CONFIG [--rule NAME|all]", "bytes by layer and purpose, before anything runs", COMMON " --rule",
+     cmd_plan},
+    {"check", "check [CONFIG]",
+     "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss", COMMON,
+     cmd_check},
     {"list", "list [KIND]",
-     "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, codings, optimizers, schedules, losses, exports or keys;\n"
-     "all of them when left out.", "", cmd_list},
+     "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, codings, optimizers, "
+     "schedules, losses, exports or keys;\n"
+     "all of them when left out.",
+     "", cmd_list},
     {"data", "data info|verify|show NAME [--index I] [--split train|test] [-o FILE]",
-     "look at a data set\n\ninfo: counts and shapes; verify: checksums and structure; show: a sample as a PNG strip of frames.",
+     "look at a data set\n\ninfo: counts and shapes; verify: checksums and structure; show: a sample as a PNG strip of "
+     "frames.",
      "--data --index --split --timesteps -o", cmd_data},
     {0},
 };
@@ -42,14 +52,15 @@ static void on_signal(int number) {
 }
 
 static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}; /* a second signal ends the program at once */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = SA_RESETHAND}; /* a second signal ends the program at once */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* Thread libraries read their environment when they are loaded, so defaults of ours need a second start. Waiting threads should sleep
- * soon: with the usual long spin, one busy neighbour on a core made a training step five times slower. OpenBLAS runs inside our own
- * threads and needs none of its own. What the user has set stands. */
+/* Thread libraries read their environment when they are loaded, so defaults of ours need a second start. Waiting
+ * threads should sleep soon: with the usual long spin, one busy neighbour on a core made a training step five times
+ * slower. OpenBLAS runs inside our own threads and needs none of its own. What the user has set stands. */
 static void settle_threads(char **argv) {
     if (getenv("OPENBLAS_NUM_THREADS") && (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))) return;
     setenv("OPENBLAS_NUM_THREADS", "1", 0);

@@ -27,13 +27,13 @@ struct snn_conv_kernels {
     /* Bytes of scratch the three kernels need, each. */
     size_t (*scratch)(int threads, const struct snn_conv_shape *shape, ptrdiff_t rows);
     /* x (rows, C,H,W), w (O, C/groups, kh, kw), b (O) or NULL, y (rows, O,OH,OW) */
-    void (*forward)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows, const struct snn_rows *x,
-                    const real *w, const real *b, real *y, void *scratch);
-    void (*grad_input)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows, const real *gy, const real *w,
-                       bool adds, real *gx, void *scratch);
+    void (*forward)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows,
+                    const struct snn_rows *x, const real *w, const real *b, real *y, void *scratch);
+    void (*grad_input)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows, const real *gy,
+                       const real *w, bool adds, real *gx, void *scratch);
     /* gw += , gb += (NULL: none) */
-    void (*grad_weight)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows, const struct snn_rows *x,
-                        const real *gy, real *gw, real *gb, void *scratch);
+    void (*grad_weight)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows,
+                        const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch);
 };
 
 #endif

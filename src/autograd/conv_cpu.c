@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * conv_cpu.c - direct convolution on the CPU, vectorised over output channels.
  *
- * One register tile holds P output pixels of a row times one or two vectors of output channels; for every tap the weights of those
- * channels are loaded once and multiplied by P broadcast inputs. Nothing is unfolded (no im2col). Everything reduces to two loops:
+ * One register tile holds P output pixels of a row times one or two vectors of output channels; for every tap the
+ * weights of those channels are loaded once and multiplied by P broadcast inputs. Nothing is unfolded (no im2col).
+ * Everything reduces to two loops:
  *
- *   correlate: y[o][pixel] = sum over taps of w[tap][o] * in[pixel + tap]        forward; with flipped weights, the input gradient
- *   gather:    gw[tap][o] += sum over pixels of gy[pixel][o] * in[pixel + tap]   the weight gradient
+ *   correlate: y[o][pixel] = sum over taps of w[tap][o] * in[pixel + tap]        forward; with flipped weights, the
+ * input gradient gather:    gw[tap][o] += sum over pixels of gy[pixel][o] * in[pixel + tap]   the weight gradient
  *
- * over a padded copy of one image ("field") in which strides are already resolved: columns are split by phase, so that neighbouring
- * output pixels are neighbours in memory. Rows of the field that are all padding are skipped. This file alone is compiled with
- * contraction, as a GEMM would be; sums are in a fixed order, the same for any number of threads. */
+ * over a padded copy of one image ("field") in which strides are already resolved: columns are split by phase, so that
+ * neighbouring output pixels are neighbours in memory. Rows of the field that are all padding are skipped. This file
+ * alone is compiled with contraction, as a GEMM would be; sums are in a fixed order, the same for any number of
+ * threads. */
 #include <string.h>
 
 #include "autograd/conv.h"
@@ -34,11 +36,11 @@ static ptrdiff_t align_up(ptrdiff_t n) { return blocks(n, ALIGN_REALS) * ALIGN_R
 
 #define INTERLEAVE_2(a, b, from) __builtin_shufflevector(a, b, from, from + 2)
 #define INTERLEAVE_4(a, b, from) __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
-#define INTERLEAVE_8(a, b, from)                                                                             \
+#define INTERLEAVE_8(a, b, from)                                                                                       \
     __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10, from + 3, from + 11)
-#define INTERLEAVE_16(a, b, from)                                                                            \
-    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, from + 3, from + 19, from + 4, from + 20, \
-                            from + 5, from + 21, from + 6, from + 22, from + 7, from + 23)
+#define INTERLEAVE_16(a, b, from)                                                                                      \
+    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, from + 3, from + 19,      \
+                            from + 4, from + 20, from + 5, from + 21, from + 6, from + 22, from + 7, from + 23)
 #if defined(__AVX512F__) && !defined(SNN_DOUBLE)
 #define INTERLEAVE INTERLEAVE_16
 #elif defined(__AVX512F__) || (defined(__AVX2__) && !defined(SNN_DOUBLE))
@@ -50,7 +52,8 @@ static ptrdiff_t align_up(ptrdiff_t n) { return blocks(n, ALIGN_REALS) * ALIGN_R
 #endif
 
 /* out[j * out_step + i] = in[i * in_step + j] */
-static inline __attribute__((always_inline)) void transpose_square(const real *in, ptrdiff_t in_step, real *out, ptrdiff_t out_step) {
+static inline __attribute__((always_inline)) void transpose_square(const real *in, ptrdiff_t in_step, real *out,
+                                                                   ptrdiff_t out_step) {
     vec a[LANES], b[LANES];
     _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) a[i] = *(const vec_unaligned *)(in + i * in_step);
     _Pragma("GCC unroll 4") for (int round = 1; round < LANES; round *= 2) {
@@ -60,15 +63,17 @@ static inline __attribute__((always_inline)) void transpose_square(const real *i
         }
         _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) a[i] = b[i];
     }
-    _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) *(vec_unaligned *)(out + i * out_step) = a[i];
+    _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) * (vec_unaligned *)(out + i * out_step) = a[i];
 }
 
 /* out (columns, out_step) = transpose of in (rows, in_step): whole squares in registers, the rims one by one. */
-static void transpose(const real *in, ptrdiff_t in_step, ptrdiff_t rows, ptrdiff_t columns, real *out, ptrdiff_t out_step) {
+static void transpose(const real *in, ptrdiff_t in_step, ptrdiff_t rows, ptrdiff_t columns, real *out,
+                      ptrdiff_t out_step) {
     ptrdiff_t r = 0;
     for (; r + LANES <= rows; r += LANES) {
         ptrdiff_t c = 0;
-        for (; c + LANES <= columns; c += LANES) transpose_square(in + r * in_step + c, in_step, out + c * out_step + r, out_step);
+        for (; c + LANES <= columns; c += LANES)
+            transpose_square(in + r * in_step + c, in_step, out + c * out_step + r, out_step);
         for (; c < columns; ++c)
             for (ptrdiff_t i = r; i < r + LANES; ++i) out[c * out_step + i] = in[i * in_step + c];
     }
@@ -78,10 +83,10 @@ static void transpose(const real *in, ptrdiff_t in_step, ptrdiff_t rows, ptrdiff
 
 /* ---- fields: padded images with strides resolved ---- */
 
-struct field { /* geometry of one correlation */
-    int32_t C, H, W;       /* source image */
-    int32_t kh, kw;        /* taps */
-    int32_t OH, OW;        /* output pixels */
+struct field {                                 /* geometry of one correlation */
+    int32_t C, H, W;                           /* source image */
+    int32_t kh, kw;                            /* taps */
+    int32_t OH, OW;                            /* output pixels */
     int32_t stride[2], dilation[2], top, left; /* of the correlation; top, left: padding (may be negative: cropping) */
     int32_t spread[2];     /* source rows and columns lie this far apart (input gradient of a strided convolution) */
     int32_t rows, columns; /* of the padded image */
@@ -89,8 +94,9 @@ struct field { /* geometry of one correlation */
     ptrdiff_t row_size, plane;
 };
 
-static struct field make_field(int32_t C, int32_t H, int32_t W, int32_t kh, int32_t kw, int32_t OH, int32_t OW, const int32_t *stride,
-                               const int32_t *dilation, int32_t top, int32_t left, const int32_t *spread) {
+static struct field make_field(int32_t C, int32_t H, int32_t W, int32_t kh, int32_t kw, int32_t OH, int32_t OW,
+                               const int32_t *stride, const int32_t *dilation, int32_t top, int32_t left,
+                               const int32_t *spread) {
     struct field f = {.C = C, .H = H, .W = W, .kh = kh, .kw = kw, .OH = OH, .OW = OW, .top = top, .left = left};
     for (int i = 0; i < 2; ++i) f.stride[i] = stride[i], f.dilation[i] = dilation[i], f.spread[i] = spread[i];
     f.rows = (OH - 1) * stride[0] + dilation[0] * (kh - 1) + 1;
@@ -104,14 +110,15 @@ static struct field make_field(int32_t C, int32_t H, int32_t W, int32_t kh, int3
 static const int32_t once[2] = {1, 1};
 
 static struct field forward_field(const struct snn_conv_shape *s) {
-    return make_field(s->C, s->H, s->W, s->kernel[0], s->kernel[1], s->OH, s->OW, s->stride, s->dilation, s->padding[0], s->padding[1],
-                      once);
+    return make_field(s->C, s->H, s->W, s->kernel[0], s->kernel[1], s->OH, s->OW, s->stride, s->dilation, s->padding[0],
+                      s->padding[1], once);
 }
 
 /* The input gradient is a correlation of the output gradient, spread by the stride, with the flipped kernel. */
 static struct field backward_field(const struct snn_conv_shape *s) {
     return make_field(s->O, s->OH, s->OW, s->kernel[0], s->kernel[1], s->H, s->W, once, s->dilation,
-                      s->dilation[0] * (s->kernel[0] - 1) - s->padding[0], s->dilation[1] * (s->kernel[1] - 1) - s->padding[1], s->stride);
+                      s->dilation[0] * (s->kernel[0] - 1) - s->padding[0],
+                      s->dilation[1] * (s->kernel[1] - 1) - s->padding[1], s->stride);
 }
 
 /* Source index of a padded index, or -1 where there is only padding. */
@@ -121,7 +128,8 @@ static int32_t source(int32_t padded, int32_t pad, int32_t spread, int32_t n) {
 }
 
 static bool needs_copy(const struct field *f) {
-    return f->top || f->left || f->stride[1] != 1 || f->spread[0] != 1 || f->spread[1] != 1 || f->rows != f->H || f->columns != f->W;
+    return f->top || f->left || f->stride[1] != 1 || f->spread[0] != 1 || f->spread[1] != 1 || f->rows != f->H ||
+           f->columns != f->W;
 }
 
 static void fill_field(const struct field *f, const real *image, real *out) {
@@ -145,7 +153,8 @@ static void fill_field(const struct field *f, const real *image, real *out) {
             }
             for (int32_t phase = 0; phase < f->stride[1]; ++phase)
                 for (int32_t i = 0; i < f->phase_width; ++i) {
-                    int32_t x = i * f->stride[1] + phase, at = x < f->columns ? source(x, f->left, f->spread[1], f->W) : -1;
+                    int32_t x = i * f->stride[1] + phase,
+                            at = x < f->columns ? source(x, f->left, f->spread[1], f->W) : -1;
                     row[phase * f->phase_width + i] = at < 0 ? 0 : line[at];
                 }
         }
@@ -165,67 +174,76 @@ struct taps { /* what one output row multiplies */
     ptrdiff_t row[MAX_KERNEL];    /* of each live tap row: offset in the field */
     ptrdiff_t weight[MAX_KERNEL]; /* and in the packed weights of a channel, in taps */
     ptrdiff_t column[MAX_KERNEL];
-    ptrdiff_t weights_a_channel;  /* kh*kw */
+    ptrdiff_t weights_a_channel; /* kh*kw */
 };
 
-#define CORRELATE(P, V)                                                                                      \
-    static void correlate_##V##_##P(const struct taps *taps, const real *in, const real *w, real *tile) {     \
-        vec acc[P][V];                                                                                       \
-        _Pragma("GCC unroll 16") for (int p = 0; p < P; ++p)                                                 \
-            _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v) acc[p][v] = (vec){0};                        \
-        for (int32_t c = 0; c < taps->C; ++c)                                                                \
-            for (int32_t k = 0; k < taps->live; ++k) {                                                       \
-                const real *row = in + c * taps->plane + taps->row[k];                                       \
-                const real *wk = w + (c * taps->weights_a_channel + taps->weight[k]) * (V * LANES);           \
-                for (int32_t x = 0; x < taps->kw; ++x, wk += V * LANES) {                                    \
-                    const real *at = row + taps->column[x];                                                  \
-                    vec wv[V];                                                                               \
-                    for (int v = 0; v < V; ++v) wv[v] = *(const vec_unaligned *)(wk + v * LANES);             \
-                    _Pragma("GCC unroll 16") for (int p = 0; p < P; ++p)                                     \
-                        _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v) acc[p][v] += at[p] * wv[v];       \
-                }                                                                                            \
-            }                                                                                                \
-        _Pragma("GCC unroll 16") for (int p = 0; p < P; ++p)                                                 \
-            for (int v = 0; v < V; ++v) *(vec_unaligned *)(tile + (p * V + v) * LANES) = acc[p][v];           \
+#define CORRELATE(P, V)                                                                                                \
+    static void correlate_##V##_##P(const struct taps *taps, const real *in, const real *w, real *tile) {              \
+        vec acc[P][V];                                                                                                 \
+        _Pragma("GCC unroll 16") for (int p = 0; p < P; ++p) _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v)       \
+            acc[p][v] = (vec){0};                                                                                      \
+        for (int32_t c = 0; c < taps->C; ++c)                                                                          \
+            for (int32_t k = 0; k < taps->live; ++k) {                                                                 \
+                const real *row = in + c * taps->plane + taps->row[k];                                                 \
+                const real *wk = w + (c * taps->weights_a_channel + taps->weight[k]) * (V * LANES);                    \
+                for (int32_t x = 0; x < taps->kw; ++x, wk += V * LANES) {                                              \
+                    const real *at = row + taps->column[x];                                                            \
+                    vec wv[V];                                                                                         \
+                    for (int v = 0; v < V; ++v) wv[v] = *(const vec_unaligned *)(wk + v * LANES);                      \
+                    _Pragma("GCC unroll 16") for (int p = 0; p < P; ++p)                                               \
+                        _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v) acc[p][v] += at[p] * wv[v];                \
+                }                                                                                                      \
+            }                                                                                                          \
+        _Pragma("GCC unroll 16") for (int p = 0; p < P; ++p) for (int v = 0; v < V; ++v) *                             \
+            (vec_unaligned *)(tile + (p * V + v) * LANES) = acc[p][v];                                                 \
     }
 typedef void correlate_fn(const struct taps *taps, const real *in, const real *w, real *tile);
 
-#define GATHER(K, V)                                                                                         \
-    static void gather_##V##_##K(const real *in, const ptrdiff_t *tap, const real *g, ptrdiff_t g_step, int32_t OH, int32_t OW,  \
-                                 ptrdiff_t row_step, real *sum) {                                            \
-        vec acc[K][V];                                                                                       \
-        _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k)                                                 \
-            _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v) acc[k][v] = *(const vec_unaligned *)(sum + (k * V + v) * LANES);      \
-        for (int32_t y = 0; y < OH; ++y) {                                                                   \
-            const real *row = in + y * row_step;                                                             \
-            for (int32_t x = 0; x < OW; ++x, g += g_step) {                                                  \
-                vec gv[V];                                                                                   \
-                for (int v = 0; v < V; ++v) gv[v] = *(const vec_unaligned *)(g + v * LANES);                  \
-                _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k)                                         \
-                    _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v) acc[k][v] += row[x + tap[k]] * gv[v]; \
-            }                                                                                                \
-        }                                                                                                    \
-        _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k)                                                 \
-            for (int v = 0; v < V; ++v) *(vec_unaligned *)(sum + (k * V + v) * LANES) = acc[k][v];            \
+#define GATHER(K, V)                                                                                                   \
+    static void gather_##V##_##K(const real *in, const ptrdiff_t *tap, const real *g, ptrdiff_t g_step, int32_t OH,    \
+                                 int32_t OW, ptrdiff_t row_step, real *sum) {                                          \
+        vec acc[K][V];                                                                                                 \
+        _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k) _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v)       \
+            acc[k][v] = *(const vec_unaligned *)(sum + (k * V + v) * LANES);                                           \
+        for (int32_t y = 0; y < OH; ++y) {                                                                             \
+            const real *row = in + y * row_step;                                                                       \
+            for (int32_t x = 0; x < OW; ++x, g += g_step) {                                                            \
+                vec gv[V];                                                                                             \
+                for (int v = 0; v < V; ++v) gv[v] = *(const vec_unaligned *)(g + v * LANES);                           \
+                _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k)                                                   \
+                    _Pragma("GCC unroll 2") for (int v = 0; v < V; ++v) acc[k][v] += row[x + tap[k]] * gv[v];          \
+            }                                                                                                          \
+        }                                                                                                              \
+        _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k) for (int v = 0; v < V; ++v) *                             \
+            (vec_unaligned *)(sum + (k * V + v) * LANES) = acc[k][v];                                                  \
     }
-typedef void gather_fn(const real *in, const ptrdiff_t *tap, const real *g, ptrdiff_t g_step, int32_t OH, int32_t OW, ptrdiff_t row_step,
-                       real *sum);
+typedef void gather_fn(const real *in, const ptrdiff_t *tap, const real *g, ptrdiff_t g_step, int32_t OH, int32_t OW,
+                       ptrdiff_t row_step, real *sum);
 
 #define BOTH(N, V) CORRELATE(N, V) GATHER(N, V)
-BOTH(1, 1) BOTH(2, 1) BOTH(3, 1) BOTH(4, 1) BOTH(5, 1) BOTH(6, 1) BOTH(7, 1) BOTH(8, 1) BOTH(9, 1) BOTH(10, 1)
-BOTH(1, 2) BOTH(2, 2) BOTH(3, 2) BOTH(4, 2) BOTH(5, 2) BOTH(6, 2)
+BOTH(1, 1)
+BOTH(2, 1) BOTH(3, 1) BOTH(4, 1) BOTH(5, 1) BOTH(6, 1) BOTH(7, 1) BOTH(8, 1) BOTH(9, 1) BOTH(10, 1) BOTH(1, 2)
+    BOTH(2, 2) BOTH(3, 2) BOTH(4, 2) BOTH(5, 2) BOTH(6, 2)
 #if defined(__AVX512F__)
-BOTH(11, 1) BOTH(12, 1) BOTH(13, 1) BOTH(14, 1) BOTH(15, 1) BOTH(16, 1)
-BOTH(7, 2) BOTH(8, 2) BOTH(9, 2) BOTH(10, 2) BOTH(11, 2) BOTH(12, 2)
-#define TABLE(f)                                                                                             \
-    {{0, f##1_1, f##1_2, f##1_3, f##1_4, f##1_5, f##1_6, f##1_7, f##1_8, f##1_9, f##1_10, f##1_11, f##1_12, f##1_13, f##1_14, f##1_15, f##1_16}, \
-     {0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6, f##2_7, f##2_8, f##2_9, f##2_10, f##2_11, f##2_12}}
+        BOTH(11, 1) BOTH(12, 1) BOTH(13, 1) BOTH(14, 1) BOTH(15, 1) BOTH(16, 1) BOTH(7, 2) BOTH(8, 2) BOTH(9, 2)
+            BOTH(10, 2) BOTH(11, 2) BOTH(12, 2)
+#define TABLE(f)                                                                                                       \
+    {                                                                                                                  \
+        {0,      f##1_1,  f##1_2,  f##1_3,  f##1_4,  f##1_5,  f##1_6,  f##1_7, f##1_8,                                 \
+         f##1_9, f##1_10, f##1_11, f##1_12, f##1_13, f##1_14, f##1_15, f##1_16},                                       \
+        {                                                                                                              \
+            0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6, f##2_7, f##2_8, f##2_9, f##2_10, f##2_11, f##2_12       \
+        }                                                                                                              \
+    }
 #else
-#define TABLE(f)                                                                                             \
-    {{0, f##1_1, f##1_2, f##1_3, f##1_4, f##1_5, f##1_6, f##1_7, f##1_8, f##1_9, f##1_10},                    \
-     {0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6}}
+#define TABLE(f)                                                                                                       \
+    {                                                                                                                  \
+        {0, f##1_1, f##1_2, f##1_3, f##1_4, f##1_5, f##1_6, f##1_7, f##1_8, f##1_9, f##1_10}, {                        \
+            0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6                                                          \
+        }                                                                                                              \
+    }
 #endif
-static correlate_fn *const correlate_table[2][PIXELS_ONE + 1] = TABLE(correlate_);
+                static correlate_fn *const correlate_table[2][PIXELS_ONE + 1] = TABLE(correlate_);
 static gather_fn *const gather_table[2][PIXELS_ONE + 1] = TABLE(gather_);
 
 /* Output channels are taken in blocks of two vectors, and one vector for what is left. */
@@ -247,10 +265,12 @@ static void run_of(int32_t n, int32_t most, int32_t i, int32_t *first, int32_t *
 }
 
 /* y (O,OH,OW) of one image: `in` is its field, w the packed weights of the channel block. */
-static void correlate_image(const struct field *f, int32_t in_channels, const real *in, const real *w, struct channel_block block,
-                            int32_t channels, const real *bias, bool adds, real *y, real *tile) {
-    ptrdiff_t padded = blocks(f->OW, LANES) * LANES; /* whole squares are transposed, of which the last pixels are not used */
-    real *lines = tile + padded * 2 * LANES;         /* the tile by channel */
+static void correlate_image(const struct field *f, int32_t in_channels, const real *in, const real *w,
+                            struct channel_block block, int32_t channels, const real *bias, bool adds, real *y,
+                            real *tile) {
+    ptrdiff_t padded =
+        blocks(f->OW, LANES) * LANES;        /* whole squares are transposed, of which the last pixels are not used */
+    real *lines = tile + padded * 2 * LANES; /* the tile by channel */
     struct taps taps = {.C = in_channels, .kw = f->kw, .plane = f->plane, .weights_a_channel = f->kh * f->kw};
     for (int32_t x = 0; x < f->kw; ++x) taps.column[x] = tap_column(f, x);
     int32_t most = block.vectors == 2 ? PIXELS_TWO : PIXELS_ONE, width = block.vectors * LANES;
@@ -271,10 +291,13 @@ static void correlate_image(const struct field *f, int32_t in_channels, const re
         }
         transpose(tile, width, padded, width, lines, padded);
         for (int32_t o = 0; o < real_channels; ++o) {
-            real *restrict out = y + (block.first + o) * pixels + (ptrdiff_t)oy * f->OW, b = bias ? bias[block.first + o] : 0;
+            real *restrict out = y + (block.first + o) * pixels + (ptrdiff_t)oy * f->OW,
+                           b = bias ? bias[block.first + o] : 0;
             const real *restrict line = lines + o * padded;
-            if (adds) for (int32_t x = 0; x < f->OW; ++x) out[x] += line[x] + b;
-            else for (int32_t x = 0; x < f->OW; ++x) out[x] = line[x] + b;
+            if (adds)
+                for (int32_t x = 0; x < f->OW; ++x) out[x] += line[x] + b;
+            else
+                for (int32_t x = 0; x < f->OW; ++x) out[x] = line[x] + b;
         }
     }
 }
@@ -309,9 +332,11 @@ static void pack_backward(const struct snn_conv_shape *s, int32_t g, const real 
 struct correlate_layout { /* scratch: packed weights, then for each thread an expanded row, a field and a tile */
     ptrdiff_t packed_group, packed, row, field, tile, thread;
 };
-static struct correlate_layout correlate_layout(const struct snn_conv_shape *s, const struct field *f, int32_t in, int32_t out) {
+static struct correlate_layout correlate_layout(const struct snn_conv_shape *s, const struct field *f, int32_t in,
+                                                int32_t out) {
     struct correlate_layout l;
-    l.packed_group = align_up((ptrdiff_t)(in / s->groups) * s->kernel[0] * s->kernel[1] * padded_channels(out / s->groups));
+    l.packed_group =
+        align_up((ptrdiff_t)(in / s->groups) * s->kernel[0] * s->kernel[1] * padded_channels(out / s->groups));
     l.packed = l.packed_group * s->groups;
     l.row = align_up((ptrdiff_t)f->C * f->H * f->W);
     l.field = align_up((ptrdiff_t)f->C * f->plane + 2 * LANES); /* runs never read beyond, but keep a margin */
@@ -320,9 +345,11 @@ static struct correlate_layout correlate_layout(const struct snn_conv_shape *s, 
     return l;
 }
 
-static void correlate_all(struct snn_device *device, const struct snn_conv_shape *s, const struct field *f, ptrdiff_t rows,
-                          const struct snn_rows *x, int32_t in, int32_t out, const real *bias, bool adds, real *y,
-                          void (*pack)(const struct snn_conv_shape *, int32_t, const real *, real *), const real *w, real *scratch) {
+static void correlate_all(struct snn_device *device, const struct snn_conv_shape *s, const struct field *f,
+                          ptrdiff_t rows, const struct snn_rows *x, int32_t in, int32_t out, const real *bias,
+                          bool adds, real *y,
+                          void (*pack)(const struct snn_conv_shape *, int32_t, const real *, real *), const real *w,
+                          real *scratch) {
     struct correlate_layout l = correlate_layout(s, f, in, out);
     int32_t group_in = in / s->groups, group_out = out / s->groups;
     ptrdiff_t x_units = (ptrdiff_t)f->C * f->H * f->W, pixels = (ptrdiff_t)f->OH * f->OW;
@@ -338,7 +365,8 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
                 for (int32_t b = 0; b < channel_blocks(group_out); ++b) {
                     struct channel_block block = channel_block(group_out, b);
                     correlate_image(f, group_in, at + (ptrdiff_t)g * group_in * f->plane, packed, block, group_out,
-                                    bias ? bias + g * group_out : NULL, adds, y + (r * out + g * group_out) * pixels, tile);
+                                    bias ? bias + g * group_out : NULL, adds, y + (r * out + g * group_out) * pixels,
+                                    tile);
                     packed += (ptrdiff_t)group_in * f->kh * f->kw * block.vectors * LANES;
                 }
             }
@@ -346,14 +374,14 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
     }
 }
 
-static void forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x, const real *w,
-                    const real *b, real *y, void *scratch) {
+static void forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
+                    const real *w, const real *b, real *y, void *scratch) {
     struct field f = forward_field(s);
     correlate_all(device, s, &f, rows, x, s->C, s->O, b, false, y, pack_forward, w, scratch);
 }
 
-static void grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy, const real *w, bool adds,
-                       real *gx, void *scratch) {
+static void grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy,
+                       const real *w, bool adds, real *gx, void *scratch) {
     struct field f = backward_field(s);
     struct snn_rows from = {.dense = gy};
     correlate_all(device, s, &f, rows, &from, s->O, s->C, NULL, adds, gx, pack_backward, w, scratch);
@@ -361,8 +389,9 @@ static void grad_input(struct snn_device *device, const struct snn_conv_shape *s
 
 /* ---- weight gradient ---- */
 
-struct gather_layout { /* images are taken in blocks; the sums of `parts` interleaved shares of a block are kept apart */
-    ptrdiff_t images;        /* of a block */
+struct gather_layout { /* images are taken in blocks; the sums of `parts` interleaved shares of a block are kept apart
+                        */
+    ptrdiff_t images;  /* of a block */
     int32_t parts, tap_runs; /* runs of taps of one channel block */
     int32_t taps;            /* C/groups * kh * kw */
     ptrdiff_t padded;        /* output channels of a group, in whole vectors */
@@ -388,7 +417,8 @@ static struct gather_layout gather_layout(const struct snn_conv_shape *s, const 
 }
 
 /* gy (O, pixels) of one image -> (pixels, groups * padded channels), zero beyond the last channel. */
-static void transpose_gradient(const struct snn_conv_shape *s, const struct gather_layout *l, const real *gy, real *out) {
+static void transpose_gradient(const struct snn_conv_shape *s, const struct gather_layout *l, const real *gy,
+                               real *out) {
     ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW, step = s->groups * l->padded;
     int32_t channels = s->O / s->groups;
     for (int32_t g = 0; g < s->groups; ++g) {
@@ -414,8 +444,9 @@ static void sum_channels(const struct snn_conv_shape *s, const real *gy, real *s
 }
 
 /* Sums of one run of taps and one channel block over the images of one part. */
-static void gather_item(const struct snn_conv_shape *s, const struct field *f, const struct gather_layout *l, ptrdiff_t item,
-                        const real *fields, const real *const *direct, const real *transposed, ptrdiff_t images, real *sums) {
+static void gather_item(const struct snn_conv_shape *s, const struct field *f, const struct gather_layout *l,
+                        ptrdiff_t item, const real *fields, const real *const *direct, const real *transposed,
+                        ptrdiff_t images, real *sums) {
     int32_t channels = s->O / s->groups, taps_a_channel = s->kernel[0] * s->kernel[1];
     int32_t part = (int32_t)(item % l->parts), run = (int32_t)(item / l->parts % l->tap_runs);
     int32_t b = (int32_t)(item / l->parts / l->tap_runs % channel_blocks(channels));
@@ -426,17 +457,19 @@ static void gather_item(const struct snn_conv_shape *s, const struct field *f, c
     ptrdiff_t tap[MAX_TAPS];
     for (int32_t k = 0; k < count; ++k) {
         int32_t c = (first + k) / taps_a_channel, within = (first + k) % taps_a_channel;
-        tap[k] = (g * (s->C / s->groups) + c) * f->plane + within / f->kw * f->dilation[0] * f->row_size + tap_column(f, within % f->kw);
+        tap[k] = (g * (s->C / s->groups) + c) * f->plane + within / f->kw * f->dilation[0] * f->row_size +
+                 tap_column(f, within % f->kw);
     }
-    real *sum = sums + part * l->sums + (ptrdiff_t)g * l->taps * l->padded + (ptrdiff_t)block.first * l->taps + (ptrdiff_t)first * width;
+    real *sum = sums + part * l->sums + (ptrdiff_t)g * l->taps * l->padded + (ptrdiff_t)block.first * l->taps +
+                (ptrdiff_t)first * width;
     for (ptrdiff_t i = part * images / l->parts; i < (part + 1) * images / l->parts; ++i)
         gather_table[block.vectors - 1][count](direct ? direct[i] : fields + i * l->field, tap,
-                                               transposed + i * l->transposed + g * l->padded + block.first, s->groups * l->padded, s->OH,
-                                               s->OW, f->row_size * f->stride[0], sum);
+                                               transposed + i * l->transposed + g * l->padded + block.first,
+                                               s->groups * l->padded, s->OH, s->OW, f->row_size * f->stride[0], sum);
 }
 
-static void grad_weight(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
-                        const real *gy, real *gw, real *gb, void *scratch) {
+static void grad_weight(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
+                        const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch) {
     struct field f = forward_field(s);
     struct gather_layout l = gather_layout(s, &f);
     int32_t channels = s->O / s->groups;
@@ -467,8 +500,8 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
         for (int32_t o = 0; o < channels; ++o) {
             struct channel_block block = channel_block(channels, o / (2 * LANES));
             for (int32_t k = 0; k < l.taps; ++k) {
-                ptrdiff_t at = (ptrdiff_t)g * l.taps * l.padded + (ptrdiff_t)block.first * l.taps + (ptrdiff_t)k * block.vectors * LANES +
-                               (o - block.first);
+                ptrdiff_t at = (ptrdiff_t)g * l.taps * l.padded + (ptrdiff_t)block.first * l.taps +
+                               (ptrdiff_t)k * block.vectors * LANES + (o - block.first);
                 real sum = 0;
                 for (int32_t part = 0; part < l.parts; ++part) sum += sums[part * l.sums + at];
                 gw[((ptrdiff_t)g * channels + o) * l.taps + k] += sum;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * device.h - a backend: who computes, and its kernel tables, one a family.
  *
- * Everything above the tables is written once. A family's table is declared by the module that owns the family; the roof
- * (src/train/device.c) puts the tables together. Pointers handed to kernels are device memory unless a declaration says host. */
+ * Everything above the tables is written once. A family's table is declared by the module that owns the family; the
+ * roof (src/train/device.c) puts the tables together. Pointers handed to kernels are device memory unless a declaration
+ * says host. */
 #ifndef SNN_DEVICE_H
 #define SNN_DEVICE_H
 

@@ -11,36 +11,48 @@ static const char *const over_names[] = {"mean", "sum", "step", "last", "max", "
 static const char *const target_words[] = {"one_hot", NULL};
 static const char *const loss_names[] = {"ce", "mse", "mse_count", "mse_membrane", "tet", NULL};
 
-#define OVER(value) {"over", SNN_CHOICE, offsetof(struct snn_loss_term, over), value, 0, 0, over_names, "how the steps are drawn together"}
-#define WEIGHT {"weight", SNN_REAL, offsetof(struct snn_loss_term, weight), "1", 0, 1e6, NULL, "factor of this term"}
+#define OVER(value)                                                                                                    \
+    {                                                                                                                  \
+        "over", SNN_CHOICE, offsetof(struct snn_loss_term, over), value, 0, 0, over_names,                             \
+            "how the steps are drawn together"                                                                         \
+    }
+#define WEIGHT                                                                                                         \
+    { "weight", SNN_REAL, offsetof(struct snn_loss_term, weight), "1", 0, 1e6, NULL, "factor of this term" }
 
 static const struct snn_key ce_keys[] = {
     SNN_KEY_NAME,
     OVER("mean"),
-    {"label_smoothing", SNN_REAL, offsetof(struct snn_loss_term, label_smoothing), "0", 0, 1, NULL, "share of the target given to all classes alike"},
+    {"label_smoothing", SNN_REAL, offsetof(struct snn_loss_term, label_smoothing), "0", 0, 1, NULL,
+     "share of the target given to all classes alike"},
     WEIGHT,
     {0},
 };
 static const struct snn_key mse_keys[] = {
     SNN_KEY_NAME,
     OVER("mean"),
-    {"target", SNN_REAL, offsetof(struct snn_loss_term, target), "one_hot", -1e6, 1e6, target_words, "one_hot, or one number for every class"},
-    {"correct", SNN_REAL, offsetof(struct snn_loss_term, correct), "1", -1e6, 1e6, NULL, "one_hot: target of the true class"},
-    {"incorrect", SNN_REAL, offsetof(struct snn_loss_term, incorrect), "0", -1e6, 1e6, NULL, "one_hot: target of the other classes"},
+    {"target", SNN_REAL, offsetof(struct snn_loss_term, target), "one_hot", -1e6, 1e6, target_words,
+     "one_hot, or one number for every class"},
+    {"correct", SNN_REAL, offsetof(struct snn_loss_term, correct), "1", -1e6, 1e6, NULL,
+     "one_hot: target of the true class"},
+    {"incorrect", SNN_REAL, offsetof(struct snn_loss_term, incorrect), "0", -1e6, 1e6, NULL,
+     "one_hot: target of the other classes"},
     WEIGHT,
     {0},
 };
 static const struct snn_key mse_count_keys[] = {
     SNN_KEY_NAME,
-    {"correct", SNN_REAL, offsetof(struct snn_loss_term, correct), "0.8", 0, 1, NULL, "share of the steps in which the true class should spike"},
+    {"correct", SNN_REAL, offsetof(struct snn_loss_term, correct), "0.8", 0, 1, NULL,
+     "share of the steps in which the true class should spike"},
     {"incorrect", SNN_REAL, offsetof(struct snn_loss_term, incorrect), "0.2", 0, 1, NULL, "and the other classes"},
     WEIGHT,
     {0},
 };
 static const struct snn_key mse_membrane_keys[] = {
     SNN_KEY_NAME,
-    {"correct", SNN_REAL, offsetof(struct snn_loss_term, correct), "1", -1e6, 1e6, NULL, "membrane target of the true class at every step"},
-    {"incorrect", SNN_REAL, offsetof(struct snn_loss_term, incorrect), "0", -1e6, 1e6, NULL, "and of the other classes"},
+    {"correct", SNN_REAL, offsetof(struct snn_loss_term, correct), "1", -1e6, 1e6, NULL,
+     "membrane target of the true class at every step"},
+    {"incorrect", SNN_REAL, offsetof(struct snn_loss_term, incorrect), "0", -1e6, 1e6, NULL,
+     "and of the other classes"},
     WEIGHT,
     {0},
 };
@@ -50,7 +62,8 @@ struct tet {
 static const struct snn_key tet_keys[] = {
     SNN_KEY_NAME,
     {"lambda", SNN_REAL, offsetof(struct tet, lambda), "0.05", 0, 1, NULL, "share of the MSE term"},
-    {"target", SNN_REAL, offsetof(struct tet, target), "1", -1e6, 1e6, target_words, "of the MSE term: one number for every class, or one_hot"},
+    {"target", SNN_REAL, offsetof(struct tet, target), "1", -1e6, 1e6, target_words,
+     "of the MSE term: one number for every class, or one_hot"},
     {"weight", SNN_REAL, offsetof(struct tet, weight), "1", 0, 1e6, NULL, "factor of this term"},
     {0},
 };
@@ -106,7 +119,8 @@ bool snn_loss_is_stepwise(const struct snn_loss *loss) {
 
 const char *const snn_decide_names[] = {"mean", "sum", "max", "last", "softmax_sum", "first_spike", NULL};
 
-void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output, double *scores) {
+void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output,
+                       double *scores) {
     for (int32_t c = 0; c < C; ++c) scores[c] = how == SNN_DECIDE_MAX || how == SNN_DECIDE_FIRST_SPIKE ? -HUGE_VAL : 0;
     for (int32_t t = how == SNN_DECIDE_LAST ? steps - 1 : 0; t < steps; ++t) {
         const real *o = output + ((ptrdiff_t)t * B + b) * C;

@@ -22,9 +22,9 @@ struct snn_loss_term {
     enum snn_loss_kind kind;
     int over;
     double weight;
-    double label_smoothing;        /* ce */
-    double target;                 /* mse: of every class; NAN: one-hot (correct, incorrect below) */
-    double correct, incorrect;     /* mse: targets of the true and the other classes; mse_count: as rates of T */
+    double label_smoothing;    /* ce */
+    double target;             /* mse: of every class; NAN: one-hot (correct, incorrect below) */
+    double correct, incorrect; /* mse: targets of the true and the other classes; mse_count: as rates of T */
 };
 
 enum { SNN_LOSS_TERMS = 4 };
@@ -45,25 +45,35 @@ extern const struct snn_loss_listing {
 struct snn_loss_call {
     const struct snn_loss *loss;
     int32_t T, B, C;
-    const real *output;      /* (T,B,C) */
-    const int32_t *label;    /* (B) */
-    const int32_t *length;   /* (B) valid steps within this call, may be 0; NULL: all T */
-    const int32_t *total;    /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
+    const real *output;    /* (T,B,C) */
+    const int32_t *label;  /* (B) */
+    const int32_t *length; /* (B) valid steps within this call, may be 0; NULL: all T */
+    const int32_t *total; /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
     int32_t steps;
-    double scale;            /* of the gradient: 1 / samples of the (accumulated) batch */
+    double scale; /* of the gradient: 1 / samples of the (accumulated) batch */
 };
 
 struct snn_loss_kernels {
     /* sample_loss (B): loss of each sample, unscaled. gradient (T,B,C) is written, or NULL. scratch: see below */
-    void (*evaluate)(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient, double *scratch);
+    void (*evaluate)(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
+                     double *scratch);
 };
 /* Doubles of scratch for C classes and T steps. */
 static inline int64_t snn_loss_scratch(int threads, int32_t C) { return (int64_t)threads * 3 * C; }
 
-enum snn_decide { SNN_DECIDE_MEAN, SNN_DECIDE_SUM, SNN_DECIDE_MAX, SNN_DECIDE_LAST, SNN_DECIDE_SOFTMAX_SUM, SNN_DECIDE_FIRST_SPIKE };
+enum snn_decide {
+    SNN_DECIDE_MEAN,
+    SNN_DECIDE_SUM,
+    SNN_DECIDE_MAX,
+    SNN_DECIDE_LAST,
+    SNN_DECIDE_SOFTMAX_SUM,
+    SNN_DECIDE_FIRST_SPIKE
+};
 extern const char *const snn_decide_names[];
-/* Scores (C) of sample b after the first `steps` steps; the class is the first largest. output (T,B,C) in host memory. */
-void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output, double *scores);
+/* Scores (C) of sample b after the first `steps` steps; the class is the first largest. output (T,B,C) in host memory.
+ */
+void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output,
+                       double *scores);
 int32_t snn_first_largest(const double *scores, int32_t n);
 
 #endif

@@ -14,7 +14,8 @@ static void softmax(const double *z, int32_t C, double *p) {
 }
 
 /* l(z) and dl/dz (into g). `steps` scales the targets of mse_count. */
-static double point_loss(const struct snn_loss_term *term, const double *z, int32_t C, int32_t label, int32_t steps, double *g) {
+static double point_loss(const struct snn_loss_term *term, const double *z, int32_t C, int32_t label, int32_t steps,
+                         double *g) {
     double loss = 0;
     if (term->kind == SNN_LOSS_CE) {
         double top = z[0], sum = 0, eps = term->label_smoothing;
@@ -52,7 +53,8 @@ static double over_steps(const struct snn_loss_term *term, const struct sample *
     for (int32_t t = 0; t < s->length; ++t) {
         for (int32_t c = 0; c < s->C; ++c) z[c] = s->o[t * s->stride + c];
         loss += point_loss(term, z, s->C, s->label, s->total, gz) / s->total;
-        for (int32_t c = 0; s->g && c < s->C; ++c) s->g[t * s->stride + c] += (real)(s->scale * term->weight * gz[c] / s->total);
+        for (int32_t c = 0; s->g && c < s->C; ++c)
+            s->g[t * s->stride + c] += (real)(s->scale * term->weight * gz[c] / s->total);
     }
     return loss;
 }
@@ -100,11 +102,13 @@ static double over_reduced(const struct snn_loss_term *term, const struct sample
     return loss;
 }
 
-static void evaluate(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient, double *scratch) {
+static void evaluate(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
+                     double *scratch) {
     if (gradient) memset(gradient, 0, (size_t)call->T * (size_t)call->B * (size_t)call->C * sizeof *gradient);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t lane = 0; lane < device->threads; ++lane)
-        for (int32_t b = (int32_t)((int64_t)lane * call->B / device->threads); b < (int64_t)(lane + 1) * call->B / device->threads; ++b) {
+        for (int32_t b = (int32_t)((int64_t)lane * call->B / device->threads);
+             b < (int64_t)(lane + 1) * call->B / device->threads; ++b) {
             double *z = scratch + (ptrdiff_t)lane * 3 * call->C, *gz = z + call->C, *p = gz + call->C;
             struct sample s = {.o = call->output + (ptrdiff_t)b * call->C,
                                .g = gradient ? gradient + (ptrdiff_t)b * call->C : NULL,
@@ -117,7 +121,8 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
             sample_loss[b] = 0;
             for (int i = 0; i < call->loss->terms && s.length > 0; ++i) {
                 const struct snn_loss_term *term = &call->loss->term[i];
-                sample_loss[b] += term->weight * (term->over == SNN_OVER_STEP ? over_steps(term, &s, z, gz) : over_reduced(term, &s, z, gz, p));
+                sample_loss[b] += term->weight * (term->over == SNN_OVER_STEP ? over_steps(term, &s, z, gz)
+                                                                              : over_reduced(term, &s, z, gz, p));
             }
         }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * math.h - kernels of the layers that are matrix products or element-wise.
  *
- * "rows" is T*B, or B for static tensors. Gradients of parameters are always added to; gradients of activations are written, or added
- * to when `adds`. Results do not depend on the number of threads: work is cut into fixed blocks. */
+ * "rows" is T*B, or B for static tensors. Gradients of parameters are always added to; gradients of activations are
+ * written, or added to when `adds`. Results do not depend on the number of threads: work is cut into fixed blocks. */
 #ifndef SNN_MATH_H
 #define SNN_MATH_H
 
@@ -22,14 +22,14 @@ struct snn_math_kernels {
     /* Bytes of scratch for linear and linear_grad_weight when x comes as bits; dense rows need none (NULL is fine). */
     size_t (*linear_scratch)(int threads, const struct snn_linear_shape *shape);
     /* y = x W^T + b;  x (rows,in), w (out,in), b (out) or NULL, y (rows,out) */
-    void (*linear)(struct snn_device *device, const struct snn_linear_shape *shape, const struct snn_rows *x, const real *w,
-                   const real *b, real *y, void *scratch);
+    void (*linear)(struct snn_device *device, const struct snn_linear_shape *shape, const struct snn_rows *x,
+                   const real *w, const real *b, real *y, void *scratch);
     /* gx = gy W */
-    void (*linear_grad_input)(struct snn_device *device, const struct snn_linear_shape *shape, const real *gy, const real *w,
-                              bool adds, real *gx);
+    void (*linear_grad_input)(struct snn_device *device, const struct snn_linear_shape *shape, const real *gy,
+                              const real *w, bool adds, real *gx);
     /* gw += gy^T x, gb += sum of gy over rows (gb may be NULL) */
-    void (*linear_grad_weight)(struct snn_device *device, const struct snn_linear_shape *shape, const struct snn_rows *x,
-                               const real *gy, real *gw, real *gb, void *scratch);
+    void (*linear_grad_weight)(struct snn_device *device, const struct snn_linear_shape *shape,
+                               const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch);
 
     /* Host memory to device memory. */
     void (*upload)(struct snn_device *device, void *to, const void *from, size_t bytes);
@@ -41,28 +41,29 @@ struct snn_math_kernels {
     /* y (B,N) = sum over t of x (T,B,N), or added to */
     void (*sum_over_time)(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, bool adds, real *y);
 
-    /* Dropout with one mask for all steps. mask (B, words) bits are drawn from (seed, step, sample, layer): unit i of sample b is kept
-     * when its word is below keep * 2^32. */
+    /* Dropout with one mask for all steps. mask (B, words) bits are drawn from (seed, step, sample, layer): unit i of
+     * sample b is kept when its word is below keep * 2^32. */
     void (*dropout_mask)(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
                          const int32_t *sample, double drop, uint64_t *mask);
     /* y = x * mask / keep, rows repeat the mask every B rows; y may be x */
-    void (*dropout)(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask, double scale,
-                    const real *x, real *y);
+    void (*dropout)(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+                    double scale, const real *x, real *y);
 
     /* nonzero (rows) = units of each row that are not 0 */
     void (*count_nonzero)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, int32_t *nonzero);
 
-    /* Input: float frames (T, stride, units), of which B samples are taken, to numbers (T,B,units); nonzero (T,B) or NULL */
-    void (*load_frames)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const float *frames, real *y,
-                        int32_t *nonzero);
+    /* Input: float frames (T, stride, units), of which B samples are taken, to numbers (T,B,units); nonzero (T,B) or
+     * NULL */
+    void (*load_frames)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
+                        const float *frames, real *y, int32_t *nonzero);
     /* Input: rows of events (core/batch.h) to dense numbers */
-    void (*load_events)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *row,
-                        const int32_t *index, const float *value, real *y, int32_t *nonzero);
+    void (*load_events)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
+                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero);
 };
 
 /* C (m,n) = alpha op(A) op(B) + beta C, row-major, single-threaded (OpenBLAS); safe to call from several threads. */
-void snn_gemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, real alpha, const real *a, ptrdiff_t lda,
-              const real *b, ptrdiff_t ldb, real beta, real *c, ptrdiff_t ldc);
+void snn_gemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, real alpha, const real *a,
+              ptrdiff_t lda, const real *b, ptrdiff_t ldb, real beta, real *c, ptrdiff_t ldc);
 /* Name of the BLAS kernel in use ("SkylakeX"), for provenance. */
 const char *snn_gemm_variant(void);
 

@@ -7,11 +7,11 @@
 #include "core/rng.h"
 
 enum {
-    LINEAR_ROWS = 128,   /* rows of one GEMM call */
-    SPIKE_ROWS = 32,     /* rows of one block of row adds */
-    WEIGHT_OUT = 64,     /* a block of the weight gradient */
+    LINEAR_ROWS = 128, /* rows of one GEMM call */
+    SPIKE_ROWS = 32,   /* rows of one block of row adds */
+    WEIGHT_OUT = 64,   /* a block of the weight gradient */
     WEIGHT_IN = 512,
-    ELEMENTS = 16384     /* of one block of an element-wise kernel */
+    ELEMENTS = 16384 /* of one block of an element-wise kernel */
 };
 /* Above this share of ones, expanding the bits and one GEMM is faster than adding a weight row for each spike. */
 #define DENSE_FROM 0.25
@@ -31,8 +31,8 @@ static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows 
     return (double)spikes > DENSE_FROM * (double)s->rows * s->in;
 }
 
-static void add_weight_rows(const struct snn_linear_shape *s, const uint64_t *bits, ptrdiff_t words, const real *wt, const real *b,
-                            real *restrict y) {
+static void add_weight_rows(const struct snn_linear_shape *s, const uint64_t *bits, ptrdiff_t words, const real *wt,
+                            const real *b, real *restrict y) {
     for (ptrdiff_t o = 0; o < s->out; ++o) y[o] = b ? b[o] : 0;
     for (ptrdiff_t w = 0; w < words; ++w)
         for (uint64_t word = bits[w]; word; word &= word - 1) {
@@ -41,8 +41,8 @@ static void add_weight_rows(const struct snn_linear_shape *s, const uint64_t *bi
         }
 }
 
-static void linear_spikes(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x, const real *w,
-                          const real *b, real *y, real *wt) {
+static void linear_spikes(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                          const real *w, const real *b, real *y, real *wt) {
     for (ptrdiff_t o = 0; o < s->out; ++o)
         for (ptrdiff_t i = 0; i < s->in; ++i) wt[i * s->out + o] = w[o * s->in + i];
 #pragma omp parallel for num_threads(device->threads) schedule(static)
@@ -53,8 +53,8 @@ static void linear_spikes(struct snn_device *device, const struct snn_linear_sha
     }
 }
 
-static void linear(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x, const real *w, const real *b,
-                   real *y, void *scratch) {
+static void linear(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x, const real *w,
+                   const real *b, real *y, void *scratch) {
     real *wt = scratch, *dense = wt + (ptrdiff_t)s->in * s->out;
     if (x->bits && !worth_dense(s, x)) {
         linear_spikes(device, s, x, w, b, y, wt);
@@ -73,18 +73,20 @@ static void linear(struct snn_device *device, const struct snn_linear_shape *s, 
         }
 }
 
-static void linear_grad_input(struct snn_device *device, const struct snn_linear_shape *s, const real *gy, const real *w, bool adds,
-                              real *gx) {
+static void linear_grad_input(struct snn_device *device, const struct snn_linear_shape *s, const real *gy,
+                              const real *w, bool adds, real *gx) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t block = 0; block < blocks(s->rows, LINEAR_ROWS); ++block) {
         ptrdiff_t r0 = block * LINEAR_ROWS, rows = least(LINEAR_ROWS, s->rows - r0);
-        snn_gemm(false, false, rows, s->in, s->out, 1, gy + r0 * s->out, s->out, w, s->in, adds, gx + r0 * s->in, s->in);
+        snn_gemm(false, false, rows, s->in, s->out, 1, gy + r0 * s->out, s->out, w, s->in, adds, gx + r0 * s->in,
+                 s->in);
     }
 }
 
-/* gw += gy^T x for the inputs i0..i1-1 from bits: a gradient row of `out` numbers is added for each spike. gwt (in,out) is scratch. */
-static void grad_weight_spikes(const struct snn_linear_shape *s, const struct snn_rows *x, const real *gy, ptrdiff_t w0, ptrdiff_t w1,
-                               real *gwt, real *gw) {
+/* gw += gy^T x for the inputs i0..i1-1 from bits: a gradient row of `out` numbers is added for each spike. gwt (in,out)
+ * is scratch. */
+static void grad_weight_spikes(const struct snn_linear_shape *s, const struct snn_rows *x, const real *gy, ptrdiff_t w0,
+                               ptrdiff_t w1, real *gwt, real *gw) {
     ptrdiff_t i0 = w0 * 64, i1 = least(w1 * 64, s->in);
     memset(gwt + i0 * s->out, 0, (size_t)(i1 - i0) * (size_t)s->out * sizeof *gwt);
     for (ptrdiff_t r = 0; r < s->rows; ++r) {
@@ -109,8 +111,8 @@ static void grad_bias(struct snn_device *device, const struct snn_linear_shape *
         }
 }
 
-static void linear_grad_weight(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x, const real *gy,
-                               real *gw, real *gb, void *scratch) {
+static void linear_grad_weight(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                               const real *gy, real *gw, real *gb, void *scratch) {
     real *gwt = scratch, *dense = gwt + (ptrdiff_t)s->in * s->out;
     if (gb) grad_bias(device, s, gy, gb);
     if (x->bits && !worth_dense(s, x)) {
@@ -129,8 +131,8 @@ static void linear_grad_weight(struct snn_device *device, const struct snn_linea
         for (ptrdiff_t o = 0; o < outs; ++o)
             for (ptrdiff_t i = 0; i < ins; ++i) {
                 ptrdiff_t o0 = o * WEIGHT_OUT, i0 = i * WEIGHT_IN;
-                snn_gemm(true, false, least(WEIGHT_OUT, s->out - o0), least(WEIGHT_IN, s->in - i0), rows, 1, gy + r0 * s->out + o0,
-                         s->out, from + i0, s->in, 1, gw + o0 * s->in + i0, s->in);
+                snn_gemm(true, false, least(WEIGHT_OUT, s->out - o0), least(WEIGHT_IN, s->in - i0), rows, 1,
+                         gy + r0 * s->out + o0, s->out, from + i0, s->in, 1, gw + o0 * s->in + i0, s->in);
             }
         if (!x->bits) break;
     }
@@ -157,7 +159,8 @@ static void accumulate(struct snn_device *device, ptrdiff_t n, const real *x, bo
     for (ptrdiff_t block = 0; block < blocks(n, ELEMENTS); ++block) {
         ptrdiff_t i0 = block * ELEMENTS, end = least(i0 + ELEMENTS, n);
         if (!adds) memcpy(y + i0, x + i0, (size_t)(end - i0) * sizeof *y);
-        else for (ptrdiff_t i = i0; i < end; ++i) y[i] += x[i];
+        else
+            for (ptrdiff_t i = i0; i < end; ++i) y[i] += x[i];
     }
 }
 
@@ -182,15 +185,16 @@ static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, co
             ptrdiff_t bits = least(64, units - w * 64);
             for (ptrdiff_t i = 0; i < bits; i += 4) {
                 uint32_t draw[4];
-                snn_rng_block(seed, SNN_RNG_DROPOUT | layer << 8, clock[2], (uint32_t)sample[b], (uint32_t)(w * 16 + i / 4), draw);
+                snn_rng_block(seed, SNN_RNG_DROPOUT | layer << 8, clock[2], (uint32_t)sample[b],
+                              (uint32_t)(w * 16 + i / 4), draw);
                 for (ptrdiff_t k = 0; k < 4 && i + k < bits; ++k) word |= (uint64_t)(draw[k] < limit) << (i + k);
             }
             mask[b * words + w] = word;
         }
 }
 
-static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask, double scale,
-                    const real *x, real *y) {
+static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+                    double scale, const real *x, real *y) {
     ptrdiff_t words = (units + 63) / 64;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t r = 0; r < rows; ++r) {
@@ -211,8 +215,8 @@ static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t u
 
 /* ---- input ---- */
 
-static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const float *frames, real *y,
-                        int32_t *nonzero) {
+static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
+                        const float *frames, real *y, int32_t *nonzero) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t r = 0; r < (ptrdiff_t)T * B; ++r) {
         const float *from = frames + (r / B * stride + r % B) * units;
@@ -225,8 +229,8 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
     }
 }
 
-static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *row,
-                        const int32_t *index, const float *value, real *y, int32_t *nonzero) {
+static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
+                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t r = 0; r < (ptrdiff_t)T * B; ++r) {
         const int32_t *at = row + r / B * stride + r % B;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * norm.h - batch normalisation (Ioffe & Szegedy 2015) over one step or over all steps jointly, and layer normalisation.
  *
- * Rows beyond a recording's length (mask 0) count neither in the statistics nor in the gradient. Biased variance normalises; the running
- * variance takes the unbiased one, as PyTorch does. */
+ * Rows beyond a recording's length (mask 0) count neither in the statistics nor in the gradient. Biased variance
+ * normalises; the running variance takes the unbiased one, as PyTorch does. */
 #ifndef SNN_NORM_H
 #define SNN_NORM_H
 
@@ -22,24 +22,28 @@ struct snn_norm_shape {
 };
 
 struct snn_norm_kernels {
-    /* x, y (T,B,C,inner); w, b (C); saved (G,C,2): mean and 1/std by group (G = T, or 1 when joint); running mean and var (C) */
-    void (*batch)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w, const real *b,
-                  const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y);
+    /* x, y (T,B,C,inner); w, b (C); saved (G,C,2): mean and 1/std by group (G = T, or 1 when joint); running mean and
+     * var (C) */
+    void (*batch)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
+                  const real *b, const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y);
     /* With the running statistics */
-    void (*batch_eval)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w, const real *b,
-                       const real *running_mean, const real *running_var, real *y);
+    void (*batch_eval)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
+                       const real *b, const real *running_mean, const real *running_var, real *y);
     /* gx may be gy. gw, gb are added to; partial (G,C,2) is scratch */
-    void (*batch_grad)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w, const uint8_t *mask,
-                       const real *saved, const real *gy, real *partial, real *gw, real *gb, bool adds, real *gx);
-    /* The same in evaluation mode: statistics are constants (eval_grad is needed when a frozen norm is trained through) */
+    void (*batch_grad)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
+                       const uint8_t *mask, const real *saved, const real *gy, real *partial, real *gw, real *gb,
+                       bool adds, real *gx);
+    /* The same in evaluation mode: statistics are constants (eval_grad is needed when a frozen norm is trained through)
+     */
     void (*batch_eval_grad)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
-                            const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb, bool adds, real *gx);
+                            const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb,
+                            bool adds, real *gx);
 
     /* Over the units of a row. saved (rows,2): mean and 1/std; w, b (units) */
-    void (*layer)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w, const real *b,
-                  real *saved, real *y);
-    void (*layer_grad)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w, const real *saved,
-                       const real *gy, real *gw, real *gb, bool adds, real *gx);
+    void (*layer)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w,
+                  const real *b, real *saved, real *y);
+    void (*layer_grad)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w,
+                       const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx);
 };
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * norm_cpu.c - normalisation on the CPU: one thread owns a (group, channel), so sums have one order for any number of threads. */
+ * norm_cpu.c - normalisation on the CPU: one thread owns a (group, channel), so sums have one order for any number of
+ * threads. */
 #include <math.h>
 
 #include "autograd/norm.h"
@@ -40,8 +41,8 @@ static int32_t groups(const struct snn_norm_shape *s) { return s->joint ? 1 : s-
 static int32_t first_row(const struct snn_norm_shape *s, int32_t g) { return s->joint ? 0 : g * s->B; }
 static int32_t group_rows(const struct snn_norm_shape *s) { return s->joint ? s->T * s->B : s->B; }
 
-static void batch(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w, const real *b,
-                  const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y) {
+static void batch(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                  const real *b, const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y) {
     int32_t G = groups(s), rows = group_rows(s);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t c = 0; c < s->C; ++c)
@@ -49,10 +50,12 @@ static void batch(struct snn_device *device, const struct snn_norm_shape *s, con
             int32_t r0 = first_row(s, g);
             double n = 0, sum = 0, squares = 0;
             for (int32_t r = r0; r < r0 + rows; ++r)
-                if (!mask || mask[r]) sum += sum_run(x + ((ptrdiff_t)r * s->C + c) * s->inner, s->inner), n += (double)s->inner;
+                if (!mask || mask[r])
+                    sum += sum_run(x + ((ptrdiff_t)r * s->C + c) * s->inner, s->inner), n += (double)s->inner;
             double mean = n > 0 ? sum / n : 0;
             for (int32_t r = r0; r < r0 + rows; ++r)
-                if (!mask || mask[r]) squares += sum_squares_run(x + ((ptrdiff_t)r * s->C + c) * s->inner, mean, s->inner);
+                if (!mask || mask[r])
+                    squares += sum_squares_run(x + ((ptrdiff_t)r * s->C + c) * s->inner, mean, s->inner);
             double var = n > 0 ? squares / n : 0, inverse = 1 / sqrt(var + s->eps);
             saved[((ptrdiff_t)g * s->C + c) * 2] = (real)mean;
             saved[((ptrdiff_t)g * s->C + c) * 2 + 1] = (real)inverse;
@@ -70,8 +73,8 @@ static void batch(struct snn_device *device, const struct snn_norm_shape *s, con
         }
 }
 
-static void batch_eval(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w, const real *b,
-                       const real *running_mean, const real *running_var, real *y) {
+static void batch_eval(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                       const real *b, const real *running_mean, const real *running_var, real *y) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t plane = 0; plane < (ptrdiff_t)s->T * s->B * s->C; ++plane) {
         ptrdiff_t c = plane % s->C;
@@ -80,18 +83,21 @@ static void batch_eval(struct snn_device *device, const struct snn_norm_shape *s
     }
 }
 
-static void batch_grad(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w, const uint8_t *mask,
-                       const real *saved, const real *gy, real *partial, real *gw, real *gb, bool adds, real *gx) {
+static void batch_grad(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                       const uint8_t *mask, const real *saved, const real *gy, real *partial, real *gw, real *gb,
+                       bool adds, real *gx) {
     int32_t G = groups(s), rows = group_rows(s);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t c = 0; c < s->C; ++c)
         for (int32_t g = 0; g < G; ++g) {
             int32_t r0 = first_row(s, g);
             double mean = saved[((ptrdiff_t)g * s->C + c) * 2], inverse = saved[((ptrdiff_t)g * s->C + c) * 2 + 1];
-            double n = 0, sum = 0, dot = 0; /* over all rows: a masked row's gradient is 0 unless a layer behind it makes some */
+            double n = 0, sum = 0,
+                   dot = 0; /* over all rows: a masked row's gradient is 0 unless a layer behind it makes some */
             double sum_all = 0, dot_all = 0;
             for (int32_t r = r0; r < r0 + rows; ++r) {
-                const real *g_run = gy + ((ptrdiff_t)r * s->C + c) * s->inner, *x_run = x + ((ptrdiff_t)r * s->C + c) * s->inner;
+                const real *g_run = gy + ((ptrdiff_t)r * s->C + c) * s->inner,
+                           *x_run = x + ((ptrdiff_t)r * s->C + c) * s->inner;
                 sum_all += sum_run(g_run, s->inner), dot_all += dot_run(g_run, x_run, mean, s->inner);
                 if (!mask || mask[r]) n += (double)s->inner;
             }
@@ -115,7 +121,8 @@ static void batch_grad(struct snn_device *device, const struct snn_norm_shape *s
 }
 
 static void batch_eval_grad(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
-                            const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb, bool adds, real *gx) {
+                            const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb,
+                            bool adds, real *gx) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t c = 0; c < s->C; ++c) {
         double inverse = 1 / sqrt((double)running_var[c] + s->eps), sum = 0, dot = 0;
@@ -129,8 +136,8 @@ static void batch_eval_grad(struct snn_device *device, const struct snn_norm_sha
     }
 }
 
-static void layer(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w, const real *b,
-                  real *saved, real *y) {
+static void layer(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w,
+                  const real *b, real *saved, real *y) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t r = 0; r < rows; ++r) {
         const real *from = x + r * units;
@@ -141,8 +148,8 @@ static void layer(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, do
     }
 }
 
-static void layer_grad(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w, const real *saved,
-                       const real *gy, real *gw, real *gb, bool adds, real *gx) {
+static void layer_grad(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w,
+                       const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx) {
     /* Parameters first (gx may be gy): a thread owns a block of units. */
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t i0 = 0; i0 < units; i0 += 64)

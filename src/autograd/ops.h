@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ops.h - recording the elementary operations. Each call adds a node to the tape and returns its output.
  *
- * Forward and backward of each are written once, in ops_*.c, over kernel tables. Options are read through pointers at every run, so that
- * they may be annealed. Shapes were checked by the layer that calls. */
+ * Forward and backward of each are written once, in ops_*.c, over kernel tables. Options are read through pointers at
+ * every run, so that they may be annealed. Shapes were checked by the layer that calls. */
 #ifndef SNN_OPS_H
 #define SNN_OPS_H
 
@@ -12,31 +12,37 @@
 #include "autograd/tape.h"
 
 /* x (rows, in) -> (rows, out): x W^T + b; w (out,in), b (out) or NULL */
-struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w, struct snn_param *b);
+struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w,
+                              struct snn_param *b);
 
 /* x (rows, C,H,W) -> (rows, O,OH,OW) */
-struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_conv_shape *shape,
-                              struct snn_param *w, struct snn_param *b);
+struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                              const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b);
 
-struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_pool_shape *shape);
-struct snn_tensor *snn_max_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_pool_shape *shape);
+struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                    const struct snn_pool_shape *shape);
+struct snn_tensor *snn_max_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                const struct snn_pool_shape *shape);
 
 struct snn_norm_options {
     int over; /* 0: one step, 1: joint */
     double eps, momentum;
 };
 /* Channels are the first axis of a row (all units of a flat row). w, b, running mean and variance: (C) */
-struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_norm_options *options,
-                                  struct snn_param *w, struct snn_param *b, struct snn_param *mean, struct snn_param *var);
+struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                  const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b,
+                                  struct snn_param *mean, struct snn_param *var);
 /* Over all units of a row; w, b: (units) */
-struct snn_tensor *snn_layer_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_norm_options *options,
-                                  struct snn_param *w, struct snn_param *b);
+struct snn_tensor *snn_layer_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                  const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b);
 
 /* a + b, of the same shape; if only one is static it is added at every step */
 struct snn_tensor *snn_add(struct snn_tape *tape, const char *name, struct snn_tensor *a, struct snn_tensor *b);
 
-/* One mask a sample, shared by all steps; identity in evaluation. *drop is the probability of a zero; `layer` keys the stream. */
-struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop, uint32_t layer);
+/* One mask a sample, shared by all steps; identity in evaluation. *drop is the probability of a zero; `layer` keys the
+ * stream. */
+struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop,
+                               uint32_t layer);
 
 /* (C,H,W) -> (C*H*W): the same memory */
 struct snn_tensor *snn_flatten(struct snn_tape *tape, struct snn_tensor *x);

@@ -34,14 +34,15 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
         conv->grad_weight(run->device, &aux->shape, rows, &x, node->out->grad, node->param[0]->grad,
                           node->param[1] ? node->param[1]->grad : NULL, scratch);
     if (node->in[0]->grad)
-        conv->grad_input(run->device, &aux->shape, rows, node->out->grad, node->param[0]->value, snn_adds(node, 0, run), node->in[0]->grad,
-                         scratch);
+        conv->grad_input(run->device, &aux->shape, rows, node->out->grad, node->param[0]->value, snn_adds(node, 0, run),
+                         node->in[0]->grad, scratch);
 }
 
-static const struct snn_op op = {"conv2d", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
+static const struct snn_op op = {
+    "conv2d", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
 
-struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_conv_shape *shape,
-                              struct snn_param *w, struct snn_param *b) {
+struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                              const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b) {
     int32_t dim[3] = {shape->O, shape->OH, shape->OW};
     struct snn_node *node = snn_tape_node(tape, &op, name, x, NULL, 3, dim, NULL, sizeof(struct conv));
     ((struct conv *)node->aux)->shape = *shape;

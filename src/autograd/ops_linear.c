@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ops_linear.c - fully connected. Reads spikes as bits: forward and weight gradient then add rows for the spikes alone. */
+ * ops_linear.c - fully connected. Reads spikes as bits: forward and weight gradient then add rows for the spikes alone.
+ */
 #include "autograd/math.h"
 #include "autograd/ops.h"
 
@@ -15,7 +16,8 @@ static struct snn_linear_shape shape_of(const struct snn_node *node, ptrdiff_t r
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_plan_rows(tape, node->in[0]));
-    size_t bytes = node->in[0]->root->bits_buffer >= 0 ? tape->device->math->linear_scratch(tape->device->threads, &s) : 0;
+    size_t bytes =
+        node->in[0]->root->bits_buffer >= 0 ? tape->device->math->linear_scratch(tape->device->threads, &s) : 0;
     aux->tape = tape;
     aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
     aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
@@ -25,8 +27,8 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
     struct snn_rows x = snn_tensor_rows(node->in[0]);
-    run->device->math->linear(run->device, &s, &x, node->param[0]->value, node->param[1] ? node->param[1]->value : NULL, node->out->data,
-                              snn_tape_memory(aux->tape, aux->scratch_forward));
+    run->device->math->linear(run->device, &s, &x, node->param[0]->value, node->param[1] ? node->param[1]->value : NULL,
+                              node->out->data, snn_tape_memory(aux->tape, aux->scratch_forward));
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
@@ -35,15 +37,19 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_rows x = snn_tensor_rows(node->in[0]);
     const struct snn_math_kernels *math = run->device->math;
     if (!node->param[0]->frozen)
-        math->linear_grad_weight(run->device, &s, &x, node->out->grad, node->param[0]->grad, node->param[1] ? node->param[1]->grad : NULL,
+        math->linear_grad_weight(run->device, &s, &x, node->out->grad, node->param[0]->grad,
+                                 node->param[1] ? node->param[1]->grad : NULL,
                                  snn_tape_memory(aux->tape, aux->scratch_backward));
     if (node->in[0]->grad)
-        math->linear_grad_input(run->device, &s, node->out->grad, node->param[0]->value, snn_adds(node, 0, run), node->in[0]->grad);
+        math->linear_grad_input(run->device, &s, node->out->grad, node->param[0]->value, snn_adds(node, 0, run),
+                                node->in[0]->grad);
 }
 
-static const struct snn_op op = {"linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
+static const struct snn_op op = {
+    "linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
 
-struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w, struct snn_param *b) {
+struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w,
+                              struct snn_param *b) {
     struct snn_node *node = snn_tape_node(tape, &op, name, x, NULL, 1, &w->dim[0], NULL, sizeof(struct linear));
     node->param[0] = w, node->param[1] = b;
     node->out->needs_grad = true;

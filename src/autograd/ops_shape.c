@@ -9,7 +9,8 @@
 static void add_forward(struct snn_node *node, const struct snn_run *run) {
     const struct snn_math_kernels *math = run->device->math;
     ptrdiff_t rows = snn_run_rows(run, node->out), units = node->out->units;
-    math->add(run->device, rows * units, node->in[0]->data, node->in[1]->data, snn_run_rows(run, node->in[1]) * units, node->out->data);
+    math->add(run->device, rows * units, node->in[0]->data, node->in[1]->data, snn_run_rows(run, node->in[1]) * units,
+              node->out->data);
     if (node->out->nonzero) math->count_nonzero(run->device, rows, units, node->out->data, node->out->nonzero);
 }
 
@@ -18,14 +19,15 @@ static void add_backward(struct snn_node *node, const struct snn_run *run) {
     const real *gy = node->out->grad;
     ptrdiff_t n = snn_run_rows(run, node->out) * node->out->units;
     if (node->in[1]->grad && node->in[1]->is_static && !node->out->is_static)
-        math->sum_over_time(run->device, run->T, (ptrdiff_t)run->B * node->out->units, gy, snn_adds(node, 1, run), node->in[1]->grad);
-    else if (node->in[1]->grad)
-        math->accumulate(run->device, n, gy, snn_adds(node, 1, run), node->in[1]->grad);
+        math->sum_over_time(run->device, run->T, (ptrdiff_t)run->B * node->out->units, gy, snn_adds(node, 1, run),
+                            node->in[1]->grad);
+    else if (node->in[1]->grad) math->accumulate(run->device, n, gy, snn_adds(node, 1, run), node->in[1]->grad);
     if (node->in[0]->grad && node->in[0]->grad != gy)
         math->accumulate(run->device, n, gy, snn_adds(node, 0, run), node->in[0]->grad);
 }
 
-static const struct snn_op add_op = {"add", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_TIMELESS, NULL, NULL, add_forward, add_backward};
+static const struct snn_op add_op = {
+    "add", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_TIMELESS, NULL, NULL, add_forward, add_backward};
 
 struct snn_tensor *snn_add(struct snn_tape *tape, const char *name, struct snn_tensor *a, struct snn_tensor *b) {
     bool swap = a->is_static && !b->is_static;
@@ -46,7 +48,8 @@ struct dropout {
 static void dropout_plan(struct snn_tape *tape, struct snn_node *node) {
     struct dropout *aux = node->aux;
     aux->tape = tape;
-    aux->mask = snn_tape_buffer(tape, node, (size_t)tape->max_B * (size_t)node->out->words * sizeof(uint64_t), SNN_KEPT);
+    aux->mask =
+        snn_tape_buffer(tape, node, (size_t)tape->max_B * (size_t)node->out->words * sizeof(uint64_t), SNN_KEPT);
 }
 
 static void dropout_forward(struct snn_node *node, const struct snn_run *run) {
@@ -57,7 +60,8 @@ static void dropout_forward(struct snn_node *node, const struct snn_run *run) {
     uint64_t *mask = snn_tape_memory(aux->tape, aux->mask);
     if (run->train) {
         math->dropout_mask(run->device, run->B, (int32_t)units, run->clock, aux->layer, run->batch->sample, drop, mask);
-        math->dropout(run->device, rows, run->B, (int32_t)units, mask, 1 / (1 - drop), node->in[0]->data, node->out->data);
+        math->dropout(run->device, rows, run->B, (int32_t)units, mask, 1 / (1 - drop), node->in[0]->data,
+                      node->out->data);
     } else if (node->out->data != node->in[0]->data) {
         math->accumulate(run->device, rows * units, node->in[0]->data, false, node->out->data);
     }
@@ -70,15 +74,21 @@ static void dropout_backward(struct snn_node *node, const struct snn_run *run) {
     ptrdiff_t rows = snn_run_rows(run, node->out), units = node->out->units;
     if (!node->in[0]->grad) return;
     double drop = *(const double *)node->options;
-    real *masked = snn_adds(node, 0, run) ? node->out->grad : node->in[0]->grad; /* our own gradient is not read again */
-    math->dropout(run->device, rows, run->B, (int32_t)units, snn_tape_memory(aux->tape, aux->mask), 1 / (1 - drop), node->out->grad, masked);
+    real *masked =
+        snn_adds(node, 0, run) ? node->out->grad : node->in[0]->grad; /* our own gradient is not read again */
+    math->dropout(run->device, rows, run->B, (int32_t)units, snn_tape_memory(aux->tape, aux->mask), 1 / (1 - drop),
+                  node->out->grad, masked);
     if (masked != node->in[0]->grad) math->accumulate(run->device, rows * units, masked, true, node->in[0]->grad);
 }
 
-static const struct snn_op dropout_op = {"dropout", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_TIMELESS, dropout_plan, NULL, dropout_forward, dropout_backward};
+static const struct snn_op dropout_op = {"dropout",       SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_TIMELESS,
+                                         dropout_plan,    NULL,
+                                         dropout_forward, dropout_backward};
 
-struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop, uint32_t layer) {
-    struct snn_node *node = snn_tape_node(tape, &dropout_op, name, x, NULL, x->nd, x->dim, drop, sizeof(struct dropout));
+struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop,
+                               uint32_t layer) {
+    struct snn_node *node =
+        snn_tape_node(tape, &dropout_op, name, x, NULL, x->nd, x->dim, drop, sizeof(struct dropout));
     ((struct dropout *)node->aux)->layer = layer;
     node->out->is_sparse = x->is_spikes || x->is_sparse;
     return node->out;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * params.h - the learned numbers: one slab of values, one of gradients.
  *
- * Layers declare parameters by name while the model is built; snn_params_bind then lays them out, so that clip, step, save and
- * all-reduce are one loop over a flat array. Buffers (running statistics) are kept the same way, without gradient. */
+ * Layers declare parameters by name while the model is built; snn_params_bind then lays them out, so that clip, step,
+ * save and all-reduce are one loop over a flat array. Buffers (running statistics) are kept the same way, without
+ * gradient. */
 #ifndef SNN_PARAMS_H
 #define SNN_PARAMS_H
 
@@ -14,13 +15,13 @@
 #include "core/real.h"
 
 struct snn_param {
-    char *name;     /* nested: "model.0.conv.weight" */
+    char *name; /* nested: "model.0.conv.weight" */
     int nd;
     int32_t dim[6];
-    ptrdiff_t count;  /* elements */
-    ptrdiff_t offset; /* in the slab */
-    bool buffer;      /* no gradient: running statistics */
-    bool frozen;      /* keeps its value: no step, no decay */
+    ptrdiff_t count;    /* elements */
+    ptrdiff_t offset;   /* in the slab */
+    bool buffer;        /* no gradient: running statistics */
+    bool frozen;        /* keeps its value: no step, no decay */
     real *value, *grad; /* into the slabs after snn_params_bind */
     double bound, fill; /* initial value: uniform(-bound, bound) or normal; else constant `fill` */
     bool normal;        /* bound is a standard deviation */
@@ -29,16 +30,16 @@ struct snn_param {
 struct snn_params {
     struct snn_param **list; /* stable addresses */
     int count, room;
-    real *value;     /* (size): parameters, then buffers */
-    real *grad;      /* (learned): of the parameters */
+    real *value; /* (size): parameters, then buffers */
+    real *grad;  /* (learned): of the parameters */
     ptrdiff_t learned, size;
 };
 
 /* Declare one; the returned pointer stays valid. `buffer`s carry no gradient. */
 struct snn_param *snn_params_add(struct snn_params *params, const char *name, bool buffer, int nd, const int32_t *dim);
 struct snn_param *snn_params_find(const struct snn_params *params, const char *name);
-/* Lay out (each parameter 64-byte aligned, gaps zero) and take memory from the arena (gradients only if asked for); works in the measuring
- * pass too. */
+/* Lay out (each parameter 64-byte aligned, gaps zero) and take memory from the arena (gradients only if asked for);
+ * works in the measuring pass too. */
 void snn_params_bind(struct snn_params *params, struct snn_arena *arena, bool gradients);
 /* Draw initial values: parameter k of the list from the stream (seed, SNN_RNG_INIT, k). */
 void snn_params_init(struct snn_params *params, uint64_t seed);

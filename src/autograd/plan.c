@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * plan.c - which bytes every buffer of a tape gets.
  *
- * Time runs over [batch-scope forward, cut forward, loss, cut backward, batch-scope backward]; a buffer lives from its first write to
- * its last read. Buffers are placed largest first at the lowest offset that is free over their lifetime: for the chains that networks are,
- * the result is within a few percent of the largest sum that is alive at once. */
+ * Time runs over [batch-scope forward, cut forward, loss, cut backward, batch-scope backward]; a buffer lives from its
+ * first write to its last read. Buffers are placed largest first at the lowest offset that is free over their lifetime:
+ * for the chains that networks are, the result is within a few percent of the largest sum that is alive at once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +30,8 @@ static int add_buffer(struct snn_tape *tape, size_t bytes, int birth, int death)
         SNN_CHECK(tape->buffer, "out of memory while a plan is made");
     }
     bytes = (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
-    tape->buffer[tape->buffers] =
-        (struct snn_buffer){.bytes = bytes, .birth = birth, .death = death, .alias = -1, .purpose = SNN_MEM_ACTIVATIONS, .pooled = true};
+    tape->buffer[tape->buffers] = (struct snn_buffer){
+        .bytes = bytes, .birth = birth, .death = death, .alias = -1, .purpose = SNN_MEM_ACTIVATIONS, .pooled = true};
     return tape->buffers++;
 }
 
@@ -53,7 +53,9 @@ int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, 
 /* May `node` overwrite the numbers of its input 0? Only when nobody else reads them afterwards. */
 static bool may_overwrite(const struct snn_tape *tape, const struct snn_node *node) {
     const struct snn_tensor *x = node->in[0]->root;
-    if (x->consumers != 1 || x->producer < 0 || x == tape->output->root || node->in[0]->is_static != node->out->is_static) return false;
+    if (x->consumers != 1 || x->producer < 0 || x == tape->output->root ||
+        node->in[0]->is_static != node->out->is_static)
+        return false;
     if (node->op->flags & SNN_OP_NEEDS_INPUT) return false;
     return !(tape->recorded && tape->node[x->producer]->op->flags & SNN_OP_NEEDS_OUTPUT);
 }
@@ -73,7 +75,8 @@ int snn_tape_buffer_over_input(struct snn_tape *tape, struct snn_node *node, siz
     int index = 0;
     while (tape->node[index] != node) ++index;
     bool backward = tape->recorded && node->out->needs_grad;
-    return share(tape, x->data_buffer, forward_time(tape, index), backward ? backward_time(tape, index) : forward_time(tape, index));
+    return share(tape, x->data_buffer, forward_time(tape, index),
+                 backward ? backward_time(tape, index) : forward_time(tape, index));
 }
 
 /* Does some consumer need the dense numbers of t? */
@@ -81,7 +84,9 @@ static bool needs_dense(const struct snn_tape *tape, const struct snn_tensor *t)
     if (!t->is_spikes || tape->smooth || t == tape->output->root || t->producer < 0) return true;
     for (int i = 0; i < tape->nodes; ++i)
         for (int k = 0; k < SNN_NODE_INPUTS; ++k)
-            if (tape->node[i]->in[k] && tape->node[i]->in[k]->root == t && !(tape->node[i]->op->flags & SNN_OP_READS_BITS)) return true;
+            if (tape->node[i]->in[k] && tape->node[i]->in[k]->root == t &&
+                !(tape->node[i]->op->flags & SNN_OP_READS_BITS))
+                return true;
     return false;
 }
 
@@ -123,14 +128,14 @@ static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
         const struct snn_tensor *x = in_place ? producer->in[0]->root : NULL;
         if (x && x->data_buffer >= 0 && may_overwrite(tape, producer))
             t->data_buffer = share(tape, x->data_buffer, birth, death);
-        else
-            t->data_buffer = add_buffer(tape, dense, birth, death), own += dense;
+        else t->data_buffer = add_buffer(tape, dense, birth, death), own += dense;
     }
     if (t->is_spikes && !tape->smooth && t->producer >= 0) {
         t->bits_buffer = add_buffer(tape, rows * (size_t)t->words * sizeof(uint64_t), birth, death);
         own += tape->buffer[t->bits_buffer].bytes;
     }
-    if ((t->is_spikes || t->is_sparse)) t->nonzero_buffer = add_buffer(tape, rows * sizeof(int32_t), birth, end_time(tape));
+    if ((t->is_spikes || t->is_sparse))
+        t->nonzero_buffer = add_buffer(tape, rows * sizeof(int32_t), birth, end_time(tape));
     if (recorded) t->grad_buffer = add_buffer(tape, dense, first_grad, grad_death), own += dense;
     if (producer) producer->own_bytes += own;
 }
@@ -141,7 +146,8 @@ static void share_gradients(struct snn_tape *tape) {
         const struct snn_node *node = tape->node[i];
         struct snn_tensor *x = node->in[0]->root, *y = node->out->root;
         if (!(node->op->flags & SNN_OP_GRAD_IN_PLACE) || x->grad_buffer < 0 || y->grad_buffer < 0) continue;
-        if (x->consumers != 1 || x->units != y->units || x->is_static != y->is_static || x == tape->output->root) continue;
+        if (x->consumers != 1 || x->units != y->units || x->is_static != y->is_static || x == tape->output->root)
+            continue;
         int root = y->grad_buffer;
         while (tape->buffer[root].alias >= 0) root = tape->buffer[root].alias;
         struct snn_buffer *own = &tape->buffer[x->grad_buffer];
@@ -162,7 +168,8 @@ static void order_writers(struct snn_tape *tape) {
             node->adds[k] = x == tape->output->root || twice;
             for (int j = 0; j < tape->nodes; ++j)
                 for (int l = 0; l < SNN_NODE_INPUTS; ++l)
-                    if (j != i && tape->node[j]->in[l] && tape->node[j]->in[l]->root == x && backward_time(tape, j) < backward_time(tape, i))
+                    if (j != i && tape->node[j]->in[l] && tape->node[j]->in[l]->root == x &&
+                        backward_time(tape, j) < backward_time(tape, i))
                         node->adds[k] = true;
         }
     }
@@ -190,7 +197,8 @@ static void place(struct snn_tape *tape) {
             for (int j = 0; j < placed; ++j) {
                 const struct snn_buffer *o = &tape->buffer[order[j]];
                 bool together = b->birth <= o->death && o->birth <= b->death;
-                if (together && offset < o->offset + o->bytes && o->offset < offset + b->bytes) offset = o->offset + o->bytes, moved = true;
+                if (together && offset < o->offset + o->bytes && o->offset < offset + b->bytes)
+                    offset = o->offset + o->bytes, moved = true;
             }
         }
         b->offset = offset;
@@ -237,4 +245,6 @@ void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena) {
     }
 }
 
-void *snn_tape_memory(const struct snn_tape *tape, int buffer) { return buffer < 0 ? NULL : tape->buffer[buffer].memory; }
+void *snn_tape_memory(const struct snn_tape *tape, int buffer) {
+    return buffer < 0 ? NULL : tape->buffer[buffer].memory;
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pool_cpu.c - pooling on the CPU. Windows that tile the image (kernel = stride, no padding), the usual case, have loops of their own. */
+ * pool_cpu.c - pooling on the CPU. Windows that tile the image (kernel = stride, no padding), the usual case, have
+ * loops of their own. */
 #include <string.h>
 
 #include "autograd/pool.h"
@@ -54,8 +55,8 @@ static int32_t count_nonzero(const real *y, ptrdiff_t n) {
     return count;
 }
 
-static void average(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x, real *y,
-                    int32_t *nonzero, void *memory) {
+static void average(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
+                    real *y, int32_t *nonzero, void *memory) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
@@ -66,7 +67,8 @@ static void average(struct snn_device *device, const struct snn_pool_shape *s, p
         }
 }
 
-static void average_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy, bool adds, real *gx) {
+static void average_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
+                         bool adds, real *gx) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
     real scale = (real)1 / (real)(s->kernel[0] * s->kernel[1]);
     bool fast = tiles(s) && s->kernel[1] == 2 && !adds;
@@ -106,26 +108,28 @@ static void maximum_plane(const struct snn_pool_shape *s, const real *x, real *y
                 for (int32_t ix = w.x0; ix < w.x1; ++ix)
                     if (x[iy * s->W + ix] > x[best_y * s->W + best_x]) best_y = iy, best_x = ix;
             y[oy * s->OW + ox] = x[best_y * s->W + best_x];
-            int32_t tap_y = best_y - (oy * s->stride[0] - s->padding[0]), tap_x = best_x - (ox * s->stride[1] - s->padding[1]);
+            int32_t tap_y = best_y - (oy * s->stride[0] - s->padding[0]),
+                    tap_x = best_x - (ox * s->stride[1] - s->padding[1]);
             if (choice) choice[oy * s->OW + ox] = (uint8_t)(tap_y * s->kernel[1] + tap_x);
         }
 }
 
-static void maximum(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x, real *y,
-                    uint8_t *choice, int32_t *nonzero, void *memory) {
+static void maximum(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
+                    real *y, uint8_t *choice, int32_t *nonzero, void *memory) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
         for (ptrdiff_t r = lane * rows / device->threads; r < (lane + 1) * rows / device->threads; ++r) {
             const real *from = snn_rows_expand(x, r, s->C * in, (real *)memory + lane * s->C * in);
             for (int32_t c = 0; c < s->C; ++c)
-                maximum_plane(s, from + c * in, y + (r * s->C + c) * out, choice ? choice + (r * s->C + c) * out : NULL);
+                maximum_plane(s, from + c * in, y + (r * s->C + c) * out,
+                              choice ? choice + (r * s->C + c) * out : NULL);
             if (nonzero) nonzero[r] = count_nonzero(y + r * s->C * out, s->C * out);
         }
 }
 
-static void maximum_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy, const uint8_t *choice,
-                         bool adds, real *gx) {
+static void maximum_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
+                         const uint8_t *choice, bool adds, real *gx) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t plane = 0; plane < rows * s->C; ++plane) {

@@ -55,7 +55,8 @@ struct snn_tensor *snn_tape_input(struct snn_tape *tape, int nd, const int32_t *
 }
 
 struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
-                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options, size_t aux_size) {
+                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options,
+                               size_t aux_size) {
     struct snn_node *node = allocate(sizeof *node);
     node->op = op;
     node->name = strdup(name);
@@ -106,7 +107,8 @@ static void pass(struct snn_tape *tape, int i, const struct snn_run *run, bool b
 
 void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->batch_scope == batch_scope && tape->node[i]->op->prepare) tape->node[i]->op->prepare(tape->node[i], run);
+        if (tape->node[i]->batch_scope == batch_scope && tape->node[i]->op->prepare)
+            tape->node[i]->op->prepare(tape->node[i], run);
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->batch_scope == batch_scope) pass(tape, i, run, false);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tape.h - reverse-mode autodiff over whole sequences: one node a layer, not one a layer and step.
  *
- * The tape is recorded once, when the model is built, and replayed for any (T,B) up to the plan's. A batch is one or more CUTS of
- * the time axis: forward over the cut, then backward in reverse. Nodes whose inputs do not depend on time (kernels made from
- * parameters, layers on a static image) have BATCH scope: they run once before the first cut, gather gradient over all cuts, and run
- * backward once at the end. A learning rule is a choice of cuts and of what crosses them (src/train/).
+ * The tape is recorded once, when the model is built, and replayed for any (T,B) up to the plan's. A batch is one or
+ * more CUTS of the time axis: forward over the cut, then backward in reverse. Nodes whose inputs do not depend on time
+ * (kernels made from parameters, layers on a static image) have BATCH scope: they run once before the first cut, gather
+ * gradient over all cuts, and run backward once at the end. A learning rule is a choice of cuts and of what crosses
+ * them (src/train/).
  *
- * Memory: every buffer has a lifetime in the order [forward..., loss, ...backward]; plan.c gives buffers whose lifetimes do not
- * overlap the same bytes. Nothing is allocated while a batch runs. */
+ * Memory: every buffer has a lifetime in the order [forward..., loss, ...backward]; plan.c gives buffers whose
+ * lifetimes do not overlap the same bytes. Nothing is allocated while a batch runs. */
 #ifndef SNN_TAPE_H
 #define SNN_TAPE_H
 
@@ -19,21 +20,21 @@
 
 enum { SNN_NODE_INPUTS = 2, SNN_NODE_PARAMS = 4 };
 
-enum snn_smooth { /* the gradient check replaces the step function by the surrogate's primitive */
-    SNN_HARD,          /* normal operation */
-    SNN_SMOOTH_RECORD, /* smooth; the spikes that detached resets use are recorded */
-    SNN_SMOOTH_REPLAY  /* smooth; detached resets use the recorded spikes */
+enum snn_smooth {                    /* the gradient check replaces the step function by the surrogate's primitive */
+                  SNN_HARD,          /* normal operation */
+                  SNN_SMOOTH_RECORD, /* smooth; the spikes that detached resets use are recorded */
+                  SNN_SMOOTH_REPLAY  /* smooth; detached resets use the recorded spikes */
 };
 
 struct snn_run { /* one cut of one batch, as the nodes see it */
     struct snn_device *device;
     const struct snn_batch *batch;
-    int32_t T, B;       /* steps of this cut, samples */
-    int32_t t0, cut;    /* first step of this cut in the batch, and which cut it is */
-    bool train;         /* batch statistics, dropout; membranes are kept */
-    bool first_cut;     /* gradients of batch-scope tensors start here */
+    int32_t T, B;    /* steps of this cut, samples */
+    int32_t t0, cut; /* first step of this cut in the batch, and which cut it is */
+    bool train;      /* batch statistics, dropout; membranes are kept */
+    bool first_cut;  /* gradients of batch-scope tensors start here */
     enum snn_smooth smooth;
-    const uint8_t *mask; /* (T,B) of this cut: 1 for steps within the recording; NULL: all are */
+    const uint8_t *mask;   /* (T,B) of this cut: 1 for steps within the recording; NULL: all are */
     const uint32_t *clock; /* device memory: [0] seed low, [1] seed high, [2] optimiser step */
 };
 
@@ -41,22 +42,23 @@ struct snn_node;
 struct snn_tape;
 
 enum snn_op_flags {
-    SNN_OP_NEEDS_INPUT = 1,  /* backward reads the inputs' numbers */
-    SNN_OP_NEEDS_OUTPUT = 2, /* backward reads the output's numbers */
-    SNN_OP_READS_BITS = 4,   /* takes spikes as bits: needs no dense copy */
-    SNN_OP_IN_PLACE = 8,     /* the output may overwrite input 0 */
-    SNN_OP_GRAD_IN_PLACE = 16, /* the gradient of input 0 may overwrite the output's */
-    SNN_OP_TIMELESS = 32,    /* maps rows to rows: a static input gives a static output */
+    SNN_OP_NEEDS_INPUT = 1,     /* backward reads the inputs' numbers */
+    SNN_OP_NEEDS_OUTPUT = 2,    /* backward reads the output's numbers */
+    SNN_OP_READS_BITS = 4,      /* takes spikes as bits: needs no dense copy */
+    SNN_OP_IN_PLACE = 8,        /* the output may overwrite input 0 */
+    SNN_OP_GRAD_IN_PLACE = 16,  /* the gradient of input 0 may overwrite the output's */
+    SNN_OP_TIMELESS = 32,       /* maps rows to rows: a static input gives a static output */
     SNN_OP_COUPLES_SAMPLES = 64 /* in training, a sample's result depends on the others of its batch */
 };
 
 struct snn_op {
     const char *name;
     unsigned flags;
-    void (*plan)(struct snn_tape *tape, struct snn_node *node);              /* declare buffers; NULL: none */
-    void (*prepare)(struct snn_node *node, const struct snn_run *run);       /* scalars to device memory, before a cut; NULL: none */
+    void (*plan)(struct snn_tape *tape, struct snn_node *node); /* declare buffers; NULL: none */
+    void (*prepare)(struct snn_node *node,
+                    const struct snn_run *run); /* scalars to device memory, before a cut; NULL: none */
     void (*forward)(struct snn_node *node, const struct snn_run *run);
-    void (*backward)(struct snn_node *node, const struct snn_run *run);      /* NULL: never needs one */
+    void (*backward)(struct snn_node *node, const struct snn_run *run); /* NULL: never needs one */
 };
 
 struct snn_node {
@@ -65,7 +67,8 @@ struct snn_node {
     struct snn_param *param[SNN_NODE_PARAMS];
     bool adds[SNN_NODE_INPUTS]; /* a later node has already written this input's gradient: accumulate */
     bool batch_scope;
-    const void *options; /* the op's own attributes, owned by the model's layers; read at every run so that they may be annealed */
+    const void *options; /* the op's own attributes, owned by the model's layers; read at every run so that they may be
+                            annealed */
     void *aux;           /* the op's buffers and derived sizes, owned by the tape */
     char *name;          /* "model.2.lif" */
     double macs;         /* dense multiply-adds of one row; 0 for layers without weights */
@@ -111,7 +114,8 @@ void snn_tape_free(struct snn_tape *tape);
 struct snn_tensor *snn_tape_input(struct snn_tape *tape, int nd, const int32_t *dim, bool is_static);
 /* Record a node; its output has shape dim. `aux_size` zeroed bytes come with it. */
 struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
-                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options, size_t aux_size);
+                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options,
+                               size_t aux_size);
 /* The same memory in another shape. */
 struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, int nd, const int32_t *dim);
 
@@ -128,10 +132,10 @@ void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena);
 
 /* Lifetimes for an op's own buffers. */
 enum snn_when {
-    SNN_IN_FORWARD,   /* scratch of the forward pass */
-    SNN_IN_BACKWARD,  /* scratch of the backward pass */
-    SNN_KEPT,         /* from forward to backward */
-    SNN_LASTING       /* over cuts and batches: state */
+    SNN_IN_FORWARD,  /* scratch of the forward pass */
+    SNN_IN_BACKWARD, /* scratch of the backward pass */
+    SNN_KEPT,        /* from forward to backward */
+    SNN_LASTING      /* over cuts and batches: state */
 };
 /* From an op's plan(): declare a buffer; the index gives its memory through snn_tape_memory after binding. */
 int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, enum snn_when when);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tensor.h - what flows between layers: (T,B,...) activations whose time axis comes first.
  *
- * A tensor is `rows` rows of `units` numbers, contiguous and row-major: rows = T*B (row t*B+b), or B for a static tensor that is
- * the same at every step. A layer without memory sees rows and never knows that time exists.
+ * A tensor is `rows` rows of `units` numbers, contiguous and row-major: rows = T*B (row t*B+b), or B for a static
+ * tensor that is the same at every step. A layer without memory sees rows and never knows that time exists.
  *
- * Spikes are stored as one bit a neuron, N/64 words a row, beside or instead of the dense numbers, which exist only where some
- * consumer cannot read bits. */
+ * Spikes are stored as one bit a neuron, N/64 words a row, beside or instead of the dense numbers, which exist only
+ * where some consumer cannot read bits. */
 #ifndef SNN_TENSOR_H
 #define SNN_TENSOR_H
 
@@ -16,14 +16,14 @@
 #include "core/real.h"
 
 struct snn_tensor {
-    char *name;       /* of the layer that makes it */
-    int nd;           /* 1: (N); 3: (C,H,W) */
+    char *name; /* of the layer that makes it */
+    int nd;     /* 1: (N); 3: (C,H,W) */
     int32_t dim[3];
-    ptrdiff_t units;  /* product of dim */
-    bool is_static;   /* one row a sample, the same at every step */
-    bool is_spikes;   /* every number is 0 or 1 */
-    bool is_sparse;   /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
-    bool needs_grad;  /* some parameter lies upstream */
+    ptrdiff_t units; /* product of dim */
+    bool is_static;  /* one row a sample, the same at every step */
+    bool is_spikes;  /* every number is 0 or 1 */
+    bool is_sparse;  /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
+    bool needs_grad; /* some parameter lies upstream */
 
     real *data;       /* (rows, units), or NULL when only the bits are kept */
     real *grad;       /* (rows, units), or NULL */
@@ -32,8 +32,8 @@ struct snn_tensor {
     int32_t words;    /* of a row of bits */
 
     /* The plan's (autograd/plan.c). */
-    int producer;     /* node index, -1: an input of the network */
-    int consumers;   /* nodes that read it or a view of it */
+    int producer;            /* node index, -1: an input of the network */
+    int consumers;           /* nodes that read it or a view of it */
     struct snn_tensor *root; /* a view shares the root's memory; itself otherwise */
     int data_buffer, grad_buffer, bits_buffer, nonzero_buffer;
 };
@@ -50,8 +50,10 @@ static inline struct snn_rows snn_tensor_rows(const struct snn_tensor *t) {
     return (struct snn_rows){.dense = t->data, .bits = t->bits, .words = t->words, .nonzero = t->nonzero};
 }
 
-/* Numbers of row r: the dense row itself, or the bits expanded into `buffer` (units). Inline, so that every instruction set has its own. */
-static inline const real *snn_rows_expand(const struct snn_rows *rows, ptrdiff_t r, ptrdiff_t units, real *restrict buffer) {
+/* Numbers of row r: the dense row itself, or the bits expanded into `buffer` (units). Inline, so that every instruction
+ * set has its own. */
+static inline const real *snn_rows_expand(const struct snn_rows *rows, ptrdiff_t r, ptrdiff_t units,
+                                          real *restrict buffer) {
     if (!rows->bits) return rows->dense + r * units;
     const uint64_t *bits = rows->bits + r * rows->words;
     ptrdiff_t whole = units / 64 * 64;

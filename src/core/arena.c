@@ -6,16 +6,16 @@
 
 #include "core/status.h"
 
-const char *const snn_memory_purpose[SNN_MEM_PURPOSES] = {"parameters", "gradients", "optimizer",
-                                                          "activations", "state",    "scratch"};
+const char *const snn_memory_purpose[SNN_MEM_PURPOSES] = {"parameters",  "gradients", "optimizer",
+                                                          "activations", "state",     "scratch"};
 
 void *snn_arena_alloc(struct snn_arena *arena, size_t bytes, enum snn_purpose_of_memory purpose) {
     bytes = (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
     void *memory = arena->base ? arena->base + arena->used : NULL;
     arena->used += bytes;
     arena->by_purpose[purpose] += bytes;
-    SNN_CHECK(!arena->base || arena->used <= arena->size, "second pass asks for %zu bytes, first for %zu",
-              arena->used, arena->size);
+    SNN_CHECK(!arena->base || arena->used <= arena->size, "second pass asks for %zu bytes, first for %zu", arena->used,
+              arena->size);
     return memory;
 }
 

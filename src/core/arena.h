@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * arena.h - memory is planned: measure, allocate once, carve.
  *
- * The same code runs twice. On an arena without memory (base == NULL) every request is only added up, by purpose, and NULL is
- * returned; after snn_arena_reserve the second pass gets the memory. Requests must be the same in both passes. */
+ * The same code runs twice. On an arena without memory (base == NULL) every request is only added up, by purpose, and
+ * NULL is returned; after snn_arena_reserve the second pass gets the memory. Requests must be the same in both passes.
+ */
 #ifndef SNN_ARENA_H
 #define SNN_ARENA_H
 
@@ -10,12 +11,12 @@
 #include <stddef.h>
 
 enum snn_purpose_of_memory {
-    SNN_MEM_PARAMETERS, /* weights and buffers */
-    SNN_MEM_GRADIENTS,  /* of the weights */
-    SNN_MEM_OPTIMIZER,  /* its state */
+    SNN_MEM_PARAMETERS,  /* weights and buffers */
+    SNN_MEM_GRADIENTS,   /* of the weights */
+    SNN_MEM_OPTIMIZER,   /* its state */
     SNN_MEM_ACTIVATIONS, /* what the forward pass keeps: membranes, spikes, pooled maps, and error signals */
-    SNN_MEM_STATE,      /* what crosses a cut: membranes, traces */
-    SNN_MEM_SCRATCH,    /* inside one kernel */
+    SNN_MEM_STATE,       /* what crosses a cut: membranes, traces */
+    SNN_MEM_SCRATCH,     /* inside one kernel */
     SNN_MEM_PURPOSES
 };
 extern const char *const snn_memory_purpose[SNN_MEM_PURPOSES]; /* their names, as `plan` prints them */

@@ -30,7 +30,9 @@ struct snn_batch {
     bool masked;     /* some length[b] < T and the config asks for masks */
 };
 
-static inline int32_t snn_batch_stride(const struct snn_batch *batch) { return batch->stride ? batch->stride : batch->B; }
+static inline int32_t snn_batch_stride(const struct snn_batch *batch) {
+    return batch->stride ? batch->stride : batch->B;
+}
 
 /* Samples first .. first+count-1, as a batch over the same memory. */
 static inline struct snn_batch snn_batch_slice(const struct snn_batch *batch, int32_t first, int32_t count) {

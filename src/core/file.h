@@ -22,11 +22,12 @@ int snn_make_directories(const char *path);
 
 struct snn_replace; /* a file being replaced */
 
-/* A target that exists and is no regular file (a device, a folder) is refused. SNN_EFAIL names the path and the reason. */
+/* A target that exists and is no regular file (a device, a folder) is refused. SNN_EFAIL names the path and the reason.
+ */
 int snn_replace_open(const char *path, struct snn_replace **out);
 int snn_replace_write(struct snn_replace *file, const void *bytes, size_t size);
-/* Sync, rename, sync the folder. Fails too when an earlier write failed. Closes and NULLs *file also on failure, when the old
- * file is still there (but for a failed sync of the folder, which the sentence says). */
+/* Sync, rename, sync the folder. Fails too when an earlier write failed. Closes and NULLs *file also on failure, when
+ * the old file is still there (but for a failed sync of the folder, which the sentence says). */
 int snn_replace_commit(struct snn_replace **file);
 /* Remove the temporary file; the target is untouched. NULL is allowed. */
 void snn_replace_abandon(struct snn_replace **file);

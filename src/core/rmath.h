@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rmath.h - transcendentals in plain arithmetic: vectorisable, and the same bits on every backend.
  *
- * A scalar expf in a surrogate made its backward pass 13 times slower than the others. In double (the checking build) speed does not
- * matter and libm is exact. */
+ * A scalar expf in a surrogate made its backward pass 13 times slower than the others. In double (the checking build)
+ * speed does not matter and libm is exact. */
 #ifndef SNN_RMATH_H
 #define SNN_RMATH_H
 
@@ -21,7 +21,8 @@ SNN_HD real r_exp(real x) {
         int32_t i;
     } bits;
     x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    float shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer in the low mantissa bits */
+    float shifted =
+        x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer in the low mantissa bits */
     bits.f = shifted;
     int32_t n = bits.i - 0x4B400000;
     float k = shifted - 12582912.0f;

@@ -10,9 +10,29 @@
 #include <stdint.h>
 
 enum snn_dtype { /* in order of increasing alignment, as the format sorts them */
-    SNN_DT_BOOL, SNN_DT_F4, SNN_DT_F6_E2M3, SNN_DT_F6_E3M2, SNN_DT_U8, SNN_DT_I8, SNN_DT_F8_E5M2, SNN_DT_F8_E4M3,
-    SNN_DT_F8_E8M0, SNN_DT_F8_E4M3FNUZ, SNN_DT_F8_E5M2FNUZ, SNN_DT_I16, SNN_DT_U16, SNN_DT_F16, SNN_DT_BF16, SNN_DT_I32,
-    SNN_DT_U32, SNN_DT_F32, SNN_DT_C64, SNN_DT_F64, SNN_DT_I64, SNN_DT_U64, SNN_DT_COUNT
+                 SNN_DT_BOOL,
+                 SNN_DT_F4,
+                 SNN_DT_F6_E2M3,
+                 SNN_DT_F6_E3M2,
+                 SNN_DT_U8,
+                 SNN_DT_I8,
+                 SNN_DT_F8_E5M2,
+                 SNN_DT_F8_E4M3,
+                 SNN_DT_F8_E8M0,
+                 SNN_DT_F8_E4M3FNUZ,
+                 SNN_DT_F8_E5M2FNUZ,
+                 SNN_DT_I16,
+                 SNN_DT_U16,
+                 SNN_DT_F16,
+                 SNN_DT_BF16,
+                 SNN_DT_I32,
+                 SNN_DT_U32,
+                 SNN_DT_F32,
+                 SNN_DT_C64,
+                 SNN_DT_F64,
+                 SNN_DT_I64,
+                 SNN_DT_U64,
+                 SNN_DT_COUNT
 };
 const char *snn_dtype_name(enum snn_dtype dtype);
 int snn_dtype_bits(enum snn_dtype dtype);
@@ -42,21 +62,23 @@ int snn_st_open(const char *path, struct snn_st **out);
 int snn_st_parse(const void *bytes, size_t size, const char *origin, struct snn_st **out);
 void snn_st_close(struct snn_st **st);
 
-int snn_st_count(const struct snn_st *st);                                        /* tensors, in offset order */
-const struct snn_st_tensor *snn_st_at(const struct snn_st *st, int i);            /* 0 <= i < count */
+int snn_st_count(const struct snn_st *st);                                          /* tensors, in offset order */
+const struct snn_st_tensor *snn_st_at(const struct snn_st *st, int i);              /* 0 <= i < count */
 const struct snn_st_tensor *snn_st_find(const struct snn_st *st, const char *name); /* NULL when absent */
 int snn_st_meta_count(const struct snn_st *st);
 struct snn_st_meta snn_st_meta_at(const struct snn_st *st, int i);
 const char *snn_st_meta_find(const struct snn_st *st, const char *key); /* NULL when absent */
 uint64_t snn_st_elements(const struct snn_st_tensor *tensor);           /* product of the shape */
 
-/* Convert F64, F32, F16, BF16 or an integer type to double; `out` holds snn_st_elements(). SNN_EDATA for other types. */
+/* Convert F64, F32, F16, BF16 or an integer type to double; `out` holds snn_st_elements(). SNN_EDATA for other types.
+ */
 int snn_st_to_double(const struct snn_st_tensor *tensor, double *out);
 /* Likewise to float: F32 is copied bit for bit. */
 int snn_st_to_float(const struct snn_st_tensor *tensor, float *out);
 
-/* Write atomically (core/file.h), sorted and padded as the reference writer does. Names and metadata keys must be unique, and
- * `bytes` must fit shape and dtype. SNN_EFAIL leaves the old file: the disk, a limit, or text that is not UTF-8. */
+/* Write atomically (core/file.h), sorted and padded as the reference writer does. Names and metadata keys must be
+ * unique, and `bytes` must fit shape and dtype. SNN_EFAIL leaves the old file: the disk, a limit, or text that is not
+ * UTF-8. */
 int snn_st_write(const char *path, const struct snn_st_tensor *tensors, int count, const struct snn_st_meta *meta,
                  int meta_count);
 

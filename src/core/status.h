@@ -25,16 +25,16 @@ int snn_error(int code, const char *format, ...) __attribute__((format(printf, 2
 const char *snn_error_text(void);
 
 /* Forward a failure to the caller. */
-#define SNN_TRY(expr)                                                                                        \
-    do {                                                                                                     \
-        int snn_try_ = (expr);                                                                               \
-        if (snn_try_ < 0) return snn_try_;                                                                   \
+#define SNN_TRY(expr)                                                                                                  \
+    do {                                                                                                               \
+        int snn_try_ = (expr);                                                                                         \
+        if (snn_try_ < 0) return snn_try_;                                                                             \
     } while (0)
 
 /* A mistake of ours: say where and what, and stop. Active in every build. */
-#define SNN_CHECK(cond, ...)                                                                                 \
-    do {                                                                                                     \
-        if (!(cond)) snn_panic(__FILE__, __LINE__, #cond, __VA_ARGS__);                                      \
+#define SNN_CHECK(cond, ...)                                                                                           \
+    do {                                                                                                               \
+        if (!(cond)) snn_panic(__FILE__, __LINE__, #cond, __VA_ARGS__);                                                \
     } while (0)
 
 _Noreturn void snn_panic(const char *file, int line, const char *cond, const char *format, ...)

@@ -34,7 +34,7 @@ int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, c
 }
 
 struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
-                             size_t n) {
+                                     size_t n) {
     struct snn_framing cut = {.events = events, .n = n, .last = T - 1};
     switch (config->bin.by) {
     case SNN_BIN_COUNT:

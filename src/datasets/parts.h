@@ -30,7 +30,8 @@ struct snn_framing { /* walks over the steps of a recording */
 };
 /* Cut n events into T steps. Each next() gives the index one behind the events of the following step, which begin where
  * the step before ended; after T calls the events left over are cut off. */
-struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events, size_t n);
+struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
+                                     size_t n);
 size_t snn_framing_next(struct snn_framing *cut);
 /* Microseconds from a recording's first to its last event; 0 when it has none. */
 int64_t snn_span_us(const struct snn_sample *sample);

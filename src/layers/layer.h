@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * layer.h - from the items of `model:` to nodes of the tape.
  *
- * A layer is a line in the table of layers.c: its keys, and a function that reads them, checks the shape it is given, declares
- * parameters and records its operations. */
+ * A layer is a line in the table of layers.c: its keys, and a function that reads them, checks the shape it is given,
+ * declares parameters and records its operations. */
 #ifndef SNN_LAYER_H
 #define SNN_LAYER_H
 
@@ -42,22 +42,25 @@ struct snn_model_input {
     double step_seconds; /* 0: bins have no known duration */
 };
 
-/* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that many units. */
+/* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that
+ * many units. */
 int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, int32_t classes, struct snn_model *out);
 void snn_model_free(struct snn_model *model);
 /* Mark parameters whose name matches one of the patterns (`*` wildcards) as frozen. */
 int snn_model_freeze(struct snn_model *model, struct snn_conf *patterns);
-/* The numbers at a config path ("model.0.delay.sigma"), one a copy of the layer: calls `each` with a pointer to every one. Returns how many. */
-int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number), void *payload);
+/* The numbers at a config path ("model.0.delay.sigma"), one a copy of the layer: calls `each` with a pointer to every
+ * one. Returns how many. */
+int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number),
+                      void *payload);
 
 /* ---- for layers ---- */
 
 struct snn_builder {
     struct snn_model *model;
-    struct snn_tensor *x;  /* what the next layer reads */
-    char path[512];        /* of the layer being built; parameters are named below it */
+    struct snn_tensor *x; /* what the next layer reads */
+    char path[512];       /* of the layer being built; parameters are named below it */
     double step_seconds;
-    uint32_t dropouts;     /* numbers the random streams */
+    uint32_t dropouts; /* numbers the random streams */
 };
 
 struct snn_layer_ops {
@@ -88,8 +91,8 @@ int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant)
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
-extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[],
-    snn_residual_keys[], snn_repeat_keys[];
+extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_pool_keys[], snn_batchnorm_keys[],
+    snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[], snn_repeat_keys[];
 
 /* Initial values of a weight: `init` of linear and conv. */
 int snn_init_read(struct snn_conf *node, int32_t fan_in, int32_t fan_out, struct snn_param *weight);

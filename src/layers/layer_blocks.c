@@ -12,7 +12,8 @@ struct residual_options {
 };
 const struct snn_key snn_residual_keys[] = {
     {"body", SNN_NODE, offsetof(struct residual_options, body), NULL, 0, 0, NULL, "list of layers"},
-    {"shortcut", SNN_NODE, offsetof(struct residual_options, shortcut), "[]", 0, 0, NULL, "list of layers; empty: the input itself"},
+    {"shortcut", SNN_NODE, offsetof(struct residual_options, shortcut), "[]", 0, 0, NULL,
+     "list of layers; empty: the input itself"},
     {0},
 };
 
@@ -40,8 +41,8 @@ int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant
         shortcut = b->x;
     }
     if (body->nd != shortcut->nd || memcmp(body->dim, shortcut->dim, sizeof body->dim))
-        return snn_conf_error(node, "the body gives %s but the shortcut %s: they must be equal to be added", snn_shape_text(body, text[0]),
-                              snn_shape_text(shortcut, text[1]));
+        return snn_conf_error(node, "the body gives %s but the shortcut %s: they must be equal to be added",
+                              snn_shape_text(body, text[0]), snn_shape_text(shortcut, text[1]));
     if (body == shortcut) return snn_conf_error(node, "the body does nothing");
     b->x = snn_add(&b->model->tape, b->path, body, shortcut);
     return SNN_OK;

@@ -15,15 +15,18 @@ const struct snn_layer_ops snn_layers[] = {
     {"conv", "conv2d", "2-D convolution", snn_conv_keys, snn_build_conv, 0},
     {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
     {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
-    {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys, snn_build_batchnorm, 0},
+    {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys,
+     snn_build_batchnorm, 0},
     {"layernorm", NULL, "layer normalisation over all units of a step", snn_layernorm_keys, snn_build_layernorm, 0},
-    {"dropout", NULL, "zeros with probability p, one mask for all steps of a sample", snn_dropout_keys, snn_build_dropout, 0},
+    {"dropout", NULL, "zeros with probability p, one mask for all steps of a sample", snn_dropout_keys,
+     snn_build_dropout, 0},
     {"flatten", NULL, "(C,H,W) to C*H*W units", no_keys, snn_build_flatten, 0},
     {"if", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 0},
     {"lif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 1},
     {"plif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 2},
     {"li", NULL, "non-spiking readout, see `snntrain list neurons`", NULL, snn_build_neuron, 3},
-    {"residual", NULL, "body(x) + shortcut(x); the shortcut is x when left out", snn_residual_keys, snn_build_residual, 0},
+    {"residual", NULL, "body(x) + shortcut(x); the shortcut is x when left out", snn_residual_keys, snn_build_residual,
+     0},
     {"repeat", NULL, "the body, `times` times, each with parameters of its own", snn_repeat_keys, snn_build_repeat, 0},
     {0},
 };
@@ -31,7 +34,8 @@ const struct snn_layer_ops snn_layers[] = {
 static const struct snn_layer_ops *find_layer(const char *name) {
     for (const struct snn_layer_ops *l = snn_layers; l->name; ++l) {
         const char *framework = l->build == snn_build_neuron ? snn_neuron_models[l->variant].alias : NULL;
-        if (!strcmp(l->name, name) || (l->alias && !strcmp(l->alias, name)) || (framework && !strcmp(framework, name))) return l;
+        if (!strcmp(l->name, name) || (l->alias && !strcmp(l->alias, name)) || (framework && !strcmp(framework, name)))
+            return l;
     }
     return NULL;
 }
@@ -81,8 +85,10 @@ const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]) {
     return buffer;
 }
 
-/* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the `name:` beside it. */
-static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, struct snn_conf **map, const char **title) {
+/* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the
+ * `name:` beside it. */
+static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, struct snn_conf **map,
+                     const char **title) {
     *title = NULL;
     if (item->kind == SNN_CONF_SCALAR) {
         *layer = find_layer(item->text);
@@ -97,7 +103,8 @@ static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, 
             if (child->kind != SNN_CONF_SCALAR || !child->text[0]) return snn_conf_error(child, "expected a name");
             *title = child->text;
         } else if (body) {
-            return snn_conf_error(child, "one layer an item: '%s' and '%s' stand together (put '-' before each)", body->key, child->key);
+            return snn_conf_error(child, "one layer an item: '%s' and '%s' stand together (put '-' before each)",
+                                  body->key, child->key);
         } else {
             body = child;
         }
@@ -110,14 +117,17 @@ static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, 
         if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", (*layer)->name);
         SNN_TRY(body->text[0] ? snn_conf_wrap(body, keys[0].name) : snn_conf_assign(body, "{}"));
     }
-    if (body->kind != SNN_CONF_MAP) return snn_conf_error(body, "expected keys of %s: {key: value, ...}", (*layer)->name);
+    if (body->kind != SNN_CONF_MAP)
+        return snn_conf_error(body, "expected keys of %s: {key: value, ...}", (*layer)->name);
     *map = body;
     return SNN_OK;
 }
 
-static void note_layer(struct snn_builder *b, const struct snn_layer_ops *ops, const char *title, int first_node, ptrdiff_t first_parameter) {
+static void note_layer(struct snn_builder *b, const struct snn_layer_ops *ops, const char *title, int first_node,
+                       ptrdiff_t first_parameter) {
     struct snn_model *m = b->model;
-    struct snn_layer layer = {.path = strdup(b->path), .title = strdup(title ? title : b->path), .type = ops->name, .out = b->x};
+    struct snn_layer layer = {
+        .path = strdup(b->path), .title = strdup(title ? title : b->path), .type = ops->name, .out = b->x};
     layer.first_node = first_node, layer.nodes = m->tape.nodes - first_node;
     for (int i = (int)first_parameter; i < m->params.count; ++i)
         if (!m->params.list[i]->buffer) layer.parameters += m->params.list[i]->count;
@@ -137,8 +147,7 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
         char part[64];
         SNN_TRY(normalise(item, &ops, &map, &title));
         size_t n = (size_t)snprintf(part, sizeof part, ".%d.%s", i, ops->name);
-        if (base + n + 64 > sizeof b->path)
-            return snn_conf_error(item, "layers are nested too deeply");
+        if (base + n + 64 > sizeof b->path) return snn_conf_error(item, "layers are nested too deeply");
         memcpy(b->path + base, part, n + 1);
         int first_node = b->model->tape.nodes, first_parameter = b->model->params.count;
         bool nests = ops->build == snn_build_residual || ops->build == snn_build_repeat;
@@ -150,7 +159,8 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
     return SNN_OK;
 }
 
-int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, int32_t classes, struct snn_model *out) {
+int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, int32_t classes,
+                    struct snn_model *out) {
     *out = (struct snn_model){0};
     snn_tape_init(&out->tape, &out->params);
     int32_t dim[3] = {input->C, input->H, input->W};
@@ -189,12 +199,15 @@ int snn_model_freeze(struct snn_model *model, struct snn_conf *patterns) {
         if (item->kind != SNN_CONF_SCALAR) return snn_conf_error(item, "expected a pattern");
         for (int i = 0; i < model->params.count; ++i)
             if (!fnmatch(item->text, model->params.list[i]->name, 0)) model->params.list[i]->frozen = true, ++hits;
-        if (!hits) return snn_conf_error(item, "no parameter matches '%s' (the first is %s)", item->text, model->params.list[0]->name);
+        if (!hits)
+            return snn_conf_error(item, "no parameter matches '%s' (the first is %s)", item->text,
+                                  model->params.list[0]->name);
     }
     return SNN_OK;
 }
 
-int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number), void *payload) {
+int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number),
+                      void *payload) {
     int found = 0;
     for (int i = 0; i < model->bounds; ++i) {
         size_t n = strlen(model->bound[i].path);

@@ -10,8 +10,8 @@
 
 struct neuron {
     const struct snn_tape *tape;
-    int membrane;        /* u; -1 when the output itself is the membrane */
-    int state[2];        /* between cuts: read one, write the other */
+    int membrane; /* u; -1 when the output itself is the membrane */
+    int state[2]; /* between cuts: read one, write the other */
     int frozen, partial, coefficients;
 };
 
@@ -31,7 +31,8 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     aux->frozen = tape->smooth && spikes(node) ? snn_tape_buffer(tape, node, dense, SNN_LASTING) : -1;
     aux->coefficients = snn_tape_buffer(tape, node, sizeof(struct snn_affine), SNN_LASTING);
     size_t items = (size_t)snn_scan_items(tape->max_B, out->units);
-    aux->partial = learns(node) && keeps ? snn_tape_buffer(tape, node, items * 3 * sizeof(double), SNN_IN_BACKWARD) : -1;
+    aux->partial =
+        learns(node) && keeps ? snn_tape_buffer(tape, node, items * 3 * sizeof(double), SNN_IN_BACKWARD) : -1;
 }
 
 /* lambda = 1 - 1/tau ... from the options, which may be annealed. */
@@ -41,8 +42,11 @@ static struct snn_affine coefficients(const struct snn_neuron_options *o) {
     if (!isnan(o->beta)) keep = o->beta;
     else if (!strcmp(m->keys[0].name, "tau")) keep = o->decay ? exp(-1 / tau) : 1 - 1 / tau;
     double v_reset = o->reset == SNN_RESET_VALUE ? o->v_reset : 0;
-    return (struct snn_affine){.lambda = (real)keep, .kappa = o->decay_input ? (real)(1 - keep) : 1, .drive = (real)(v_reset * (1 - keep)),
-                               .theta = (real)o->threshold, .v_reset = (real)v_reset};
+    return (struct snn_affine){.lambda = (real)keep,
+                               .kappa = o->decay_input ? (real)(1 - keep) : 1,
+                               .drive = (real)(v_reset * (1 - keep)),
+                               .theta = (real)o->threshold,
+                               .v_reset = (real)v_reset};
 }
 
 static struct snn_plif plif_of(const struct snn_node *node) {
@@ -51,14 +55,19 @@ static struct snn_plif plif_of(const struct snn_node *node) {
 }
 
 static struct snn_neuron_spec spec_of(const struct snn_neuron_options *o) {
-    struct snn_neuron_spec spec = {.reset = o->reset, .strict = o->fire, .detached = o->detach_reset, .delayed = o->reset_delay,
-                                   .spikes = snn_neuron_models[o->model].spikes, .surrogate = o->surrogate.which};
+    struct snn_neuron_spec spec = {.reset = o->reset,
+                                   .strict = o->fire,
+                                   .detached = o->detach_reset,
+                                   .delayed = o->reset_delay,
+                                   .spikes = snn_neuron_models[o->model].spikes,
+                                   .surrogate = o->surrogate.which};
     if (!spec.spikes) spec.reset = SNN_RESET_NONE;
     for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) spec.p[i] = (real)o->surrogate.p[i];
     return spec;
 }
 
-static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run *run, const struct snn_neuron_spec *spec) {
+static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run *run,
+                               const struct snn_neuron_spec *spec) {
     const struct neuron *aux = node->aux;
     const struct snn_tensor *x = node->in[0], *out = node->out;
     ptrdiff_t n = out->units;
@@ -89,13 +98,15 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     struct snn_neuron_spec spec = spec_of(options_of(node));
     if (learns(node)) {
         struct snn_plif plif = plif_of(node);
-        kernels->plif_coefficients(run->device, &plif, node->param[0]->value, snn_tape_memory(aux->tape, aux->coefficients));
+        kernels->plif_coefficients(run->device, &plif, node->param[0]->value,
+                                   snn_tape_memory(aux->tape, aux->coefficients));
     }
     struct snn_scan scan = scan_of(node, run, &spec);
     kernels->forward(run->device, &scan);
     ptrdiff_t rows = snn_run_rows(run, node->out);
     if (node->out->bits) kernels->count(run->device, rows, node->out->words, node->out->bits, node->out->nonzero);
-    else if (node->out->nonzero) run->device->math->count_nonzero(run->device, rows, node->out->units, node->out->data, node->out->nonzero);
+    else if (node->out->nonzero)
+        run->device->math->count_nonzero(run->device, rows, node->out->units, node->out->data, node->out->nonzero);
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
@@ -107,18 +118,20 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     run->device->neuron->backward(run->device, &scan);
     if (learns(node) && !node->param[0]->frozen) {
         struct snn_plif plif = plif_of(node);
-        run->device->neuron->plif_grad(run->device, &plif, node->param[0]->value, scan.partial, snn_scan_items(run->B, node->out->units),
-                                       node->param[0]->grad);
+        run->device->neuron->plif_grad(run->device, &plif, node->param[0]->value, scan.partial,
+                                       snn_scan_items(run->B, node->out->units), node->param[0]->grad);
     }
 }
 
 static const struct snn_op spiking_op = {"spiking neuron", SNN_OP_GRAD_IN_PLACE, plan, prepare, forward, backward};
-static const struct snn_op membrane_op = {"membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT, plan, prepare, forward, backward};
+static const struct snn_op membrane_op = {
+    "membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT, plan, prepare, forward, backward};
 
-struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_neuron_options *options,
-                              struct snn_param *w) {
+struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                              const struct snn_neuron_options *options, struct snn_param *w) {
     bool fires = snn_neuron_models[options->model].spikes;
-    struct snn_node *node = snn_tape_node(tape, fires ? &spiking_op : &membrane_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct neuron));
+    struct snn_node *node = snn_tape_node(tape, fires ? &spiking_op : &membrane_op, name, x, NULL, x->nd, x->dim,
+                                          options, sizeof(struct neuron));
     node->param[0] = w;
     if (w) node->out->needs_grad = true;
     node->out->is_spikes = fires;

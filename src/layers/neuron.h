@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * neuron.h - spiking layers: one fused scan over all steps, forward and backward.
  *
- * A scan takes the input current X (T,B,N) and leaves the membrane U before reset (what backward needs, in X's place where nobody else
- * reads X) and the spikes, as bits, or dense where a consumer wants numbers. A cut hands its last state to the next. */
+ * A scan takes the input current X (T,B,N) and leaves the membrane U before reset (what backward needs, in X's place
+ * where nobody else reads X) and the spikes, as bits, or dense where a consumer wants numbers. A cut hands its last
+ * state to the next. */
 #ifndef SNN_NEURON_H
 #define SNN_NEURON_H
 
@@ -24,12 +25,12 @@ struct snn_surrogate_options {
 struct snn_neuron_options {
     int model; /* index in snn_neuron_models */
     struct snn_time tau;
-    double beta;       /* NAN: tau is used */
-    int decay;         /* 0 euler: 1 - 1/tau, 1 exp: exp(-1/tau) */
+    double beta; /* NAN: tau is used */
+    int decay;   /* 0 euler: 1 - 1/tau, 1 exp: exp(-1/tau) */
     bool decay_input;
     double threshold, v_reset;
-    int fire;          /* 0 ge, 1 gt */
-    int reset;         /* enum snn_reset */
+    int fire;  /* 0 ge, 1 gt */
+    int reset; /* enum snn_reset */
     bool detach_reset, reset_delay;
     struct snn_conf *surrogate_node;
     struct snn_surrogate_options surrogate;
@@ -44,7 +45,8 @@ struct snn_neuron_model {
 };
 extern const struct snn_neuron_model snn_neuron_models[]; /* ended by a NULL name */
 
-/* Read the layer's map. Checks what is independent of shapes: a time constant in seconds needs bins of known duration. */
+/* Read the layer's map. Checks what is independent of shapes: a time constant in seconds needs bins of known duration.
+ */
 int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struct snn_neuron_options *out);
 int snn_surrogate_read(struct snn_conf *node, struct snn_surrogate_options *out);
 const struct snn_key *snn_surrogate_keys(int which); /* of struct snn_surrogate_options */
@@ -69,26 +71,29 @@ struct snn_scan {
     const struct snn_affine *coefficients;
     enum snn_smooth smooth;
 
-    const real *x;      /* (T,B,N), or (B,N) when x_step is 0 */
-    ptrdiff_t x_step;   /* numbers from step to step */
-    real *u;            /* (T,B,N) membrane before reset; may be x; NULL: not kept */
-    uint64_t *bits;     /* (T,B,words) or NULL */
+    const real *x;    /* (T,B,N), or (B,N) when x_step is 0 */
+    ptrdiff_t x_step; /* numbers from step to step */
+    real *u;          /* (T,B,N) membrane before reset; may be x; NULL: not kept */
+    uint64_t *bits;   /* (T,B,words) or NULL */
     int32_t words;
-    real *y;            /* (T,B,N) dense spikes, or the membrane of a neuron that does not spike; NULL: not wanted */
+    real *y;              /* (T,B,N) dense spikes, or the membrane of a neuron that does not spike; NULL: not wanted */
     const real *state_in; /* (B,N) V at the start of the cut; NULL: the initial state (v_reset, or 0) */
-    real *state_out;    /* (B,N) or NULL */
-    real *frozen;       /* (T,B,N) smooth modes: the spikes that detached resets use */
+    real *state_out;      /* (B,N) or NULL */
+    real *frozen;         /* (T,B,N) smooth modes: the spikes that detached resets use */
 
     /* backward */
-    const real *gy;     /* (T,B,N) */
-    real *gx;           /* like x, may be gy unless x_step is 0 */
-    bool adds;          /* to gx */
-    double *partial;    /* (B * chunks, 3) sums for the gradient of the coefficients; NULL: not wanted */
+    const real *gy;  /* (T,B,N) */
+    real *gx;        /* like x, may be gy unless x_step is 0 */
+    bool adds;       /* to gx */
+    double *partial; /* (B * chunks, 3) sums for the gradient of the coefficients; NULL: not wanted */
 };
 enum { SNN_SCAN_CHUNK = 512 }; /* neurons of one work item: a multiple of 64 */
-static inline ptrdiff_t snn_scan_items(int32_t B, ptrdiff_t N) { return B * ((N + SNN_SCAN_CHUNK - 1) / SNN_SCAN_CHUNK); }
+static inline ptrdiff_t snn_scan_items(int32_t B, ptrdiff_t N) {
+    return B * ((N + SNN_SCAN_CHUNK - 1) / SNN_SCAN_CHUNK);
+}
 
-struct snn_plif { /* how PLIF's parameter becomes coefficients: k = sigmoid(w), lambda = 1-k, kappa = k or 1, drive = v_reset k */
+struct snn_plif { /* how PLIF's parameter becomes coefficients: k = sigmoid(w), lambda = 1-k, kappa = k or 1, drive =
+                     v_reset k */
     bool decay_input;
     real v_reset;
 };
@@ -98,13 +103,15 @@ struct snn_neuron_kernels {
     void (*backward)(struct snn_device *device, const struct snn_scan *scan);
     /* nonzero (rows) = bits set in each row of words */
     void (*count)(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero);
-    void (*plif_coefficients)(struct snn_device *device, const struct snn_plif *plif, const real *w, struct snn_affine *out);
+    void (*plif_coefficients)(struct snn_device *device, const struct snn_plif *plif, const real *w,
+                              struct snn_affine *out);
     /* gw += chain rule over the partial sums (items, 3) of a scan */
-    void (*plif_grad)(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial, ptrdiff_t items, real *gw);
+    void (*plif_grad)(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
+                      ptrdiff_t items, real *gw);
 };
 
 /* Record the layer: x -> spikes (or membrane). w: PLIF's parameter (1) or NULL. */
-struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x, const struct snn_neuron_options *options,
-                              struct snn_param *w);
+struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                              const struct snn_neuron_options *options, struct snn_param *w);
 
 #endif

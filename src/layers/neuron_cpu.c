@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * neuron_cpu.c - the scan on the CPU. A work item is up to SNN_SCAN_CHUNK neurons of one sample over all steps: its state stays in L1, its
- * inputs are read and its membranes written once. Neurons and surrogates meet in row buffers, so that code grows with their sum, not with
- * their product. */
+ * neuron_cpu.c - the scan on the CPU. A work item is up to SNN_SCAN_CHUNK neurons of one sample over all steps: its
+ * state stays in L1, its inputs are read and its membranes written once. Neurons and surrogates meet in row buffers, so
+ * that code grows with their sum, not with their product. */
 #include <math.h>
 #include <string.h>
 
@@ -13,13 +13,15 @@ enum { CHUNK = SNN_SCAN_CHUNK };
 
 /* Row kernels of every surrogate: derivative and smooth step at u - theta. */
 typedef void surrogate_row(ptrdiff_t n, const real *u, real theta, const real *p, real *out);
-#define X(name, ...)                                                                                         \
-    static void derivative_##name(ptrdiff_t n, const real *restrict u, real theta, const real *p, real *restrict out) { \
-        const real q[SNN_SURROGATE_PARAMS] = {p[0], p[1]};                                                   \
-        for (ptrdiff_t i = 0; i < n; ++i) out[i] = sg_##name(u[i] - theta, q);                               \
-    }                                                                                                        \
-    static void smooth_step_##name(ptrdiff_t n, const real *restrict u, real theta, const real *p, real *restrict out) { \
-        for (ptrdiff_t i = 0; i < n; ++i) out[i] = (real)step_##name(u[i] - theta, p);                       \
+#define X(name, ...)                                                                                                   \
+    static void derivative_##name(ptrdiff_t n, const real *restrict u, real theta, const real *p,                      \
+                                  real *restrict out) {                                                                \
+        const real q[SNN_SURROGATE_PARAMS] = {p[0], p[1]};                                                             \
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = sg_##name(u[i] - theta, q);                                         \
+    }                                                                                                                  \
+    static void smooth_step_##name(ptrdiff_t n, const real *restrict u, real theta, const real *p,                     \
+                                   real *restrict out) {                                                               \
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = (real)step_##name(u[i] - theta, p);                                 \
     }
 SNN_SURROGATES(X)
 #undef X
@@ -42,11 +44,12 @@ static uint64_t pack(const uint8_t *flag) {
 }
 
 /* One step of a row of neurons. All but the arrays is known where this is inlined. */
-INLINE void step_row(const struct snn_affine *k, enum snn_reset reset, int strict, int delayed, ptrdiff_t n, const real *x,
-                     real *restrict v, real *u, uint8_t *restrict flag) {
+INLINE void step_row(const struct snn_affine *k, enum snn_reset reset, int strict, int delayed, ptrdiff_t n,
+                     const real *x, real *restrict v, real *u, uint8_t *restrict flag) {
     const struct snn_affine c = *k;
     for (ptrdiff_t i = 0; i < n; ++i) {
-        real h = delayed ? affine_charge_delayed(&c, reset, v[i], x[i], affine_fire(&c, strict, v[i])) : affine_charge(&c, v[i], x[i]);
+        real h = delayed ? affine_charge_delayed(&c, reset, v[i], x[i], affine_fire(&c, strict, v[i]))
+                         : affine_charge(&c, v[i], x[i]);
         real s = affine_fire(&c, strict, h);
         u[i] = h;
         v[i] = delayed ? h : affine_reset(&c, reset, h, s);
@@ -54,11 +57,14 @@ INLINE void step_row(const struct snn_affine *k, enum snn_reset reset, int stric
     }
 }
 
-static void step_row_of(const struct snn_neuron_spec *spec, const struct snn_affine *k, ptrdiff_t n, const real *x, real *v, real *u,
-                        uint8_t *flag) {
-    enum snn_reset reset = spec->reset == SNN_RESET_VALUE ? SNN_RESET_ZERO : spec->reset; /* the same code, v_reset differs */
-#define CASE(r, strict, delayed)                                                                             \
-    case (r) * 4 + (strict) * 2 + (delayed): step_row(k, r, strict, delayed, n, x, v, u, flag); break;
+static void step_row_of(const struct snn_neuron_spec *spec, const struct snn_affine *k, ptrdiff_t n, const real *x,
+                        real *v, real *u, uint8_t *flag) {
+    enum snn_reset reset =
+        spec->reset == SNN_RESET_VALUE ? SNN_RESET_ZERO : spec->reset; /* the same code, v_reset differs */
+#define CASE(r, strict, delayed)                                                                                       \
+    case (r)*4 + (strict)*2 + (delayed):                                                                               \
+        step_row(k, r, strict, delayed, n, x, v, u, flag);                                                             \
+        break;
 #define CASES(r) CASE(r, 0, 0) CASE(r, 0, 1) CASE(r, 1, 0) CASE(r, 1, 1)
     switch ((int)reset * 4 + spec->strict * 2 + spec->delayed) {
         CASES(SNN_RESET_ZERO)
@@ -70,11 +76,13 @@ static void step_row_of(const struct snn_neuron_spec *spec, const struct snn_aff
 }
 
 /* The same with the smooth step in the place of the spike; `frozen` spikes reset where resets are detached. */
-static void smooth_row(const struct snn_scan *scan, const struct snn_affine *k, ptrdiff_t n, const real *x, real *v, real *u, real *s,
-                       real *frozen) {
+static void smooth_row(const struct snn_scan *scan, const struct snn_affine *k, ptrdiff_t n, const real *x, real *v,
+                       real *u, real *s, real *frozen) {
     const struct snn_neuron_spec *spec = scan->spec;
     for (ptrdiff_t i = 0; i < n; ++i)
-        u[i] = spec->delayed ? affine_charge_delayed(k, spec->reset, v[i], x[i], scan->smooth == SNN_SMOOTH_REPLAY ? frozen[i] : affine_fire(k, spec->strict, v[i]))
+        u[i] = spec->delayed ? affine_charge_delayed(
+                                   k, spec->reset, v[i], x[i],
+                                   scan->smooth == SNN_SMOOTH_REPLAY ? frozen[i] : affine_fire(k, spec->strict, v[i]))
                              : affine_charge(k, v[i], x[i]);
     if (spec->delayed && scan->smooth == SNN_SMOOTH_RECORD)
         for (ptrdiff_t i = 0; i < n; ++i) frozen[i] = affine_fire(k, spec->strict, v[i]);
@@ -112,8 +120,9 @@ static void forward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0) {
 }
 
 /* Adjoint of one step of a row: g holds gS and receives gH; gv becomes that of the step before. */
-INLINE void adjoint_row(const struct snn_affine *k, enum snn_reset reset, int detached, ptrdiff_t n, const real *restrict u,
-                        const real *restrict s, const real *restrict sg, const real *restrict gs, real *restrict gv, real *restrict gh) {
+INLINE void adjoint_row(const struct snn_affine *k, enum snn_reset reset, int detached, ptrdiff_t n,
+                        const real *restrict u, const real *restrict s, const real *restrict sg,
+                        const real *restrict gs, real *restrict gv, real *restrict gh) {
     const struct snn_affine c = *k;
     for (ptrdiff_t i = 0; i < n; ++i) {
         gh[i] = affine_adjoint(&c, reset, detached, u[i], s[i], sg[i], gs[i], gv[i]);
@@ -121,15 +130,17 @@ INLINE void adjoint_row(const struct snn_affine *k, enum snn_reset reset, int de
     }
 }
 
-static void adjoint_row_of(const struct snn_neuron_spec *spec, const struct snn_affine *k, ptrdiff_t n, const real *u, const real *s,
-                           const real *sg, const real *gs, real *gv, real *gh) {
+static void adjoint_row_of(const struct snn_neuron_spec *spec, const struct snn_affine *k, ptrdiff_t n, const real *u,
+                           const real *s, const real *sg, const real *gs, real *gv, real *gh) {
     bool detached = spec->detached || spec->delayed;
     switch (spec->reset) {
     case SNN_RESET_SUBTRACT:
         if (detached) adjoint_row(k, SNN_RESET_SUBTRACT, 1, n, u, s, sg, gs, gv, gh);
         else adjoint_row(k, SNN_RESET_SUBTRACT, 0, n, u, s, sg, gs, gv, gh);
         break;
-    case SNN_RESET_NONE: adjoint_row(k, SNN_RESET_NONE, 1, n, u, s, sg, gs, gv, gh); break;
+    case SNN_RESET_NONE:
+        adjoint_row(k, SNN_RESET_NONE, 1, n, u, s, sg, gs, gv, gh);
+        break;
     default:
         if (detached) adjoint_row(k, SNN_RESET_ZERO, 1, n, u, s, sg, gs, gv, gh);
         else adjoint_row(k, SNN_RESET_ZERO, 0, n, u, s, sg, gs, gv, gh);
@@ -137,8 +148,8 @@ static void adjoint_row_of(const struct snn_neuron_spec *spec, const struct snn_
 }
 
 /* The spikes that reset at step t: hard, smooth, or recorded. */
-static void resetting_spikes(const struct snn_scan *scan, const struct snn_affine *k, int32_t t, ptrdiff_t at, ptrdiff_t n, const real *u,
-                             real *restrict s) {
+static void resetting_spikes(const struct snn_scan *scan, const struct snn_affine *k, int32_t t, ptrdiff_t at,
+                             ptrdiff_t n, const real *u, real *restrict s) {
     const struct snn_neuron_spec *spec = scan->spec;
     ptrdiff_t step = scan->B * scan->N;
     if (scan->smooth && !spec->delayed) {
@@ -146,13 +157,15 @@ static void resetting_spikes(const struct snn_scan *scan, const struct snn_affin
         else smooth_steps[spec->surrogate](n, u, k->theta, spec->p, s);
         return;
     }
-    if (spec->strict) for (ptrdiff_t i = 0; i < n; ++i) s[i] = u[i] > k->theta ? 1 : 0;
-    else for (ptrdiff_t i = 0; i < n; ++i) s[i] = u[i] >= k->theta ? 1 : 0;
+    if (spec->strict)
+        for (ptrdiff_t i = 0; i < n; ++i) s[i] = u[i] > k->theta ? 1 : 0;
+    else
+        for (ptrdiff_t i = 0; i < n; ++i) s[i] = u[i] >= k->theta ? 1 : 0;
 }
 
 /* glambda += gH V, gkappa += gH X, gdrive += gH over a row; V is the state before step t, X follows from the charge. */
-static void coefficient_sums(const struct snn_scan *scan, const struct snn_affine *k, int32_t t, ptrdiff_t at, ptrdiff_t n, const real *u,
-                             const real *gh, double *sum) {
+static void coefficient_sums(const struct snn_scan *scan, const struct snn_affine *k, int32_t t, ptrdiff_t at,
+                             ptrdiff_t n, const real *u, const real *gh, double *sum) {
     const struct snn_neuron_spec *spec = scan->spec;
     real v[CHUNK], s[CHUNK];
     real initial = spec->reset == SNN_RESET_VALUE ? k->v_reset : 0;
@@ -188,8 +201,10 @@ static void backward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0, 
         if (!scan->gx) continue;
         real *gx = scan->gx + t * scan->x_step + at;
         bool adds = scan->adds || (scan->x_step == 0 && t != scan->T - 1); /* a static input gathers over the steps */
-        if (adds) for (ptrdiff_t i = 0; i < n; ++i) gx[i] += k.kappa * gh[i];
-        else for (ptrdiff_t i = 0; i < n; ++i) gx[i] = k.kappa * gh[i];
+        if (adds)
+            for (ptrdiff_t i = 0; i < n; ++i) gx[i] += k.kappa * gh[i];
+        else
+            for (ptrdiff_t i = 0; i < n; ++i) gx[i] = k.kappa * gh[i];
     }
 }
 
@@ -205,7 +220,8 @@ static void backward(struct snn_device *device, const struct snn_scan *scan) {
     if (scan->partial) memset(scan->partial, 0, (size_t)(scan->B * chunks) * 3 * sizeof *scan->partial);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t item = 0; item < scan->B * chunks; ++item)
-        backward_item(scan, (int32_t)(item / chunks), item % chunks * CHUNK, scan->partial ? scan->partial + 3 * item : NULL);
+        backward_item(scan, (int32_t)(item / chunks), item % chunks * CHUNK,
+                      scan->partial ? scan->partial + 3 * item : NULL);
 }
 
 static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero) {
@@ -219,14 +235,15 @@ static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, cons
 
 static real logistic(real w) { return (real)(1 / (1 + exp(-(double)w))); }
 
-static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w, struct snn_affine *out) {
+static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w,
+                              struct snn_affine *out) {
     (void)device;
     real k = logistic(*w);
     out->lambda = 1 - k, out->kappa = plif->decay_input ? k : 1, out->drive = plif->v_reset * k;
 }
 
-static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial, ptrdiff_t items,
-                      real *gw) {
+static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
+                      ptrdiff_t items, real *gw) {
     (void)device;
     double sum[3] = {0}, k = logistic(*w);
     for (ptrdiff_t i = 0; i < items; ++i)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * surrogates.h - surrogate gradients: what stands for the derivative of the step function.
  *
- * Each is a pair: the derivative sg_NAME(x) used in training, and a smooth step NAME_step(x) of which it is the exact derivative; the
- * gradient check puts the smooth step in the place of the spike. x = membrane - threshold; p: the parameters, in the order of the list.
- * To add one: two functions and a line in SNN_SURROGATES. */
+ * Each is a pair: the derivative sg_NAME(x) used in training, and a smooth step NAME_step(x) of which it is the exact
+ * derivative; the gradient check puts the smooth step in the place of the spike. x = membrane - threshold; p: the
+ * parameters, in the order of the list. To add one: two functions and a line in SNN_SURROGATES. */
 #ifndef SNN_SURROGATES_H
 #define SNN_SURROGATES_H
 
@@ -15,18 +15,19 @@
 enum { SNN_SURROGATE_PARAMS = 2 };
 
 /* X(name, alias, parameter 0, default, parameter 1 or NULL, default, help) */
-#define SNN_SURROGATES(X)                                                                                    \
-    X(sigmoid, "Sigmoid", "alpha", 4, NULL, 0, "a s(ax)(1-s(ax)), s logistic; SpikingJelly's default")       \
-    X(atan, "ATan", "alpha", 2, NULL, 0, "(a/2)/(1+(pi a x/2)^2); snnTorch's default")                       \
-    X(fast_sigmoid, "FastSigmoid", "slope", 25, NULL, 0, "1/(1+k|x|)^2 (snnTorch; Zenke & Ganguli 2018)")    \
-    X(triangle, "piecewise_quadratic", "alpha", 1, NULL, 0, "max(0, a-a^2|x|) (SpikingJelly, STBP, SLTT)")   \
-    X(rect, "Rect", "alpha", 1, NULL, 0, "a for |x| < 1/(2a), else 0 (Wu et al. 2018)")                      \
-    X(gaussian, "Gaussian", "sigma", 0.5, NULL, 0, "normal density of width sigma (sinabs, Yin et al.)")     \
-    X(sine, "Sine", "omega", 1.5707963267948966, NULL, 0, "(w/2) cos(wx) for |x| <= pi/(2w), else 0")        \
-    X(erf, "Erf", "alpha", 2, NULL, 0, "(a/sqrt(pi)) exp(-(ax)^2) (SpikingJelly)")                           \
-    X(soft_sign, "SoftSign", "alpha", 2, NULL, 0, "a/(2(1+a|x|)^2) (SpikingJelly)")                          \
-    X(super_spike, "SuperSpike", "alpha", 1, NULL, 0, "a/(1+|x|)^2: a is an amplitude, not a slope (SpikingJelly, Norse)") \
-    X(piecewise_exp, "PiecewiseExp", "alpha", 1, NULL, 0, "(a/2) exp(-a|x|) (SpikingJelly)")                 \
+#define SNN_SURROGATES(X)                                                                                              \
+    X(sigmoid, "Sigmoid", "alpha", 4, NULL, 0, "a s(ax)(1-s(ax)), s logistic; SpikingJelly's default")                 \
+    X(atan, "ATan", "alpha", 2, NULL, 0, "(a/2)/(1+(pi a x/2)^2); snnTorch's default")                                 \
+    X(fast_sigmoid, "FastSigmoid", "slope", 25, NULL, 0, "1/(1+k|x|)^2 (snnTorch; Zenke & Ganguli 2018)")              \
+    X(triangle, "piecewise_quadratic", "alpha", 1, NULL, 0, "max(0, a-a^2|x|) (SpikingJelly, STBP, SLTT)")             \
+    X(rect, "Rect", "alpha", 1, NULL, 0, "a for |x| < 1/(2a), else 0 (Wu et al. 2018)")                                \
+    X(gaussian, "Gaussian", "sigma", 0.5, NULL, 0, "normal density of width sigma (sinabs, Yin et al.)")               \
+    X(sine, "Sine", "omega", 1.5707963267948966, NULL, 0, "(w/2) cos(wx) for |x| <= pi/(2w), else 0")                  \
+    X(erf, "Erf", "alpha", 2, NULL, 0, "(a/sqrt(pi)) exp(-(ax)^2) (SpikingJelly)")                                     \
+    X(soft_sign, "SoftSign", "alpha", 2, NULL, 0, "a/(2(1+a|x|)^2) (SpikingJelly)")                                    \
+    X(super_spike, "SuperSpike", "alpha", 1, NULL, 0,                                                                  \
+      "a/(1+|x|)^2: a is an amplitude, not a slope (SpikingJelly, Norse)")                                             \
+    X(piecewise_exp, "PiecewiseExp", "alpha", 1, NULL, 0, "(a/2) exp(-a|x|) (SpikingJelly)")                           \
     X(slayer, "Slayer", "alpha", 5, "scale", 0.4, "c(a/2) exp(-a|x|) (SLAYER, SE-adLIF)")
 
 #define SNN_PI ((real)3.14159265358979323846)
@@ -114,7 +115,7 @@ enum snn_surrogate {
 #define X(name, ...) SNN_SURROGATE_##name,
     SNN_SURROGATES(X)
 #undef X
-    SNN_SURROGATE_COUNT
+        SNN_SURROGATE_COUNT
 };
 
 #endif

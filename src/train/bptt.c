@@ -6,7 +6,8 @@ static const struct snn_key keys[] = {SNN_KEY_NAME, {0}};
 
 static int32_t whole(int32_t T) { return T; }
 
-static double batch(struct snn_network *network, const struct snn_batch *data, double scale, const struct snn_watch *watch) {
+static double batch(struct snn_network *network, const struct snn_batch *data, double scale,
+                    const struct snn_watch *watch) {
     struct snn_batch slice;
     double sum = 0;
     for (int32_t first = 0; snn_network_slice(network, data, &first, &slice);) {
@@ -21,4 +22,5 @@ static double batch(struct snn_network *network, const struct snn_batch *data, d
     return sum;
 }
 
-const struct snn_trainer_ops snn_trainer_bptt = {"bptt", "backpropagation through time over all steps", keys, whole, batch};
+const struct snn_trainer_ops snn_trainer_bptt = {"bptt", "backpropagation through time over all steps", keys, whole,
+                                                 batch};

@@ -22,13 +22,22 @@ static int make_batch(const struct snn_network *n, const struct snn_check_option
     const struct snn_tensor *x = n->model.tape.input;
     int32_t classes = (int32_t)n->model.tape.output->units;
     size_t count = (size_t)o->B * (size_t)x->units * (size_t)(x->is_static ? 1 : o->T);
-    *out = (struct synthetic){.frames = calloc(count, sizeof(float)), .small = calloc(3 * (size_t)o->B, sizeof(int32_t))};
+    *out =
+        (struct synthetic){.frames = calloc(count, sizeof(float)), .small = calloc(3 * (size_t)o->B, sizeof(int32_t))};
     if (!out->frames || !out->small) return snn_error(SNN_EFAIL, "out of memory for a gradient check");
     for (size_t i = 0; i < count; ++i) out->frames[i] = (float)(2 * draw(1, (uint32_t)i) - 0.5);
     struct snn_batch *b = &out->batch;
-    *b = (struct snn_batch){.form = x->is_static ? SNN_BATCH_STATIC : SNN_BATCH_FRAMES, .T = o->T, .B = o->B, .C = x->dim[0],
-                            .H = x->nd == 3 ? x->dim[1] : 1, .W = x->nd == 3 ? x->dim[2] : 1, .frames = out->frames, .label = out->small,
-                            .length = out->small + o->B, .sample = out->small + 2 * o->B, .masked = o->lengths};
+    *b = (struct snn_batch){.form = x->is_static ? SNN_BATCH_STATIC : SNN_BATCH_FRAMES,
+                            .T = o->T,
+                            .B = o->B,
+                            .C = x->dim[0],
+                            .H = x->nd == 3 ? x->dim[1] : 1,
+                            .W = x->nd == 3 ? x->dim[2] : 1,
+                            .frames = out->frames,
+                            .label = out->small,
+                            .length = out->small + o->B,
+                            .sample = out->small + 2 * o->B,
+                            .masked = o->lengths};
     for (int32_t i = 0; i < o->B; ++i) {
         b->label[i] = (int32_t)snn_rng_below(snn_rng_u32(7, SNN_RNG_TEST, 2, 0, (uint32_t)i), (uint32_t)classes);
         b->length[i] = o->lengths && i >= o->B / 2 ? (o->T + 1) / 2 : o->T;
@@ -75,8 +84,10 @@ static double difference(const struct probe *p, struct number x, double h) {
     return (high - low) / (up - down); /* the distance that was really moved */
 }
 
-/* Largest relative error over some numbers of one tensor. Steps are tried from large to small: near a kink only a small one is right. */
-static double check_tensor(const struct probe *p, real *values, float *frames, const real *grad, ptrdiff_t count, int tries, double planted) {
+/* Largest relative error over some numbers of one tensor. Steps are tried from large to small: near a kink only a small
+ * one is right. */
+static double check_tensor(const struct probe *p, real *values, float *frames, const real *grad, ptrdiff_t count,
+                           int tries, double planted) {
     double scale = 0, worst = 0;
     for (ptrdiff_t i = 0; i < count; ++i) scale = fabs((double)grad[i]) > scale ? fabs((double)grad[i]) : scale;
     int n = (ptrdiff_t)tries < count ? tries : (int)count;
@@ -86,7 +97,8 @@ static double check_tensor(const struct probe *p, real *values, float *frames, c
         double analytic = (double)grad[i] * (1 + planted), best = INFINITY;
         for (double h = 1e-4; h > 1e-8 && best > SNN_CHECK_TOLERANCE / 10; h /= 8) {
             double numeric = difference(p, x, h), size = fmax(fabs(numeric), fabs(analytic));
-            double error = fabs(numeric - analytic) / fmax(size, 1e-3 * scale + 1e-6) /* a bias before a norm has none but rounding */;
+            double error = fabs(numeric - analytic) /
+                           fmax(size, 1e-3 * scale + 1e-6) /* a bias before a norm has none but rounding */;
             best = error < best ? error : best;
         }
         worst = best > worst ? best : worst;
@@ -114,7 +126,8 @@ int snn_check_network(struct snn_network *n, const struct snn_check_options *o, 
         struct snn_params *params = &n->model.params;
         const struct snn_tensor *x = n->model.tape.input;
         snn_params_init(params, 5);
-        for (int i = 0; i < params->count; ++i) /* weights large enough that neurons are near their thresholds, biases not all 0 */
+        for (int i = 0; i < params->count;
+             ++i) /* weights large enough that neurons are near their thresholds, biases not all 0 */
             for (ptrdiff_t k = 0; !params->list[i]->buffer && k < params->list[i]->count; ++k)
                 params->list[i]->value[k] += (real)(0.3 * (draw(4 + (uint32_t)i, (uint32_t)k) - 0.5));
         struct probe probe = {n, &data.batch};
@@ -128,9 +141,13 @@ int snn_check_network(struct snn_network *n, const struct snn_check_options *o, 
             for (int i = 0; i < params->count; ++i) {
                 struct snn_param *p = params->list[i];
                 if (p->buffer || p->frozen) continue;
-                note(report, o, p->name, check_tensor(&probe, p->value, NULL, kept + p->offset, p->count, o->per_tensor, o->planted));
+                note(report, o, p->name,
+                     check_tensor(&probe, p->value, NULL, kept + p->offset, p->count, o->per_tensor, o->planted));
             }
-            if (x->grad) note(report, o, "the input", check_tensor(&probe, NULL, data.frames, kept + params->learned, inputs, o->per_tensor, o->planted));
+            if (x->grad)
+                note(
+                    report, o, "the input",
+                    check_tensor(&probe, NULL, data.frames, kept + params->learned, inputs, o->per_tensor, o->planted));
         }
         free(kept);
     }
@@ -171,33 +188,42 @@ static void one(struct suite *s, const char *model, const char *loss, struct snn
     s->rc = snn_check_yaml(s->device, model, loss, &input, &o, s->report);
 }
 
-static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1}, image = {.C = 2, .H = 7, .W = 6}, still = {.C = 2, .H = 6, .W = 6, .is_static = true};
+static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1}, image = {.C = 2, .H = 7, .W = 6},
+                                    still = {.C = 2, .H = 6, .W = 6, .is_static = true};
 
 static void check_neurons(struct suite *s) {
     char model[400];
-    static const char *const resets[] = {"reset: zero", "reset: subtract", "reset: none", "reset: value, v_reset: -0.2"};
-    static const char *const charges[] = {"", "decay_input: true, ", "tau: 5, decay: exp, ", "beta: 0.8, ", "beta: 0.8, decay_input: true, "};
+    static const char *const resets[] = {"reset: zero", "reset: subtract", "reset: none",
+                                         "reset: value, v_reset: -0.2"};
+    static const char *const charges[] = {"", "decay_input: true, ", "tau: 5, decay: exp, ", "beta: 0.8, ",
+                                          "beta: 0.8, decay_input: true, "};
     for (int r = 0; r < 4; ++r)
         for (int k = 0; k < 6; ++k) { /* detached, delayed, fire */
-            const char *detach = k & 1 ? "true" : "false", *delay = k >= 4 ? "true" : "false", *fire = k & 2 ? "gt" : "ge";
+            const char *detach = k & 1 ? "true" : "false", *delay = k >= 4 ? "true" : "false",
+                       *fire = k & 2 ? "gt" : "ge";
             for (int c = 0; c < 5; ++c) {
-                snprintf(model, sizeof model, "[linear: 5, lif: {%s%s, detach_reset: %s, reset_delay: %s, fire: %s, threshold: 0.7}, linear: 3]",
-                         charges[c], resets[r], detach, delay, fire);
+                snprintf(
+                    model, sizeof model,
+                    "[linear: 5, lif: {%s%s, detach_reset: %s, reset_delay: %s, fire: %s, threshold: 0.7}, linear: 3]",
+                    charges[c], resets[r], detach, delay, fire);
                 one(s, model, "ce", flat, false);
             }
-            snprintf(model, sizeof model, "[linear: 5, if: {%s, detach_reset: %s, reset_delay: %s}, linear: 3]", resets[r], detach, delay);
+            snprintf(model, sizeof model, "[linear: 5, if: {%s, detach_reset: %s, reset_delay: %s}, linear: 3]",
+                     resets[r], detach, delay);
             one(s, model, "ce", flat, false);
             if (k >= 4) continue;
             for (int d = 0; d < 2; ++d) {
-                snprintf(model, sizeof model, "[linear: 5, plif: {tau: 3, %s, detach_reset: %s, decay_input: %s}, linear: 3]", resets[r], detach,
-                         d ? "true" : "false");
+                snprintf(model, sizeof model,
+                         "[linear: 5, plif: {tau: 3, %s, detach_reset: %s, decay_input: %s}, linear: 3]", resets[r],
+                         detach, d ? "true" : "false");
                 one(s, model, "ce", flat, false);
             }
         }
     for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
         for (int detach = 0; detach < 2; ++detach) {
-            snprintf(model, sizeof model, "[linear: 5, lif: {surrogate: %s, reset: subtract, detach_reset: %s}, linear: 3]", snn_surrogate_names[i],
-                     detach ? "true" : "false");
+            snprintf(model, sizeof model,
+                     "[linear: 5, lif: {surrogate: %s, reset: subtract, detach_reset: %s}, linear: 3]",
+                     snn_surrogate_names[i], detach ? "true" : "false");
             one(s, model, "ce", flat, false);
         }
     for (int c = 0; c < 5; ++c) {
@@ -216,7 +242,8 @@ static void check_losses(struct suite *s) {
             snprintf(loss, sizeof loss, "{name: mse, over: %s}", overs[i]);
             one(s, "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]", loss, flat, lengths);
         }
-    static const char *const more[] = {"mse_count", "mse_membrane", "tet", "[{name: ce, weight: 0.3}, {name: mse, target: 0.5, weight: 0.7}]"};
+    static const char *const more[] = {"mse_count", "mse_membrane", "tet",
+                                       "[{name: ce, weight: 0.3}, {name: mse, target: 0.5, weight: 0.7}]"};
     for (int i = 0; i < 4; ++i) one(s, "[linear: 5, lif: {}, linear: 4]", more[i], flat, true);
 }
 
@@ -237,13 +264,16 @@ static void check_layers(struct suite *s) {
         "[conv: {out: 3, kernel: 3}, lif, dropout: 0.3, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, dropout: 0.3, lif, flatten, linear: 3]",
         "[batchnorm, conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
-        "[residual: {body: [conv: {out: 2, kernel: 3, padding: 1}, lif, conv: {out: 2, kernel: 3, padding: 1}]}, lif, flatten, linear: 3]",
-        "[residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, lif], shortcut: [conv: {out: 4, kernel: 1}, batchnorm]}, lif, flatten, linear: 3]",
+        "[residual: {body: [conv: {out: 2, kernel: 3, padding: 1}, lif, conv: {out: 2, kernel: 3, padding: 1}]}, lif, "
+        "flatten, linear: 3]",
+        "[residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, lif], shortcut: [conv: {out: 4, kernel: 1}, "
+        "batchnorm]}, lif, flatten, linear: 3]",
         "[repeat: {times: 2, body: [conv: {out: 3, kernel: 3, padding: 1}, lif]}, flatten, linear: 3]",
     };
     for (size_t i = 0; i < sizeof images / sizeof *images; ++i) {
         one(s, images[i], "ce", image, false);
-        one(s, images[i], "{name: ce, over: step}", still, true); /* a static input: layers before the first neuron run once a batch */
+        one(s, images[i], "{name: ce, over: step}", still,
+            true); /* a static input: layers before the first neuron run once a batch */
     }
     one(s, "[batchnorm: {over: joint}, linear: 5, lif: {}, linear: 3]", "{name: ce, over: step}", flat, true);
     one(s, "[linear: 5, batchnorm, lif, residual: {body: [linear: 5, lif]}, linear: 3]", "ce", flat, true);

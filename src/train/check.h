@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check.h - gradients proved in double: analytic against central differences.
  *
- * The step function is replaced by the surrogate's smooth step, of which the surrogate is the exact derivative, so that differences are
- * exact through time and reset; where resets are detached, they use the spikes of the unperturbed run. */
+ * The step function is replaced by the surrogate's smooth step, of which the surrogate is the exact derivative, so that
+ * differences are exact through time and reset; where resets are detached, they use the spikes of the unperturbed run.
+ */
 #ifndef SNN_TRAIN_CHECK_H
 #define SNN_TRAIN_CHECK_H
 
@@ -16,9 +17,9 @@ struct snn_check_report {
 };
 #define SNN_CHECK_TOLERANCE 1e-5
 
-/* Every parameter, and the input, of a network on a synthetic batch of T steps and B samples (events when the model takes them).
- * `lengths`: the second half of the samples is shorter, with masks. `per_tensor` numbers of each are tried. `planted` is a relative error put
- * into the analytic gradient: a test of the check. */
+/* Every parameter, and the input, of a network on a synthetic batch of T steps and B samples (events when the model
+ * takes them). `lengths`: the second half of the samples is shorter, with masks. `per_tensor` numbers of each are
+ * tried. `planted` is a relative error put into the analytic gradient: a test of the check. */
 struct snn_check_options {
     const char *what; /* named in failures */
     int32_t T, B;
@@ -26,7 +27,8 @@ struct snn_check_options {
     int per_tensor;
     double planted;
 };
-int snn_check_network(struct snn_network *network, const struct snn_check_options *options, struct snn_check_report *report);
+int snn_check_network(struct snn_network *network, const struct snn_check_options *options,
+                      struct snn_check_report *report);
 
 /* Build a network from YAML (`model` list and `train.loss` text) for an input shape, and check it. */
 int snn_check_yaml(struct snn_device *device, const char *model, const char *loss, const struct snn_model_input *input,

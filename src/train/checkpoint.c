@@ -10,7 +10,10 @@
 #include "core/status.h"
 
 static struct snn_st_tensor tensor_of(const struct snn_param *p, const char *name, const real *data) {
-    struct snn_st_tensor t = {.name = name, .dtype = sizeof(real) == 4 ? SNN_DT_F32 : SNN_DT_F64, .nd = p->nd, .data = data,
+    struct snn_st_tensor t = {.name = name,
+                              .dtype = sizeof(real) == 4 ? SNN_DT_F32 : SNN_DT_F64,
+                              .nd = p->nd,
+                              .data = data,
                               .bytes = (size_t)p->count * sizeof(real)};
     for (int i = 0; i < p->nd; ++i) t.dim[i] = (uint64_t)p->dim[i];
     return t;
@@ -44,13 +47,15 @@ static int take_numbers(const json_t *array, double *list, int n) {
 
 static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) {
     const struct snn_metrics *m = &p->epoch_sums;
-    return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch", (json_int_t)p->epoch, "batch",
-                     (json_int_t)p->batch, "step", (json_int_t)p->step, "log_records", (json_int_t)p->log_records, "lr", p->lr,
-                     "annealed", p->annealed, "best", p->best, "best_epoch", (json_int_t)p->best_epoch, "stop_best", number(p->stop_best),
-                     "stop_wait", (json_int_t)p->stop_wait, "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
-                     numbers(snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS), "running", "samples", (json_int_t)m->samples, "correct",
-                     (json_int_t)m->score[0].correct, "loss", m->score[0].loss, "layer_spikes", numbers(m->layer_spikes, m->layers),
-                     "layer_slots", numbers(m->layer_slots, m->layers));
+    return json_pack(
+        "{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch", (json_int_t)p->epoch,
+        "batch", (json_int_t)p->batch, "step", (json_int_t)p->step, "log_records", (json_int_t)p->log_records, "lr",
+        p->lr, "annealed", p->annealed, "best", p->best, "best_epoch", (json_int_t)p->best_epoch, "stop_best",
+        number(p->stop_best), "stop_wait", (json_int_t)p->stop_wait, "optimizer",
+        numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
+        numbers(snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS), "running", "samples", (json_int_t)m->samples,
+        "correct", (json_int_t)m->score[0].correct, "loss", m->score[0].loss, "layer_spikes",
+        numbers(m->layer_spikes, m->layers), "layer_slots", numbers(m->layer_slots, m->layers));
 }
 
 static int restore(const char *path, const char *text, struct snn_experiment *e, struct snn_progress *p) {
@@ -59,16 +64,21 @@ static int restore(const char *path, const char *text, struct snn_experiment *e,
     json_t *stop_best, *optimizer, *schedule, *spikes, *slots;
     json_t *root = text ? json_loads(text, 0, NULL) : NULL;
     int rc = SNN_OK;
-    if (!root || json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}", "epoch", &epoch, "batch", &batch,
-                             "step", &step, "log_records", &log_records, "lr", &p->lr, "annealed", &p->annealed, "best",
-                             &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best, "stop_wait", &stop_wait, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
-                             "correct", &correct, "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
-        take_number(stop_best, &p->stop_best) || take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
-        take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) || take_numbers(spikes, m->layer_spikes, m->layers) ||
-        take_numbers(slots, m->layer_slots, m->layers) || epoch < 0 || batch < 0 || step < 0 || log_records < 0)
+    if (!root ||
+        json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}", "epoch", &epoch,
+                    "batch", &batch, "step", &step, "log_records", &log_records, "lr", &p->lr, "annealed", &p->annealed,
+                    "best", &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best, "stop_wait", &stop_wait,
+                    "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples, "correct", &correct,
+                    "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
+        take_number(stop_best, &p->stop_best) ||
+        take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
+        take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) ||
+        take_numbers(spikes, m->layer_spikes, m->layers) || take_numbers(slots, m->layer_slots, m->layers) ||
+        epoch < 0 || batch < 0 || step < 0 || log_records < 0)
         rc = snn_error(SNN_EDATA, "%s: holds weights but no usable training state", path);
     else {
-        p->epoch = epoch, p->batch = batch, p->step = step, p->log_records = log_records, p->best_epoch = best_epoch, p->stop_wait = stop_wait;
+        p->epoch = epoch, p->batch = batch, p->step = step, p->log_records = log_records, p->best_epoch = best_epoch,
+        p->stop_wait = stop_wait;
         m->samples = samples, m->score[0].correct = correct;
         snn_experiment_anneal(e, p->annealed);
     }
@@ -85,7 +95,8 @@ int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct
     char *config = snn_conf_write(snn_conf_root(e->doc)), *state = NULL;
     json_t *json = state_of(e, progress);
     if (json) state = json_dumps(json, JSON_REAL_PRECISION(17) | JSON_COMPACT);
-    int rc = !list || !names || !config || !state ? snn_error(SNN_EFAIL, "out of memory while %s is written", path) : SNN_OK;
+    int rc =
+        !list || !names || !config || !state ? snn_error(SNN_EFAIL, "out of memory while %s is written", path) : SNN_OK;
     for (int i = 0; rc >= 0 && i < params->count; ++i) {
         const struct snn_param *p = params->list[i];
         list[count++] = tensor_of(p, p->name, p->value);
@@ -95,7 +106,8 @@ int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct
             ++count;
         }
     }
-    const struct snn_st_meta meta[] = {{"format", "snntrain checkpoint 1"}, {"version", SNN_VERSION}, {"config", config}, {"state", state}};
+    const struct snn_st_meta meta[] = {
+        {"format", "snntrain checkpoint 1"}, {"version", SNN_VERSION}, {"config", config}, {"state", state}};
     if (rc >= 0) rc = snn_st_write(path, list, count, meta, 4);
     json_decref(json);
     free(list), free(names), free(config), free(state);
@@ -103,12 +115,15 @@ int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct
 }
 
 /* Copy tensor `name` of the file into `to`, whose shape is that of p. */
-static int copy_tensor(const char *path, const struct snn_st *st, const char *name, const struct snn_param *p, real *to) {
+static int copy_tensor(const char *path, const struct snn_st *st, const char *name, const struct snn_param *p,
+                       real *to) {
     const struct snn_st_tensor *t = snn_st_find(st, name);
     if (!t) return snn_error(SNN_EDATA, "%s: has no tensor '%s'", path, name);
     bool same = t->nd == p->nd;
     for (int i = 0; same && i < p->nd; ++i) same = t->dim[i] == (uint64_t)p->dim[i];
-    if (!same) return snn_error(SNN_EDATA, "%s: tensor '%s' does not have the shape of parameter '%s' (%td numbers)", path, name, p->name, p->count);
+    if (!same)
+        return snn_error(SNN_EDATA, "%s: tensor '%s' does not have the shape of parameter '%s' (%td numbers)", path,
+                         name, p->name, p->count);
 #ifdef SNN_DOUBLE
     return snn_st_to_double(t, to);
 #else

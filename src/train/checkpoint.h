@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * checkpoint.h - everything a run needs to go on bit for bit, in one safetensors file.
  *
- * Tensors: parameters and buffers under their nested names, optimiser slots as "optimizer.SLOT.NAME". Metadata: format, version, the resolved
- * config, and the position and running sums as JSON (numbers with 17 digits). No times: equal runs write equal files. */
+ * Tensors: parameters and buffers under their nested names, optimiser slots as "optimizer.SLOT.NAME". Metadata: format,
+ * version, the resolved config, and the position and running sums as JSON (numbers with 17 digits). No times: equal
+ * runs write equal files. */
 #ifndef SNN_CHECKPOINT_H
 #define SNN_CHECKPOINT_H
 
@@ -10,25 +11,25 @@
 #include "train/experiment.h"
 #include "train/metrics.h"
 
-struct snn_progress { /* where a run stands */
-    int64_t epoch;    /* being trained, from 0 */
-    int64_t batch;    /* batches of it that are done */
-    int64_t step;     /* optimiser steps of the run */
+struct snn_progress {    /* where a run stands */
+    int64_t epoch;       /* being trained, from 0 */
+    int64_t batch;       /* batches of it that are done */
+    int64_t step;        /* optimiser steps of the run */
     int64_t log_records; /* of log.jsonl that belong to this state: not bytes, which say how long things took */
-    double lr;        /* of the last step */
-    double annealed;  /* share of the run at which annealed numbers stand */
-    double best;      /* accuracy of the best epoch so far, -1: none */
+    double lr;           /* of the last step */
+    double annealed;     /* share of the run at which annealed numbers stand */
+    double best;         /* accuracy of the best epoch so far, -1: none */
     int64_t best_epoch;
-    double stop_best; /* early stop's metric, NAN: none */
-    int64_t stop_wait; /* epochs without improvement */
+    double stop_best;              /* early stop's metric, NAN: none */
+    int64_t stop_wait;             /* epochs without improvement */
     struct snn_metrics epoch_sums; /* of the running epoch */
 };
 
 int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct snn_progress *progress);
 /* Everything back into an experiment of the same network. SNN_EDATA names the first thing that does not fit. */
 int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_progress *progress);
-/* Only the weights, from a checkpoint or any safetensors file. `map` (a config map "their name: our name", or NULL) renames; without a map
- * every parameter must be there. */
+/* Only the weights, from a checkpoint or any safetensors file. `map` (a config map "their name: our name", or NULL)
+ * renames; without a map every parameter must be there. */
 int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_params *params);
 /* The weights, and annealed numbers as they were when these were saved: what an evaluation needs. */
 int snn_checkpoint_trained(const char *path, struct snn_experiment *e);

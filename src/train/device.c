@@ -10,13 +10,13 @@
 #include "core/isa.h"
 #include "core/status.h"
 
-#define X(suffix, test)                                                                                      \
-    extern const struct snn_math_kernels snn_math_cpu##suffix;                                               \
-    extern const struct snn_conv_kernels snn_conv_cpu##suffix;                                               \
-    extern const struct snn_pool_kernels snn_pool_cpu##suffix;                                               \
-    extern const struct snn_norm_kernels snn_norm_cpu##suffix;                                               \
-    extern const struct snn_loss_kernels snn_loss_cpu##suffix;                                               \
-    extern const struct snn_neuron_kernels snn_neuron_cpu##suffix;                                           \
+#define X(suffix, test)                                                                                                \
+    extern const struct snn_math_kernels snn_math_cpu##suffix;                                                         \
+    extern const struct snn_conv_kernels snn_conv_cpu##suffix;                                                         \
+    extern const struct snn_pool_kernels snn_pool_cpu##suffix;                                                         \
+    extern const struct snn_norm_kernels snn_norm_cpu##suffix;                                                         \
+    extern const struct snn_loss_kernels snn_loss_cpu##suffix;                                                         \
+    extern const struct snn_neuron_kernels snn_neuron_cpu##suffix;                                                     \
     extern const struct snn_optim_kernels snn_optim_cpu##suffix;
 SNN_ISA_LIST(X)
 #undef X
@@ -31,17 +31,18 @@ static int usable_cores(void) {
 int snn_device_open(const char *name, int threads, struct snn_device *out) {
     if (!strncmp(name, "cuda", 4) && (!name[4] || name[4] == ':'))
         return snn_error(SNN_EUSAGE, "--device %s: this build has no CUDA backend (use cpu or auto)", name);
-    if (strcmp(name, "cpu") && strcmp(name, "auto")) return snn_error(SNN_EUSAGE, "--device: expected auto, cpu or cuda[:N], got '%s'", name);
+    if (strcmp(name, "cpu") && strcmp(name, "auto"))
+        return snn_error(SNN_EUSAGE, "--device: expected auto, cpu or cuda[:N], got '%s'", name);
     *out = (struct snn_device){.name = "cpu", .threads = threads > 0 ? threads : usable_cores()};
     const char *limit = getenv("SNNTRAIN_ISA");
     bool known = false;
-#define X(suffix, test)                                                                                      \
-    if ((test) && !known) {                                                                                  \
-        out->variant = &#suffix[1];                                                                          \
-        out->math = &snn_math_cpu##suffix, out->conv = &snn_conv_cpu##suffix, out->pool = &snn_pool_cpu##suffix;   \
-        out->norm = &snn_norm_cpu##suffix, out->loss = &snn_loss_cpu##suffix, out->neuron = &snn_neuron_cpu##suffix; \
-        out->optim = &snn_optim_cpu##suffix;                                                                 \
-    }                                                                                                        \
+#define X(suffix, test)                                                                                                \
+    if ((test) && !known) {                                                                                            \
+        out->variant = &#suffix[1];                                                                                    \
+        out->math = &snn_math_cpu##suffix, out->conv = &snn_conv_cpu##suffix, out->pool = &snn_pool_cpu##suffix;       \
+        out->norm = &snn_norm_cpu##suffix, out->loss = &snn_loss_cpu##suffix, out->neuron = &snn_neuron_cpu##suffix;   \
+        out->optim = &snn_optim_cpu##suffix;                                                                           \
+    }                                                                                                                  \
     if (limit && !strcmp(limit, &#suffix[1])) known = true;
     SNN_ISA_LIST(X)
 #undef X

@@ -5,7 +5,8 @@
 
 #include "core/status.h"
 
-static int pass(struct snn_experiment *e, const struct snn_evaluate_options *options, struct snn_metrics *m, int32_t *decided) {
+static int pass(struct snn_experiment *e, const struct snn_evaluate_options *options, struct snn_metrics *m,
+                int32_t *decided) {
     struct snn_loader *loader = e->loader[options->subset];
     const struct snn_batch *batch;
     SNN_TRY(snn_loader_start(loader, 0, 0));

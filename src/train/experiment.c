@@ -18,7 +18,8 @@ struct top {
     struct snn_conf *data, *model, *train, *run;
 };
 const struct snn_key snn_top_keys[] = {
-    {"seed", SNN_INT, offsetof(struct top, seed), "0", 0, 9e15, NULL, "of initial weights, order, dropout and random coding"},
+    {"seed", SNN_INT, offsetof(struct top, seed), "0", 0, 9e15, NULL,
+     "of initial weights, order, dropout and random coding"},
     {"data", SNN_NODE, offsetof(struct top, data), NULL, 0, 0, NULL, "the data set and how it becomes batches"},
     {"model", SNN_NODE, offsetof(struct top, model), NULL, 0, 0, NULL, "list of layers"},
     {"train", SNN_NODE, offsetof(struct top, train), "{}", 0, 0, NULL, "how it is trained"},
@@ -33,7 +34,8 @@ const struct snn_key snn_train_keys[] = {
     {"batch", SNN_INT, TRAIN(batch), "64", 1, 1 << 20, NULL, "samples a batch"},
     {"accumulate", SNN_INT, TRAIN(accumulate), "1", 1, 1 << 16, NULL, "batches an optimiser step"},
     {"loss", SNN_NODE, TRAIN(loss), "ce", 0, 0, NULL, "NAME, {name, over, ...}, or a list of terms, each with weight"},
-    {"decide", SNN_CHOICE, TRAIN(decide), "mean", 0, 0, snn_decide_names, "how a class is read out of the outputs in time"},
+    {"decide", SNN_CHOICE, TRAIN(decide), "mean", 0, 0, snn_decide_names,
+     "how a class is read out of the outputs in time"},
     {"optimizer", SNN_NODE, TRAIN(optimizer), "adam", 0, 0, NULL, "NAME or {name, lr, ..., groups}"},
     {"schedule", SNN_NODE, TRAIN(schedule), "constant", 0, 0, NULL, "of the learning rate: NAME or {name, per, ...}"},
     {"clip", SNN_REAL, TRAIN(clip), "none", 1e-12, 1e12, none, "largest L2 norm of the gradient"},
@@ -46,8 +48,10 @@ const struct snn_key snn_train_keys[] = {
 #define RUN(field) offsetof(struct snn_run_config, field)
 const struct snn_key snn_run_keys[] = {
     {"dir", SNN_TEXT, RUN(dir), "runs/snntrain", 0, 0, NULL, "run folder"},
-    {"keep", SNN_CHOICE, RUN(keep), "best", 0, 0, keep_names, "which epoch is the result: best validation accuracy (last without validation), or last"},
-    {"stop", SNN_NODE, RUN(stop), "none", 0, 0, NULL, "early stop: {metric: validation.loss | validation.accuracy, patience: N}"},
+    {"keep", SNN_CHOICE, RUN(keep), "best", 0, 0, keep_names,
+     "which epoch is the result: best validation accuracy (last without validation), or last"},
+    {"stop", SNN_NODE, RUN(stop), "none", 0, 0, NULL,
+     "early stop: {metric: validation.loss | validation.accuracy, patience: N}"},
     {"checkpoint_every", SNN_TEXT, RUN(checkpoint_every), "1 epoch", 0, 0, NULL, "N epochs, N steps or N min"},
     {0},
 };
@@ -60,19 +64,24 @@ struct stop_keys {
     long long patience;
 };
 static const struct snn_key stop_keys[] = {
-    {"metric", SNN_CHOICE, offsetof(struct stop_keys, metric), "validation.loss", 0, 0, metric_names, "what must improve"},
+    {"metric", SNN_CHOICE, offsetof(struct stop_keys, metric), "validation.loss", 0, 0, metric_names,
+     "what must improve"},
     {"patience", SNN_INT, offsetof(struct stop_keys, patience), "10", 1, 1e6, NULL, "epochs without improvement"},
     {0},
 };
 
-static bool is_word(const struct snn_conf *node, const char *word) { return node->kind == SNN_CONF_SCALAR && !strcmp(node->text, word); }
+static bool is_word(const struct snn_conf *node, const char *word) {
+    return node->kind == SNN_CONF_SCALAR && !strcmp(node->text, word);
+}
 
 static int read_stop(struct snn_experiment *e) {
     struct stop_keys keys;
     if (is_word(e->run.stop, "none")) return SNN_OK;
-    if (e->run.stop->kind != SNN_CONF_MAP) return snn_conf_error(e->run.stop, "expected none or {metric: ..., patience: N}");
+    if (e->run.stop->kind != SNN_CONF_MAP)
+        return snn_conf_error(e->run.stop, "expected none or {metric: ..., patience: N}");
     SNN_TRY(snn_conf_read(e->run.stop, stop_keys, &keys));
-    if (e->data.validation <= 0) return snn_conf_error(e->run.stop, "early stop needs validation data (data.validation)");
+    if (e->data.validation <= 0)
+        return snn_conf_error(e->run.stop, "early stop needs validation data (data.validation)");
     e->stop = (struct snn_stop){true, keys.metric == 1, keys.patience};
     return SNN_OK;
 }
@@ -83,7 +92,8 @@ static int read_every(struct snn_experiment *e) {
     double n = strtod(text, &end);
     while (*end == ' ') ++end;
     struct snn_conf *at = snn_conf_at(e->doc, "run.checkpoint_every");
-    if (end == text || !(n > 0) || !isfinite(n)) return snn_conf_error(at, "expected N epoch, N steps or N min, got '%s'", text);
+    if (end == text || !(n > 0) || !isfinite(n))
+        return snn_conf_error(at, "expected N epoch, N steps or N min, got '%s'", text);
     if (!strcmp(end, "epoch") || !strcmp(end, "epochs")) e->every.epochs = floor(n) < 1 ? 1 : floor(n);
     else if (!strcmp(end, "step") || !strcmp(end, "steps")) e->every.steps = floor(n) < 1 ? 1 : floor(n);
     else if (!strcmp(end, "min")) e->every.minutes = n;
@@ -93,9 +103,11 @@ static int read_every(struct snn_experiment *e) {
 
 static const char *const shape_names[] = {"linear", "exp", "cosine", NULL};
 static const struct snn_key anneal_keys[] = {
-    {"key", SNN_TEXT, offsetof(struct snn_anneal, key), NULL, 0, 0, NULL, "path of a number in a layer, model.2.lif.tau"},
+    {"key", SNN_TEXT, offsetof(struct snn_anneal, key), NULL, 0, 0, NULL,
+     "path of a number in a layer, model.2.lif.tau"},
     {"to", SNN_REAL, offsetof(struct snn_anneal, to), NULL, -1e12, 1e12, NULL, "value at the end"},
-    {"until", SNN_REAL, offsetof(struct snn_anneal, until), "1", 1e-9, 1, NULL, "share of the run after which it stays"},
+    {"until", SNN_REAL, offsetof(struct snn_anneal, until), "1", 1e-9, 1, NULL,
+     "share of the run after which it stays"},
     {"shape", SNN_CHOICE, offsetof(struct snn_anneal, shape), "linear", 0, 0, shape_names, "of the way there"},
     {0},
 };
@@ -114,7 +126,9 @@ static int read_anneal(struct snn_experiment *e) {
         if (!snn_model_numbers(&e->network.model, a->key, take_number, &a->from))
             return snn_conf_error(item, "'%s' is not a number of a layer that can move", a->key);
         if (isnan(a->from)) return snn_conf_error(item, "'%s' has no starting value", a->key);
-        if (a->shape == 1 && a->from * a->to <= 0) return snn_conf_error(item, "shape: exp needs a start and an end of one sign, got %g and %g", a->from, a->to);
+        if (a->shape == 1 && a->from * a->to <= 0)
+            return snn_conf_error(item, "shape: exp needs a start and an end of one sign, got %g and %g", a->from,
+                                  a->to);
     }
     return SNN_OK;
 }
@@ -143,7 +157,8 @@ static const struct snn_key from_keys[] = {
 static int read_from(struct snn_experiment *e, struct from_keys *keys) {
     *keys = (struct from_keys){0};
     if (is_word(e->train.from, "none")) return SNN_OK;
-    if (e->train.from->kind != SNN_CONF_MAP) return snn_conf_error(e->train.from, "expected none or {file: F, map: {...}}");
+    if (e->train.from->kind != SNN_CONF_MAP)
+        return snn_conf_error(e->train.from, "expected none or {file: F, map: {...}}");
     SNN_TRY(snn_conf_read(e->train.from, from_keys, keys));
     if (keys->map->kind != SNN_CONF_MAP) return snn_conf_error(keys->map, "expected {their name: our name}");
     for (struct snn_conf *m = keys->map->first; m; m = m->next)
@@ -157,7 +172,12 @@ static int read_from(struct snn_experiment *e, struct from_keys *keys) {
 static struct snn_model_input input_of(const struct snn_experiment *e, bool wants_grad) {
     const struct snn_dataset_ops *s = e->set_ops;
     bool spikes = s->events || e->data.coding != SNN_CODING_DIRECT;
-    return (struct snn_model_input){.C = s->C, .H = s->H, .W = s->W, .is_static = !spikes, .is_sparse = spikes, .wants_grad = wants_grad,
+    return (struct snn_model_input){.C = s->C,
+                                    .H = s->H,
+                                    .W = s->W,
+                                    .is_static = !spikes,
+                                    .is_sparse = spikes,
+                                    .wants_grad = wants_grad,
                                     .step_seconds = s->events ? snn_data_step_seconds(&e->data) : 0};
 }
 
@@ -189,11 +209,14 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     /* The schedule's lengths are known with the data; its keys are judged now. */
     SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(n->optim), e->train.epochs, 1, &e->schedule));
     if (!isnan(snn_schedule_rate(e->schedule, 0, 0).beta1) && !snn_optim_has_momentum(n->optim))
-        return snn_conf_error(e->train.schedule, "cycles the momentum, but the optimizer has none: add momentum, or cycle_momentum: false");
+        return snn_conf_error(
+            e->train.schedule,
+            "cycles the momentum, but the optimizer has none: add momentum, or cycle_momentum: false");
     return SNN_OK;
 }
 
-int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options, struct snn_experiment *out) {
+int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,
+                        struct snn_experiment *out) {
     *out = (struct snn_experiment){.doc = doc};
     int rc = snn_device_open(options->device ? options->device : "auto", options->threads, &out->device);
     out->network.device = &out->device;
@@ -202,21 +225,29 @@ int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_op
     return rc;
 }
 
-int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch, int32_t timesteps) {
+int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch,
+                        int32_t timesteps) {
     if (!e->set) SNN_TRY(snn_dataset_open(e->data.name, data_dir, e->data.root, &e->set));
     for (int i = 0; i < 3; ++i) {
         if (!(subsets >> i & 1) || (i == SNN_SUBSET_VALIDATION && e->data.validation <= 0)) continue;
-        struct snn_loader_options options = {.config = &e->data, .set = e->set, .subset = i, .batch = batch ? batch : (int32_t)e->train.batch,
-                                             .seed = e->seed, .shuffle = i == SNN_SUBSET_TRAIN, .timesteps = timesteps};
+        struct snn_loader_options options = {.config = &e->data,
+                                             .set = e->set,
+                                             .subset = i,
+                                             .batch = batch ? batch : (int32_t)e->train.batch,
+                                             .seed = e->seed,
+                                             .shuffle = i == SNN_SUBSET_TRAIN,
+                                             .timesteps = timesteps};
         snn_loader_close(&e->loader[i]);
         SNN_TRY(snn_loader_open(&options, &e->loader[i]));
         int32_t steps = snn_loader_max_steps(e->loader[i]);
         if (steps > e->steps) e->steps = steps;
     }
     if (e->loader[SNN_SUBSET_TRAIN]) {
-        int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]), updates = (batches + e->train.accumulate - 1) / e->train.accumulate;
+        int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]),
+                updates = (batches + e->train.accumulate - 1) / e->train.accumulate;
         snn_schedule_close(&e->schedule);
-        SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(e->network.optim), e->train.epochs, updates, &e->schedule));
+        SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(e->network.optim), e->train.epochs, updates,
+                                  &e->schedule));
     }
     return SNN_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * experiment.h - a config with everything it names: data, network, rule, optimiser.
  *
- * Opened in two steps. snn_experiment_read judges the config alone (shapes come from the data set's definition), so that a mistake is
- * found before any data is read; snn_experiment_data opens the files. */
+ * Opened in two steps. snn_experiment_read judges the config alone (shapes come from the data set's definition), so
+ * that a mistake is found before any data is read; snn_experiment_data opens the files. */
 #ifndef SNN_EXPERIMENT_H
 #define SNN_EXPERIMENT_H
 
@@ -13,7 +13,7 @@
 struct snn_train_config { /* the `train:` section */
     struct snn_conf *rule, *loss, *optimizer, *schedule, *anneal, *from, *freeze;
     long long epochs, batch, accumulate;
-    int decide; /* enum snn_decide */
+    int decide;  /* enum snn_decide */
     double clip; /* NAN: none */
 };
 struct snn_run_config { /* the `run:` section */
@@ -26,7 +26,7 @@ struct snn_stop { /* run.stop */
     bool on, by_accuracy;
     long long patience;
 };
-struct snn_every { /* run.checkpoint_every */
+struct snn_every {                 /* run.checkpoint_every */
     double epochs, steps, minutes; /* one of them > 0 */
 };
 struct snn_anneal {
@@ -52,7 +52,7 @@ struct snn_experiment {
     struct snn_device device;
     struct snn_network network;
 
-    struct snn_dataset *set; /* after snn_experiment_data */
+    struct snn_dataset *set;      /* after snn_experiment_data */
     struct snn_loader *loader[3]; /* by enum snn_subset; NULL when not asked for or empty */
     int32_t steps;                /* most steps of a batch */
     struct snn_schedule *schedule;
@@ -66,9 +66,12 @@ struct snn_experiment_options {
     bool double_check; /* the gradient check: the input's gradient is wanted */
 };
 /* Take over `doc` (freed with the experiment, also on failure) and read it. */
-int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options, struct snn_experiment *out);
-/* Open the data set and loaders for the subsets wanted (bit i = enum snn_subset i); settles `steps` and the schedule. */
-int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch, int32_t timesteps);
+int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,
+                        struct snn_experiment *out);
+/* Open the data set and loaders for the subsets wanted (bit i = enum snn_subset i); settles `steps` and the schedule.
+ */
+int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch,
+                        int32_t timesteps);
 void snn_experiment_close(struct snn_experiment *e);
 
 /* Draw initial parameters; then load `train.from` if there is one. Needs allocated memory. */

@@ -13,8 +13,10 @@ static void *zeros(size_t n, size_t size) {
     return memory;
 }
 
-void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps, int scores) {
-    *m = (struct snn_metrics){.scores = timesteps ? scores : 1, .classes = (int32_t)network->model.tape.output->units,
+void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps,
+                      int scores) {
+    *m = (struct snn_metrics){.scores = timesteps ? scores : 1,
+                              .classes = (int32_t)network->model.tape.output->units,
                               .layers = network->model.layers};
     m->score = zeros((size_t)m->scores, sizeof *m->score);
     for (int i = 0; i < m->scores; ++i) m->score[i].timesteps = timesteps ? timesteps[i] : T;
@@ -33,7 +35,8 @@ void snn_metrics_reset(struct snn_metrics *m) {
 }
 
 void snn_metrics_free(struct snn_metrics *m) {
-    free(m->score), free(m->confusion), free(m->layer_spikes), free(m->layer_slots), free(m->scratch), free(m->per_step);
+    free(m->score), free(m->confusion), free(m->layer_spikes), free(m->layer_slots), free(m->scratch),
+        free(m->per_step);
     *m = (struct snn_metrics){0};
 }
 
@@ -64,7 +67,8 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
     for (int32_t b = 0; b < cut->batch->B; ++b)
         for (int32_t t = 0; t < snn_cut_length(cut, b); ++t) {
             for (int i = 0; i < tape->tensors; ++i)
-                if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i]) spikes[t] += active(tape->tensor[i], cut, t, b);
+                if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i])
+                    spikes[t] += active(tape->tensor[i], cut, t, b);
             for (int i = 0; i < tape->nodes; ++i) {
                 const struct snn_node *node = tape->node[i];
                 const struct snn_tensor *x = node->in[0]->root;
@@ -75,8 +79,8 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
         }
 }
 
-void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, enum snn_decide decide, double loss_sum,
-                     bool costs, int32_t *decided) {
+void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut,
+                     enum snn_decide decide, double loss_sum, bool costs, int32_t *decided) {
     const struct snn_batch *batch = cut->batch;
     const real *output = network->model.tape.output->data;
     count_rates(m, network, cut);
@@ -104,7 +108,8 @@ void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const s
             score->loss += snn_network_loss(network, &prefix, false, 1);
         }
         for (int32_t t = 0; costs && t < n; ++t)
-            score->spikes += m->per_step[t], score->synops += m->per_step[cut->T + t], score->macs += m->per_step[2 * cut->T + t];
+            score->spikes += m->per_step[t], score->synops += m->per_step[cut->T + t],
+                score->macs += m->per_step[2 * cut->T + t];
     }
     m->samples += batch->B;
 }
@@ -112,7 +117,9 @@ void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const s
 double snn_metrics_accuracy(const struct snn_metrics *m) {
     return m->samples ? (double)m->score[m->scores - 1].correct / (double)m->samples : 0;
 }
-double snn_metrics_loss(const struct snn_metrics *m) { return m->samples ? m->score[m->scores - 1].loss / (double)m->samples : 0; }
+double snn_metrics_loss(const struct snn_metrics *m) {
+    return m->samples ? m->score[m->scores - 1].loss / (double)m->samples : 0;
+}
 double snn_metrics_rate(const struct snn_metrics *m, int layer) {
     return m->layer_slots[layer] > 0 ? m->layer_spikes[layer] / m->layer_slots[layer] : NAN;
 }

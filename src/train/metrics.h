@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * metrics.h - what is counted while batches pass: loss, accuracy, spikes, operations.
  *
- * Counts are kept by step, so that one pass over the data gives the figures for every number of timesteps: what a network has put out
- * after n steps does not depend on the steps that follow. Padding does not count. */
+ * Counts are kept by step, so that one pass over the data gives the figures for every number of timesteps: what a
+ * network has put out after n steps does not depend on the steps that follow. Padding does not count. */
 #ifndef SNN_METRICS_H
 #define SNN_METRICS_H
 
@@ -11,7 +11,7 @@
 struct snn_score { /* after the first `timesteps` steps */
     int32_t timesteps;
     int64_t correct;
-    double loss;                /* sum over samples */
+    double loss;                 /* sum over samples */
     double spikes, synops, macs; /* sums over samples */
 };
 
@@ -20,7 +20,7 @@ struct snn_metrics {
     int scores;
     struct snn_score *score; /* ascending timesteps; the last one is the whole */
     int32_t classes;
-    int64_t *confusion;      /* (classes, classes): [true][decided], of the last score */
+    int64_t *confusion; /* (classes, classes): [true][decided], of the last score */
     int layers;
     double *layer_spikes, *layer_slots; /* (layers): spikes, and neurons times steps */
     double *scratch;                    /* (classes) */
@@ -28,21 +28,23 @@ struct snn_metrics {
 };
 
 /* `timesteps` (scores, ascending) or NULL: one score for all T steps. */
-void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps, int scores);
+void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps,
+                      int scores);
 void snn_metrics_reset(struct snn_metrics *m);
 void snn_metrics_free(struct snn_metrics *m);
 
-/* Count the batch whose forward pass just ran in one cut. `loss_sum` is the sum over its samples for all steps. `costs`: count spikes of
- * inputs and operations too. `decided` (B) receives the classes, may be NULL. */
-void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, enum snn_decide decide, double loss_sum,
-                     bool costs, int32_t *decided);
+/* Count the batch whose forward pass just ran in one cut. `loss_sum` is the sum over its samples for all steps.
+ * `costs`: count spikes of inputs and operations too. `decided` (B) receives the classes, may be NULL. */
+void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut,
+                     enum snn_decide decide, double loss_sum, bool costs, int32_t *decided);
 
 double snn_metrics_accuracy(const struct snn_metrics *m);
 double snn_metrics_loss(const struct snn_metrics *m);
 /* Mean spikes per neuron and step of a layer, NAN for layers that do not spike. */
 double snn_metrics_rate(const struct snn_metrics *m, int layer);
 
-/* Energy of a sample in microjoules by the field's usual constants (45 nm): 4.6 pJ a multiply-add, 0.9 pJ an addition. */
+/* Energy of a sample in microjoules by the field's usual constants (45 nm): 4.6 pJ a multiply-add, 0.9 pJ an addition.
+ */
 static inline double snn_energy_uj(double macs, double synops) { return (4.6 * macs + 0.9 * synops) * 1e-6; }
 
 #endif

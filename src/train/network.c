@@ -18,18 +18,23 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     n->mask = snn_arena_alloc(arena, (size_t)n->plan.cut * B, SNN_MEM_STATE);
     n->cut_length = snn_arena_alloc(arena, B * sizeof *n->cut_length, SNN_MEM_STATE);
     n->sample_loss = snn_arena_alloc(arena, B * sizeof *n->sample_loss, SNN_MEM_STATE);
-    n->loss_scratch = snn_arena_alloc(arena, (size_t)snn_loss_scratch(n->device->threads, (int32_t)out->units) * sizeof(double), SNN_MEM_SCRATCH);
+    n->loss_scratch = snn_arena_alloc(
+        arena, (size_t)snn_loss_scratch(n->device->threads, (int32_t)out->units) * sizeof(double), SNN_MEM_SCRATCH);
 }
 
-/* Activations of this many bytes stay in the last-level cache of most machines beside the weights: on the reference workload slices of 8
- * samples train 15 % faster than the whole batch of 64, in an eighth of the memory. A constant, so that results do not depend on the
- * machine. */
+/* Activations of this many bytes stay in the last-level cache of most machines beside the weights: on the reference
+ * workload slices of 8 samples train 15 % faster than the whole batch of 64, in an eighth of the memory. A constant, so
+ * that results do not depend on the machine. */
 enum { SLICE_BYTES = 12 << 20, SLICE_LEAST = 4 };
 
 static void lay_out_for(struct snn_network *n, int32_t samples) {
     const struct snn_network_plan *plan = &n->plan;
-    struct snn_plan_for what = {.T = plan->cut, .B = samples, .recorded = plan->train, .many_cuts = plan->cut < plan->T,
-                                .smooth = plan->smooth, .device = n->device};
+    struct snn_plan_for what = {.T = plan->cut,
+                                .B = samples,
+                                .recorded = plan->train,
+                                .many_cuts = plan->cut < plan->T,
+                                .smooth = plan->smooth,
+                                .device = n->device};
     snn_tape_plan(&n->model.tape, &what);
 }
 
@@ -50,7 +55,8 @@ static void lay_out(struct snn_network *n, const struct snn_network_plan *plan) 
     lay_out_for(n, n->plan.slice);
 }
 
-bool snn_network_slice(const struct snn_network *n, const struct snn_batch *batch, int32_t *first, struct snn_batch *slice) {
+bool snn_network_slice(const struct snn_network *n, const struct snn_batch *batch, int32_t *first,
+                       struct snn_batch *slice) {
     int32_t left = batch->B - *first;
     if (left <= 0) return false;
     *slice = snn_batch_slice(batch, *first, left < n->plan.slice ? left : n->plan.slice);
@@ -83,9 +89,17 @@ void snn_network_free(struct snn_network *n) {
 }
 
 static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
-    return (struct snn_run){.device = n->device, .batch = cut->batch, .T = cut->T, .B = cut->batch->B, .t0 = cut->t0, .cut = cut->index,
-                            .train = cut->train, .first_cut = cut->index == 0, .smooth = cut->smooth,
-                            .mask = cut->batch->masked ? n->mask : NULL, .clock = n->clock};
+    return (struct snn_run){.device = n->device,
+                            .batch = cut->batch,
+                            .T = cut->T,
+                            .B = cut->batch->B,
+                            .t0 = cut->t0,
+                            .cut = cut->index,
+                            .train = cut->train,
+                            .first_cut = cut->index == 0,
+                            .smooth = cut->smooth,
+                            .mask = cut->batch->masked ? n->mask : NULL,
+                            .clock = n->clock};
 }
 
 static void load_input(struct snn_network *n, const struct snn_cut *cut) {
@@ -97,18 +111,18 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
     SNN_CHECK(units == (ptrdiff_t)batch->C * batch->H * batch->W, "a batch of %d units for an input of %td",
               (int)(batch->C * batch->H * batch->W), units);
     if (batch->form == SNN_BATCH_EVENTS)
-        math->load_events(n->device, cut->T, B, stride, units, batch->row + (ptrdiff_t)cut->t0 * stride, batch->index, batch->value, x->data,
-                          x->nonzero);
+        math->load_events(n->device, cut->T, B, stride, units, batch->row + (ptrdiff_t)cut->t0 * stride, batch->index,
+                          batch->value, x->data, x->nonzero);
     else if (batch->form == SNN_BATCH_FRAMES)
-        math->load_frames(n->device, cut->T, B, stride, units, batch->frames + (ptrdiff_t)cut->t0 * stride * units, x->data, x->nonzero);
-    else if (cut->index == 0)
-        math->load_frames(n->device, 1, B, stride, units, batch->frames, x->data, x->nonzero);
+        math->load_frames(n->device, cut->T, B, stride, units, batch->frames + (ptrdiff_t)cut->t0 * stride * units,
+                          x->data, x->nonzero);
+    else if (cut->index == 0) math->load_frames(n->device, 1, B, stride, units, batch->frames, x->data, x->nonzero);
 }
 
 void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = cut->batch;
-    SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d", (int)cut->T, (int)batch->B,
-              (int)n->plan.cut, (int)n->plan.slice);
+    SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d",
+              (int)cut->T, (int)batch->B, (int)n->plan.cut, (int)n->plan.slice);
     load_input(n, cut);
     for (int32_t t = 0; batch->masked && t < cut->T; ++t)
         for (int32_t b = 0; b < batch->B; ++b) n->mask[(ptrdiff_t)t * batch->B + b] = t < snn_cut_length(cut, b);
@@ -123,9 +137,18 @@ double snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool g
     bool whole = cut->T == batch->T;
     SNN_CHECK(whole || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
     for (int32_t b = 0; b < batch->B; ++b) n->cut_length[b] = snn_cut_length(cut, b);
-    struct snn_loss_call call = {.loss = &n->loss, .T = cut->T, .B = batch->B, .C = (int32_t)out->units, .output = out->data,
-                                 .label = batch->label, .length = n->cut_length, .total = !batch->masked ? NULL : whole ? n->cut_length : batch->length,
-                                 .steps = batch->T, .scale = scale};
+    struct snn_loss_call call = {.loss = &n->loss,
+                                 .T = cut->T,
+                                 .B = batch->B,
+                                 .C = (int32_t)out->units,
+                                 .output = out->data,
+                                 .label = batch->label,
+                                 .length = n->cut_length,
+                                 .total = !batch->masked ? NULL
+                                          : whole        ? n->cut_length
+                                                         : batch->length,
+                                 .steps = batch->T,
+                                 .scale = scale};
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? out->grad : NULL, n->loss_scratch);
     double sum = 0;
     for (int32_t b = 0; b < batch->B; ++b) sum += n->sample_loss[b];

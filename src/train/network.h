@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * network.h - a model with its memory: what a trainer and an evaluation work on.
  *
- * Memory is measured first and taken once; snn_network_forward and _backward run one cut and allocate nothing. Where no layer couples the
- * samples of a batch, the batch passes in slices, so that activations stay in the cache and memory is a fraction. */
+ * Memory is measured first and taken once; snn_network_forward and _backward run one cut and allocate nothing. Where no
+ * layer couples the samples of a batch, the batch passes in slices, so that activations stay in the cache and memory is
+ * a fraction. */
 #ifndef SNN_NETWORK_H
 #define SNN_NETWORK_H
 
@@ -42,7 +43,8 @@ void snn_network_measure(struct snn_network *network, const struct snn_network_p
 void snn_network_free(struct snn_network *network);
 
 /* The next slice of a batch: `first` counts samples and starts at 0. False when all have passed. */
-bool snn_network_slice(const struct snn_network *network, const struct snn_batch *batch, int32_t *first, struct snn_batch *slice);
+bool snn_network_slice(const struct snn_network *network, const struct snn_batch *batch, int32_t *first,
+                       struct snn_batch *slice);
 
 /* One cut: steps t0 .. t0+T-1 of a slice. */
 struct snn_cut {
@@ -58,7 +60,8 @@ static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
 }
 /* Load the input and run forward. The output is (T,B,units) in model.tape.output->data. */
 void snn_network_forward(struct snn_network *network, const struct snn_cut *cut);
-/* The loss of each sample of this cut into sample_loss; with gradient: into output->grad, scaled by `scale` (1/samples). Returns the sum. */
+/* The loss of each sample of this cut into sample_loss; with gradient: into output->grad, scaled by `scale`
+ * (1/samples). Returns the sum. */
 double snn_network_loss(struct snn_network *network, const struct snn_cut *cut, bool gradient, double scale);
 /* Backward through the cut; parameters' gradients are added to the slab. */
 void snn_network_backward(struct snn_network *network, const struct snn_cut *cut);

@@ -41,8 +41,11 @@ static void compare_with(const char *path, const json_t *now, FILE *warnings) {
     json_object_foreach((json_t *)now, key, value) {
         const json_t *old = json_object_get(before, key);
         if (!old || json_equal(old, value)) continue;
-        char *a = json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT), *b = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        if (warnings) fprintf(warnings, "snntrain: warning: %s was %s and is now %s: the run may not go on bit for bit\n", key, a ? a : "?", b ? b : "?");
+        char *a = json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT),
+             *b = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        if (warnings)
+            fprintf(warnings, "snntrain: warning: %s was %s and is now %s: the run may not go on bit for bit\n", key,
+                    a ? a : "?", b ? b : "?");
         free(a), free(b);
     }
     json_decref(before);
@@ -53,10 +56,10 @@ int snn_provenance_write(const char *dir, const struct snn_experiment *e, bool c
     cpu_name(cpu, sizeof cpu);
     fingerprint(e->set, data);
     if (asprintf(&path, "%s/provenance.json", dir) < 0) return snn_error(SNN_EFAIL, "out of memory");
-    json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:{s:s,s:i,s:i,s:s}}", "version", SNN_VERSION, "commit", SNN_COMMIT, "cpu", cpu, "blas",
-                             snn_gemm_variant(), "threads", e->device.threads, "device", e->device.name, "instructions", e->device.variant,
-                             "data", "name", e->set->info.name, "train", (int)e->set->info.count[0], "test", (int)e->set->info.count[1],
-                             "labels", data);
+    json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:{s:s,s:i,s:i,s:s}}", "version", SNN_VERSION, "commit",
+                             SNN_COMMIT, "cpu", cpu, "blas", snn_gemm_variant(), "threads", e->device.threads, "device",
+                             e->device.name, "instructions", e->device.variant, "data", "name", e->set->info.name,
+                             "train", (int)e->set->info.count[0], "test", (int)e->set->info.count[1], "labels", data);
     if (compare) compare_with(path, json, warnings);
     char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
     int rc = text ? snn_replace_file(path, text, strlen(text)) : snn_error(SNN_EFAIL, "out of memory");

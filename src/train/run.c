@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * run.c - the training loop.
  *
- * State that a resumed run needs lives in struct snn_progress; everything else is derived from the config, so an interrupted run goes on
- * exactly where it was: the loader's order is a function of the epoch, dropout of the step, and the log is cut to the checkpoint. */
+ * State that a resumed run needs lives in struct snn_progress; everything else is derived from the config, so an
+ * interrupted run goes on exactly where it was: the loader's order is a function of the epoch, dropout of the step, and
+ * the log is cut to the checkpoint. */
 #include "train/run.h"
 
 #include <dirent.h>
@@ -40,9 +41,11 @@ int snn_run_lock(const char *dir, bool resume, int *lock) {
     struct stat info;
     *lock = -1;
     if (!resume && !stat(dir, &info))
-        return snn_error(SNN_EUSAGE, "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
+        return snn_error(SNN_EUSAGE,
+                         "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
     SNN_TRY(snn_make_directories(dir));
-    if (snprintf(path, sizeof path, "%s/lock", dir) >= (int)sizeof path) return snn_error(SNN_EUSAGE, "%.80s...: path too long", dir);
+    if (snprintf(path, sizeof path, "%s/lock", dir) >= (int)sizeof path)
+        return snn_error(SNN_EUSAGE, "%.80s...: path too long", dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", path, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -74,7 +77,8 @@ static void remove_leftovers(const char *dir) {
         const char *at = strstr(entry->d_name, ".tmp.");
         char *end;
         long process = at ? strtol(at + 5, &end, 10) : 0;
-        if (process > 0 && !*end && kill((pid_t)process, 0) && errno == ESRCH) unlinkat(dirfd(folder), entry->d_name, 0);
+        if (process > 0 && !*end && kill((pid_t)process, 0) && errno == ESRCH)
+            unlinkat(dirfd(folder), entry->d_name, 0);
     }
     if (folder) closedir(folder);
 }
@@ -149,21 +153,28 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
         if (p->batch % e->train.accumulate && !last) continue;
         SNN_TRY(update(l, batch));
         char note[96];
-        snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%", snn_metrics_loss(&p->epoch_sums), 100 * snn_metrics_accuracy(&p->epoch_sums));
+        snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%", snn_metrics_loss(&p->epoch_sums),
+                 100 * snn_metrics_accuracy(&p->epoch_sums));
         snn_bar_move(bar, p->epoch_sums.samples, note);
         if (*l->options->stop || (!last && checkpoint_due(l))) SNN_TRY(save(l));
         if (*l->options->stop) {
             snn_bar_clear(bar);
-            return snn_error(SNN_EINTR, "interrupted in epoch %lld after %lld batches; saved: `snntrain train %s --resume` goes on",
-                             (long long)p->epoch + 1, (long long)p->batch, l->options->dir);
+            return snn_error(
+                SNN_EINTR, "interrupted in epoch %lld after %lld batches; saved: `snntrain train %s --resume` goes on",
+                (long long)p->epoch + 1, (long long)p->batch, l->options->dir);
         }
     }
 }
 
 static struct snn_record record_of(const struct loop *l, int subset, const struct snn_metrics *m, double seconds) {
-    struct snn_record r = {.epoch = l->progress.epoch + 1, .step = l->progress.step, .loss = snn_metrics_loss(m),
-                           .accuracy = snn_metrics_accuracy(m), .samples = m->samples, .seconds = seconds,
-                           .data_wait_s = snn_loader_wait_s(l->e->loader[subset]), .lr = l->progress.lr};
+    struct snn_record r = {.epoch = l->progress.epoch + 1,
+                           .step = l->progress.step,
+                           .loss = snn_metrics_loss(m),
+                           .accuracy = snn_metrics_accuracy(m),
+                           .samples = m->samples,
+                           .seconds = seconds,
+                           .data_wait_s = snn_loader_wait_s(l->e->loader[subset]),
+                           .lr = l->progress.lr};
     snprintf(r.split, sizeof r.split, "%s", split_names[subset]);
     return r;
 }
@@ -186,14 +197,16 @@ static double mean_rate(const struct snn_metrics *m) {
     return slots > 0 ? spikes / slots : 0;
 }
 
-static void print_epoch(const struct loop *l, const struct snn_record *train, const struct snn_record *held, double rate) {
+static void print_epoch(const struct loop *l, const struct snn_record *train, const struct snn_record *held,
+                        double rate) {
     if (l->options->quiet) return;
     int digits = snprintf(NULL, 0, "%lld", l->e->train.epochs);
-    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f  train %.2f %%", digits, (long long)train->epoch, l->e->train.epochs, train->loss,
-            100 * train->accuracy);
+    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f  train %.2f %%", digits, (long long)train->epoch,
+            l->e->train.epochs, train->loss, 100 * train->accuracy);
     if (held) fprintf(l->options->lines, "  %s %.2f %%", held->split, 100 * held->accuracy);
-    fprintf(l->options->lines, "  spikes %.1f %%  %.1f s  %.0f samples/s  lr %.2g  waited %.2f s\n", 100 * rate, train->seconds,
-            train->seconds > 0 ? (double)train->samples / train->seconds : 0, train->lr, train->data_wait_s);
+    fprintf(l->options->lines, "  spikes %.1f %%  %.1f s  %.0f samples/s  lr %.2g  waited %.2f s\n", 100 * rate,
+            train->seconds, train->seconds > 0 ? (double)train->samples / train->seconds : 0, train->lr,
+            train->data_wait_s);
     fflush(l->options->lines);
 }
 
@@ -230,7 +243,8 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
 
 static int start(struct loop *l, bool resumed, const char *last) {
     struct snn_experiment *e = l->e;
-    struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
+    struct snn_network_plan plan = {
+        .T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
     SNN_TRY(snn_network_allocate(&e->network, &plan));
     snn_metrics_init(&l->progress.epoch_sums, &e->network, e->steps, NULL, 1);
     snn_metrics_init(&l->eval, &e->network, e->steps, NULL, 1);
@@ -281,8 +295,8 @@ static int run(struct loop *l, struct snn_run_result *result) {
         SNN_TRY(rc);
         SNN_TRY(close_epoch(l, snn_now() - started, &stop));
         if (*l->options->stop && p->epoch < e->train.epochs)
-            return snn_error(SNN_EINTR, "interrupted after epoch %lld; saved: `snntrain train %s --resume` goes on", (long long)p->epoch,
-                             l->options->dir);
+            return snn_error(SNN_EINTR, "interrupted after epoch %lld; saved: `snntrain train %s --resume` goes on",
+                             (long long)p->epoch, l->options->dir);
     }
     result->epochs = p->epoch, result->steps = p->step;
     return finish(l, result);

@@ -36,13 +36,15 @@ static int read_line(struct snn_runlog *log, const char *line, size_t size, int 
     json_int_t epoch, step, samples;
     json_t *root = json_loadb(line, size, 0, NULL), *loss, *accuracy, *seconds, *wait, *lr;
     int rc = SNN_OK;
-    if (!root || json_unpack(root, "{s:I,s:I,s:s,s:o,s:o,s:I,s:o,s:o,s:o}", "epoch", &epoch, "step", &step, "split", &split, "loss", &loss,
-                             "accuracy", &accuracy, "samples", &samples, "seconds", &seconds, "data_wait_s", &wait, "lr", &lr))
+    if (!root || json_unpack(root, "{s:I,s:I,s:s,s:o,s:o,s:I,s:o,s:o,s:o}", "epoch", &epoch, "step", &step, "split",
+                             &split, "loss", &loss, "accuracy", &accuracy, "samples", &samples, "seconds", &seconds,
+                             "data_wait_s", &wait, "lr", &lr))
         rc = snn_error(SNN_EDATA, "%s:%d: not a record of a run", log->path, number);
     else {
         r.epoch = epoch, r.step = step, r.samples = samples;
         snprintf(r.split, sizeof r.split, "%s", split);
-        r.loss = json_number_value(loss), r.accuracy = json_number_value(accuracy), r.seconds = json_number_value(seconds);
+        r.loss = json_number_value(loss), r.accuracy = json_number_value(accuracy),
+        r.seconds = json_number_value(seconds);
         r.data_wait_s = json_number_value(wait), r.lr = json_number_value(lr);
         rc = keep(log, &r);
     }
@@ -60,7 +62,8 @@ static int read_records(struct snn_runlog *log, int64_t records, off_t *bytes_ke
     for (int number = 1; rc >= 0 && number <= records; ++number) {
         const char *next = memchr(line, '\n', (size_t)(end - line));
         rc = next ? read_line(log, line, (size_t)(next - line), number)
-                  : snn_error(SNN_EDATA, "%s: has %d records, but the checkpoint goes on behind %lld", log->path, number - 1, (long long)records);
+                  : snn_error(SNN_EDATA, "%s: has %d records, but the checkpoint goes on behind %lld", log->path,
+                              number - 1, (long long)records);
         line = next ? next + 1 : end;
     }
     *bytes_kept = line - (char *)bytes;
@@ -86,16 +89,18 @@ void snn_runlog_close(struct snn_runlog *log) {
     *log = (struct snn_runlog){0};
 }
 
-int snn_runlog_add(struct snn_runlog *log, const struct snn_record *r, const struct snn_experiment *e, const struct snn_metrics *m) {
+int snn_runlog_add(struct snn_runlog *log, const struct snn_record *r, const struct snn_experiment *e,
+                   const struct snn_metrics *m) {
     json_t *rates = json_object();
     for (int l = 0; l < m->layers; ++l) {
         double rate = snn_metrics_rate(m, l);
         if (!isnan(rate)) json_object_set_new(rates, e->network.model.layer[l].title, json_real(rate));
     }
-    json_t *json = json_pack("{s:I,s:I,s:s,s:f,s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:o}", "epoch", (json_int_t)r->epoch, "step", (json_int_t)r->step,
-                             "split", r->split, "loss", r->loss, "accuracy", r->accuracy, "samples", (json_int_t)r->samples, "seconds",
-                             r->seconds, "samples_per_s", r->seconds > 0 ? (double)r->samples / r->seconds : 0.0, "data_wait_s",
-                             r->data_wait_s, "lr", r->lr, "peak_rss_mb", snn_peak_rss_mb(), "spike_rate", rates);
+    json_t *json = json_pack("{s:I,s:I,s:s,s:f,s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:o}", "epoch", (json_int_t)r->epoch, "step",
+                             (json_int_t)r->step, "split", r->split, "loss", r->loss, "accuracy", r->accuracy,
+                             "samples", (json_int_t)r->samples, "seconds", r->seconds, "samples_per_s",
+                             r->seconds > 0 ? (double)r->samples / r->seconds : 0.0, "data_wait_s", r->data_wait_s,
+                             "lr", r->lr, "peak_rss_mb", snn_peak_rss_mb(), "spike_rate", rates);
     char *line = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (!line) return snn_error(SNN_EFAIL, "%s: a record cannot be written", log->path);
@@ -127,15 +132,27 @@ int snn_runlog_plot(const struct snn_runlog *log, const char *dir, const char *t
         int n = 0;
         for (int i = 0; i < log->count; ++i)
             if (!strcmp(log->record[i].split, splits[s]))
-                x[n] = (double)log->record[i].epoch, loss[n] = log->record[i].loss, accuracy[n++] = log->record[i].accuracy;
+                x[n] = (double)log->record[i].epoch, loss[n] = log->record[i].loss,
+                accuracy[n++] = log->record[i].accuracy;
         if (!n) continue;
         curve[0][curves] = (struct snn_curve){.label = splits[s], .x = x, .y = loss, .n = n, .markers = n <= 30};
         curve[1][curves++] = (struct snn_curve){.label = splits[s], .x = x, .y = accuracy, .n = n, .markers = n <= 30};
     }
-    struct snn_panel panel[2] = {
-        {.title = "Loss", .x_label = "epoch", .y_label = "loss", .curves = curve[0], .count = curves, .right_from = curves, .x_integer = true},
-        {.title = "Accuracy", .x_label = "epoch", .y_label = "accuracy (%)", .curves = curve[1], .count = curves, .right_from = curves,
-         .x_integer = true, .y_percent = true}};
+    struct snn_panel panel[2] = {{.title = "Loss",
+                                  .x_label = "epoch",
+                                  .y_label = "loss",
+                                  .curves = curve[0],
+                                  .count = curves,
+                                  .right_from = curves,
+                                  .x_integer = true},
+                                 {.title = "Accuracy",
+                                  .x_label = "epoch",
+                                  .y_label = "accuracy (%)",
+                                  .curves = curve[1],
+                                  .count = curves,
+                                  .right_from = curves,
+                                  .x_integer = true,
+                                  .y_percent = true}};
     int rc = snn_plot_panels(path, title, panel, 2);
     free(numbers), free(path);
     return rc;

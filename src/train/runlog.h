@@ -24,11 +24,13 @@ struct snn_runlog {
     int count, room;
 };
 
-/* Open DIR/log.jsonl; keep its first `records` records (a resumed run) and read them. SNN_EDATA when there are fewer. */
+/* Open DIR/log.jsonl; keep its first `records` records (a resumed run) and read them. SNN_EDATA when there are fewer.
+ */
 int snn_runlog_open(struct snn_runlog *log, const char *dir, int64_t records);
 void snn_runlog_close(struct snn_runlog *log);
 /* Write, flush and sync one record; spike rates by layer come from the metrics. */
-int snn_runlog_add(struct snn_runlog *log, const struct snn_record *record, const struct snn_experiment *e, const struct snn_metrics *metrics);
+int snn_runlog_add(struct snn_runlog *log, const struct snn_record *record, const struct snn_experiment *e,
+                   const struct snn_metrics *metrics);
 /* The record of a split in an epoch, or NULL. */
 const struct snn_record *snn_runlog_find(const struct snn_runlog *log, int64_t epoch, const char *split);
 /* Draw DIR/curves.png. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * trainer.h - learning rules. A rule decides how the time axis is cut and what crosses a cut; everything else is shared.
+ * trainer.h - learning rules. A rule decides how the time axis is cut and what crosses a cut; everything else is
+ * shared.
  *
  * To add one: a file with a struct snn_trainer_ops and a line in trainer.c. */
 #ifndef SNN_TRAINER_H
@@ -18,8 +19,10 @@ struct snn_trainer_ops {
     const struct snn_key *keys;
     /* Steps of one cut when a batch has T: the plan's size. */
     int32_t (*cut)(int32_t T);
-    /* Add the batch's gradients to the slab, scaled by `scale`. `watch` may be NULL. Returns the sum of the samples' losses. */
-    double (*batch)(struct snn_network *network, const struct snn_batch *batch, double scale, const struct snn_watch *watch);
+    /* Add the batch's gradients to the slab, scaled by `scale`. `watch` may be NULL. Returns the sum of the samples'
+     * losses. */
+    double (*batch)(struct snn_network *network, const struct snn_batch *batch, double scale,
+                    const struct snn_watch *watch);
 };
 extern const struct snn_trainer_ops snn_trainer_bptt;
 extern const struct snn_trainer_ops *const snn_trainers[]; /* ended by NULL */
