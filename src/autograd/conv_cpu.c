@@ -220,30 +220,24 @@ typedef void correlate_fn(const struct taps *taps, const real *in, const real *w
 typedef void gather_fn(const real *in, const ptrdiff_t *tap, const real *g, ptrdiff_t g_step, int32_t OH, int32_t OW,
                        ptrdiff_t row_step, real *sum);
 
+/* clang-format off */
 #define BOTH(N, V) CORRELATE(N, V) GATHER(N, V)
-BOTH(1, 1)
-BOTH(2, 1) BOTH(3, 1) BOTH(4, 1) BOTH(5, 1) BOTH(6, 1) BOTH(7, 1) BOTH(8, 1) BOTH(9, 1) BOTH(10, 1) BOTH(1, 2)
-    BOTH(2, 2) BOTH(3, 2) BOTH(4, 2) BOTH(5, 2) BOTH(6, 2)
+BOTH(1, 1) BOTH(2, 1) BOTH(3, 1) BOTH(4, 1) BOTH(5, 1) BOTH(6, 1) BOTH(7, 1) BOTH(8, 1) BOTH(9, 1) BOTH(10, 1)
+BOTH(1, 2) BOTH(2, 2) BOTH(3, 2) BOTH(4, 2) BOTH(5, 2) BOTH(6, 2)
 #if defined(__AVX512F__)
-        BOTH(11, 1) BOTH(12, 1) BOTH(13, 1) BOTH(14, 1) BOTH(15, 1) BOTH(16, 1) BOTH(7, 2) BOTH(8, 2) BOTH(9, 2)
-            BOTH(10, 2) BOTH(11, 2) BOTH(12, 2)
+BOTH(11, 1) BOTH(12, 1) BOTH(13, 1) BOTH(14, 1) BOTH(15, 1) BOTH(16, 1)
+BOTH(7, 2) BOTH(8, 2) BOTH(9, 2) BOTH(10, 2) BOTH(11, 2) BOTH(12, 2)
 #define TABLE(f)                                                                                                       \
-    {                                                                                                                  \
-        {0,      f##1_1,  f##1_2,  f##1_3,  f##1_4,  f##1_5,  f##1_6,  f##1_7, f##1_8,                                 \
-         f##1_9, f##1_10, f##1_11, f##1_12, f##1_13, f##1_14, f##1_15, f##1_16},                                       \
-        {                                                                                                              \
-            0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6, f##2_7, f##2_8, f##2_9, f##2_10, f##2_11, f##2_12       \
-        }                                                                                                              \
-    }
+    {{0, f##1_1, f##1_2, f##1_3, f##1_4, f##1_5, f##1_6, f##1_7, f##1_8, f##1_9, f##1_10, f##1_11, f##1_12, f##1_13,   \
+      f##1_14, f##1_15, f##1_16},                                                                                      \
+     {0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6, f##2_7, f##2_8, f##2_9, f##2_10, f##2_11, f##2_12}}
 #else
 #define TABLE(f)                                                                                                       \
-    {                                                                                                                  \
-        {0, f##1_1, f##1_2, f##1_3, f##1_4, f##1_5, f##1_6, f##1_7, f##1_8, f##1_9, f##1_10}, {                        \
-            0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6                                                          \
-        }                                                                                                              \
-    }
+    {{0, f##1_1, f##1_2, f##1_3, f##1_4, f##1_5, f##1_6, f##1_7, f##1_8, f##1_9, f##1_10},                             \
+     {0, f##2_1, f##2_2, f##2_3, f##2_4, f##2_5, f##2_6}}
 #endif
-                static correlate_fn *const correlate_table[2][PIXELS_ONE + 1] = TABLE(correlate_);
+    /* clang-format on */
+    static correlate_fn *const correlate_table[2][PIXELS_ONE + 1] = TABLE(correlate_);
 static gather_fn *const gather_table[2][PIXELS_ONE + 1] = TABLE(gather_);
 
 /* Output channels are taken in blocks of two vectors, and one vector for what is left. */
