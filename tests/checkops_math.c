@@ -420,12 +420,14 @@ static void check_load_events(struct ops *ops) {
     }
 }
 
+/* clang-format off */
 #define CASES(X)                                                                                                       \
     X(linear_scratch)                                                                                                  \
     X(linear)                                                                                                          \
     X(linear_grad_input)                                                                                               \
     X(linear_grad_weight) X(upload) X(add) X(accumulate) X(sum_over_time) X(dropout_mask) X(dropout) X(count_nonzero)  \
         X(load_frames) X(load_events)
+/* clang-format on */
 #define OPS_ENTRY_(name) OPS_ROW(snn_math_kernels, name)
 OPS_TABLE(snn_math_kernels, CASES)
 OPS_TCASE(math)
