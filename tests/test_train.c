@@ -1086,11 +1086,11 @@ START_TEST(anneal) {
     static const char *const shapes[] = {"linear", "exp", "cosine"};
     const int batches = 2 * TRAIN / 32;
     char yaml[512];
-    snprintf(
-        yaml, sizeof yaml,
-        "data: {name: mnist, timesteps: 2}\nmodel: [flatten, lif: {tau: 2}, linear: 10]\ntrain: {epochs: 2, batch: 32, "
-        "anneal: [{key: model.1.lif.tau, to: 8, until: 0.5, shape: %s}]}\n",
-        shapes[_i]);
+    snprintf(yaml, sizeof yaml,
+             "data: {name: mnist, timesteps: 2}\nmodel: [flatten, {name: hid, lif: {tau: 2}}, linear: 10]\ntrain: "
+             "{epochs: 2, batch: 32, "
+             "anneal: [{key: model.hid.lif.tau, to: 8, until: 0.5, shape: %s}]}\n",
+             shapes[_i]);
     ck_ok(train(yaml, made_path("annealed"), (struct asked){.at = note_tau}, NULL));
     ck_assert_int_eq(hook.batches, batches);
     for (int i = 0; i < batches; ++i) {

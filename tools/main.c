@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * main.c - the table of commands. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -89,7 +91,22 @@ static double process_start(void) {
     return snn_now() - (age > 0 && age < 60 ? age : 0);
 }
 
+/* A file that is opened must not become what we print to. */
+static void fill_standard_files(void) {
+    int fd;
+    do fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2) close(fd);
+}
+
+static int end(const struct cli *cli, int rc) {
+    if (rc >= 0 && (fflush(stdout) || ferror(stdout))) rc = snn_error(SNN_EFAIL, "cannot write to stdout: %s", strerror(errno));
+    if (rc < 0 && (rc != SNN_EINTR || !cli->quiet)) fprintf(stderr, "snntrain: %s\n", snn_error_text());
+    return rc < 0 ? -rc : 0;
+}
+
 int main(int argc, char **argv) {
+    fill_standard_files();
     settle_threads(argv);
     struct cli cli = {.started = process_start(), .warmup = -1};
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -107,7 +124,5 @@ int main(int argc, char **argv) {
     }
     catch_signals();
     if (rc >= 0) rc = cli.command->run(&cli);
-    if (rc >= 0) return 0;
-    if (rc != SNN_EINTR || !cli.quiet) fprintf(stderr, "snntrain: %s\n", snn_error_text());
-    return -rc;
+    return end(&cli, rc);
 }

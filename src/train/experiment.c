@@ -115,6 +115,16 @@ static const struct snn_key anneal_keys[] = {
 static void take_number(void *payload, double *number) { *(double *)payload = *number; }
 static void set_number(void *payload, double *number) { *number = *(double *)payload; }
 
+/* Layers may be given by their `name:`; numbers are found by index. */
+static int settle_key(struct snn_conf *item, struct snn_anneal *a) {
+    char path[512];
+    struct snn_conf *key = snn_conf_get(item, "key"), *at = snn_conf_at(item->doc, a->key);
+    if (!at || !strcmp(snn_conf_path(at, path, sizeof path), a->key)) return SNN_OK;
+    SNN_TRY(snn_conf_assign(key, path));
+    a->key = key->text;
+    return SNN_OK;
+}
+
 static int read_anneal(struct snn_experiment *e) {
     struct snn_conf *list = e->train.anneal;
     if (list->kind != SNN_CONF_LIST) return snn_conf_error(list, "expected a list: [{key: ..., to: ...}]");
@@ -123,6 +133,7 @@ static int read_anneal(struct snn_experiment *e) {
         if (e->anneals++ == SNN_ANNEALS) return snn_conf_error(item, "at most %d numbers are annealed", SNN_ANNEALS);
         if (item->kind != SNN_CONF_MAP) return snn_conf_error(item, "expected {key: ..., to: ...}");
         SNN_TRY(snn_conf_read(item, anneal_keys, a));
+        SNN_TRY(settle_key(item, a));
         if (!snn_model_numbers(&e->network.model, a->key, take_number, &a->from))
             return snn_conf_error(item, "'%s' is not a number of a layer that can move", a->key);
         if (isnan(a->from)) return snn_conf_error(item, "'%s' has no starting value", a->key);
