@@ -28,12 +28,14 @@ struct said {
     char *out, *err;
 };
 
+/* `out` NULL: stdout is closed. */
 static pid_t start(const char *const *argv, const char *out) {
     posix_spawn_file_actions_t actions;
     pid_t child;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (out) posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    else posix_spawn_file_actions_addclose(&actions, 1);
     posix_spawn_file_actions_addopen(&actions, 2, "stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0644);
     int rc = posix_spawn(&child, program, &actions, NULL, (char *const *)argv, environ);
     ck_assert_msg(!rc, "%s: %s", program, strerror(rc));
@@ -868,6 +870,16 @@ START_TEST(quiet_and_json) {
     struct said full = finish(start((const char *const[]){program, "plan", "c.yaml", "--json", NULL}, "/dev/full"));
     ck_assert_int_eq(full.status, 1);
     ck_assert_str_eq(full.err, "snntrain: cannot write to stdout: No space left on device\n");
+    forget(full);
+    full = finish(start((const char *const[]){program, "list", NULL}, "/dev/full"));
+    ck_assert_int_eq(full.status, 1);
+    ck_assert_str_eq(full.err, "snntrain: cannot write to stdout: No space left on device\n");
+    forget(full);
+    /* a closed stdout: what is printed must not land in the first file that is opened */
+    full = finish(start((const char *const[]){program, "train", "c.yaml", WITH_DATA, "--out", "closed", NULL}, NULL));
+    ck_assert_msg(full.status == 0 && !*full.err, "%d: %s", full.status, full.err);
+    ck_assert(made_same("closed/best.safetensors", "out/best.safetensors"));
+    ck_assert(made_same("closed/lock", "out/lock"));
     forget(full);
 }
 END_TEST
