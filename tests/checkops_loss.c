@@ -11,6 +11,10 @@ struct loss {
     struct snn_loss_call call;
     double *sample_loss;
     real *gradient;
+    int how;
+    const double *losses;
+    double *sum;
+    int64_t *correct;
 };
 
 static void call_evaluate(struct ops *ops, struct snn_device *device, const void *argument) {
@@ -55,7 +59,7 @@ enum { MOST_CLASSES = 128 };
 static wide reduced_loss(const struct snn_loss_call *call, const struct snn_loss_term *term, int32_t b, int32_t n,
                          struct ops_sum *g) {
     int32_t C = call->C, first[MOST_CLASSES] = {0};
-    wide z[MOST_CLASSES], gz[MOST_CLASSES], p[MOST_CLASSES], weight = (wide)term->weight * (wide)call->scale;
+    wide z[MOST_CLASSES], gz[MOST_CLASSES], p[MOST_CLASSES], weight = (wide)term->weight * (wide)*call->scale;
     for (int32_t c = 0; c < C; ++c) z[c] = term->over == SNN_OVER_MAX ? call->output[b * C + c] : 0;
     for (int32_t t = 0; t < n; ++t) {
         const real *o = call->output + ((ptrdiff_t)t * call->B + b) * C;
@@ -93,7 +97,7 @@ static wide stepwise_loss(const struct snn_loss_call *call, const struct snn_los
         ptrdiff_t at = ((ptrdiff_t)t * call->B + b) * C;
         for (int32_t c = 0; c < C; ++c) z[c] = call->output[at + c];
         loss += loss_of(term, z, C, call->label[b], total, gz) * (wide)term->weight / total;
-        for (int32_t c = 0; c < C; ++c) ops_term(&g[at + c], (wide)term->weight * (wide)call->scale * gz[c] / total);
+        for (int32_t c = 0; c < C; ++c) ops_term(&g[at + c], (wide)term->weight * (wide)*call->scale * gz[c] / total);
     }
     return loss;
 }
@@ -106,7 +110,7 @@ static const struct {
 static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, const char *what, int option) {
     struct loss l = {.loss = *loss};
     struct snn_loss_call *call = &l.call;
-    *call = (struct snn_loss_call){.T = shapes[shape].T, .B = shapes[shape].B, .C = shapes[shape].C, .scale = 1.0 / 3};
+    *call = (struct snn_loss_call){.T = shapes[shape].T, .B = shapes[shape].B, .C = shapes[shape].C};
     ops_begin(ops, "%s, T %d, B %d, C %d, option %d", what, call->T, call->B, call->C, option);
     ptrdiff_t n = (ptrdiff_t)call->T * call->B * call->C;
     real *output = ops_reals(ops, n);
@@ -119,6 +123,8 @@ static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, c
         length[b] = (int32_t)ops_below(ops, (uint32_t)call->T + 1), total[b] = call->T + (int32_t)ops_below(ops, 4);
     }
     call->loss = &l.loss, call->output = output, call->label = label, call->steps = call->T + 2;
+    double *scale = ops_input(ops, 1, sizeof *scale);
+    *scale = 1.0 / 3, call->scale = scale;
     call->length = option & 1 ? length : NULL, call->total = option & 2 ? total : NULL;
     struct ops_sum *g = ops_memory(ops, n, sizeof *g), *sample = ops_memory(ops, call->B, sizeof *sample);
     for (int32_t b = 0; b < call->B; ++b)
@@ -162,7 +168,52 @@ static void check_evaluate(struct ops *ops) {
     for (int k = 0; k < 8 * OPS_COUNT(shapes); ++k) loss_case(ops, k / 8, &all, "four terms", k % 8);
 }
 
-#define CASES(X) X(evaluate)
+static void call_tally(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct loss *l = argument;
+    void *scratch = ops_scratch(ops, (size_t)snn_loss_scratch(device->threads, l->call.C) * sizeof(double));
+    device->loss->tally(device, &l->call, l->how, l->losses, l->sum, l->correct, scratch);
+}
+
+/* Outputs are multiples of 1/4, so that every score but a softmax is exact and ties are frequent. */
+static void tally_case(struct ops *ops, int how, int shape, bool cut) {
+    struct loss l = {.how = how, .loss = {.terms = 1}};
+    struct snn_loss_call *call = &l.call;
+    *call = (struct snn_loss_call){
+        .loss = &l.loss, .T = shapes[shape].T, .B = shapes[shape].B, .C = shapes[shape].C, .steps = shapes[shape].T};
+    ops_begin(ops, "decide %s, T %d, B %d, C %d, lengths %d", snn_decide_names[how], call->T, call->B, call->C, cut);
+    ptrdiff_t n = (ptrdiff_t)call->T * call->B * call->C;
+    real *output = ops_input(ops, n, sizeof *output);
+    int32_t *label = ops_input(ops, call->B, sizeof *label), *length = ops_input(ops, call->B, sizeof *length);
+    double *losses = ops_input(ops, call->B, sizeof *losses);
+    for (ptrdiff_t i = 0; i < n; ++i) output[i] = (real)((int)ops_below(ops, 9) - 3) / 4;
+    struct ops_sum *sum = ops_memory(ops, 1, sizeof *sum);
+    int64_t *correct = ops_memory(ops, 1, sizeof *correct);
+    double *scores = ops_memory(ops, call->C, sizeof *scores);
+    l.sum = ops_output(ops, 1, sizeof *l.sum), l.correct = ops_output(ops, 1, sizeof *l.correct);
+    *l.sum = 0.75, *l.correct = 41, *correct = 41;
+    ops_term(sum, 0.75);
+    for (int32_t b = 0; b < call->B; ++b) {
+        length[b] = (int32_t)ops_below(ops, (uint32_t)call->T + 1), losses[b] = ops_unit(ops);
+        snn_decide_scores(how, cut ? length[b] : call->T, call->B, call->C, b, output, scores);
+        int32_t choice = snn_first_largest(scores, call->C);
+        label[b] = ops_below(ops, 2) ? choice : (int32_t)ops_below(ops, (uint32_t)call->C);
+        *correct += label[b] == choice;
+        ops_term(sum, losses[b]);
+    }
+    call->output = output, call->label = label, call->length = cut ? length : NULL;
+    l.losses = losses;
+    ops_expect_double_sums(ops, l.sum, sum, DBL_EPSILON);
+    ops_expect(ops, l.correct, correct);
+    ops_run(ops, call_tally, &l);
+}
+
+static void check_tally(struct ops *ops) {
+    for (int how = 0; how <= SNN_DECIDE_FIRST_SPIKE; ++how)
+        for (int shape = 0; shape < OPS_COUNT(shapes); ++shape)
+            for (int cut = 0; cut < 2; ++cut) tally_case(ops, how, shape, cut);
+}
+
+#define CASES(X) X(evaluate) X(tally)
 #define OPS_ENTRY_(name) OPS_ROW(snn_loss_kernels, name)
 OPS_TABLE(snn_loss_kernels, CASES)
 OPS_TCASE(loss)

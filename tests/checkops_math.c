@@ -136,26 +136,7 @@ struct elements {
     const real *a, *b;
     real *y;
     bool adds;
-    size_t bytes;
 };
-
-static void call_upload(struct ops *ops, struct snn_device *device, const void *argument) {
-    const struct elements *e = argument;
-    (void)ops;
-    device->math->upload(device, e->y, e->a, e->bytes);
-}
-
-static void check_upload(struct ops *ops) {
-    for (int i = 0; i < OPS_COUNT(lengths); ++i) {
-        struct elements e = {.n = lengths[i]};
-        ops_begin(ops, "%td bytes", e.n);
-        unsigned char *from = ops_input(ops, e.n, 1);
-        for (ptrdiff_t k = 0; k < e.n; ++k) from[k] = (unsigned char)ops_below(ops, 256);
-        e.a = (void *)from, e.y = ops_output(ops, e.n, 1), e.bytes = (size_t)e.n;
-        ops_expect(ops, e.y, from);
-        ops_run(ops, call_upload, &e);
-    }
-}
 
 static void call_add(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct elements *e = argument;
@@ -233,40 +214,47 @@ static const int32_t unit_counts[] = {1, 3, 31, 63, 64, 65, 127, 129, 513};
 struct dropout {
     ptrdiff_t rows;
     int32_t B, units;
-    uint32_t clock[3], layer;
+    uint32_t layer;
+    const uint32_t *clock;
     const int32_t *sample;
-    double drop, scale;
+    const struct snn_dropout *p;
     const uint64_t *mask;
     uint64_t *drawn;
     const real *x;
     real *y;
 };
 
+static const struct snn_dropout *rate_of(struct ops *ops, double drop) {
+    struct snn_dropout *p = ops_input(ops, 1, sizeof *p);
+    p->limit = (uint64_t)((1 - drop) * 0x1p32), p->scale = (real)(1 / (1 - drop));
+    return p;
+}
+
 static void call_dropout_mask(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct dropout *d = argument;
     (void)ops;
-    device->math->dropout_mask(device, d->B, d->units, d->clock, d->layer, d->sample, d->drop, d->drawn);
+    device->math->dropout_mask(device, d->B, d->units, d->clock, d->layer, d->sample, d->p, d->drawn);
 }
 
 static void check_dropout_mask(struct ops *ops) {
     static const double drops[] = {0, 0.1, 0.5, 0.99};
     for (int k = 0; k < OPS_COUNT(unit_counts) * OPS_COUNT(drops); ++k) {
-        struct dropout d = {.B = 1 + k % 5,
-                            .units = unit_counts[k % OPS_COUNT(unit_counts)],
-                            .drop = drops[k / OPS_COUNT(unit_counts)]};
-        ops_begin(ops, "%d samples, %d units, drop %g", d.B, d.units, d.drop);
+        struct dropout d = {.B = 1 + k % 5, .units = unit_counts[k % OPS_COUNT(unit_counts)], .layer = (uint32_t)k % 3};
+        double drop = drops[k / OPS_COUNT(unit_counts)];
+        ops_begin(ops, "%d samples, %d units, drop %g", d.B, d.units, drop);
         ptrdiff_t words = (d.units + 63) / 64;
         uint64_t seed = 0x123456789ABCDEFu + (uint64_t)k;
-        d.clock[0] = (uint32_t)seed, d.clock[1] = (uint32_t)(seed >> 32), d.clock[2] = 40 + (uint32_t)k,
-        d.layer = (uint32_t)k % 3;
+        uint32_t *clock = ops_input(ops, 3, sizeof *clock);
+        clock[0] = (uint32_t)seed, clock[1] = (uint32_t)(seed >> 32), clock[2] = 40 + (uint32_t)k;
+        d.clock = clock, d.p = rate_of(ops, drop);
         int32_t *sample = ops_input(ops, d.B, sizeof *sample);
         for (int32_t b = 0; b < d.B; ++b) sample[b] = (int32_t)ops_below(ops, 60000);
         d.sample = sample, d.drawn = ops_output(ops, d.B * words, sizeof *d.drawn);
         uint64_t *mask = ops_memory(ops, d.B * words, sizeof *mask);
         for (int32_t b = 0; b < d.B; ++b)
             for (uint32_t i = 0; i < (uint32_t)d.units; ++i)
-                if (snn_rng_u32(seed, SNN_RNG_DROPOUT | d.layer << 8, d.clock[2], (uint32_t)sample[b], i) <
-                    (1 - d.drop) * 0x1p32)
+                if (snn_rng_u32(seed, SNN_RNG_DROPOUT | d.layer << 8, clock[2], (uint32_t)sample[b], i) <
+                    (1 - drop) * 0x1p32)
                     mask[b * words + i / 64] |= (uint64_t)1 << (i % 64);
         ops_expect(ops, d.drawn, mask);
         ops_run(ops, call_dropout_mask, &d);
@@ -276,12 +264,12 @@ static void check_dropout_mask(struct ops *ops) {
 static void call_dropout(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct dropout *d = argument;
     (void)ops;
-    device->math->dropout(device, d->rows, d->B, d->units, d->mask, d->scale, d->x ? d->x : d->y, d->y);
+    device->math->dropout(device, d->rows, d->B, d->units, d->mask, d->p, d->x ? d->x : d->y, d->y);
 }
 
 static void check_dropout(struct ops *ops) {
     for (int k = 0; k < 2 * OPS_COUNT(unit_counts); ++k) {
-        struct dropout d = {.B = 1 + k % 4, .units = unit_counts[k / 2], .scale = 1 / 0.7};
+        struct dropout d = {.B = 1 + k % 4, .units = unit_counts[k / 2]};
         bool in_place = k % 2;
         d.rows = d.B * (1 + k % 3);
         ops_begin(ops, "%td rows of %d samples, %d units, in place %d", d.rows, d.B, d.units, in_place);
@@ -289,14 +277,14 @@ static void check_dropout(struct ops *ops) {
         uint64_t *mask = ops_input(ops, d.B * words, sizeof *mask);
         for (ptrdiff_t w = 0; w < d.B * words; ++w)
             mask[w] = (uint64_t)ops_below(ops, UINT32_MAX) << 32 | ops_below(ops, UINT32_MAX);
-        d.mask = mask, d.y = ops_output(ops, n, sizeof *d.y);
+        d.mask = mask, d.p = rate_of(ops, 0.3), d.y = ops_output(ops, n, sizeof *d.y);
         if (in_place) ops_fill(ops, d.y, n, -1, 1);
         else d.x = ops_reals(ops, n);
         real *y = ops_memory(ops, n, sizeof *y);
         for (ptrdiff_t r = 0; r < d.rows; ++r)
             for (ptrdiff_t i = 0; i < d.units; ++i)
                 if (mask[r % d.B * words + i / 64] >> (i % 64) & 1)
-                    y[r * d.units + i] = (d.x ? d.x : d.y)[r * d.units + i] * (real)d.scale;
+                    y[r * d.units + i] = (d.x ? d.x : d.y)[r * d.units + i] * d.p->scale;
         ops_expect(ops, d.y, y);
         ops_run(ops, call_dropout, &d);
     }
@@ -420,13 +408,75 @@ static void check_load_events(struct ops *ops) {
     }
 }
 
+struct steps {
+    int32_t T, B, t0;
+    bool is_static;
+    const int32_t *nonzero, *length;
+    int64_t *sum;
+    int32_t *cut_length;
+    uint8_t *mask;
+};
+
+static void call_add_counts(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct steps *s = argument;
+    (void)ops;
+    device->math->add_counts(device, s->T, s->B, s->is_static, s->nonzero, s->length, s->sum);
+}
+
+static const int32_t step_counts[] = {1, 2, 5, 33, 257}, sample_counts[] = {1, 3, 32, 65};
+
+static void check_add_counts(struct ops *ops) {
+    for (int k = 0; k < 4 * OPS_COUNT(step_counts) * OPS_COUNT(sample_counts); ++k) {
+        struct steps s = {.T = step_counts[k / 4 % OPS_COUNT(step_counts)],
+                          .B = sample_counts[k / 4 / OPS_COUNT(step_counts)],
+                          .is_static = k & 1};
+        ops_begin(ops, "T %d, B %d, static %d, lengths %d", s.T, s.B, s.is_static, k >> 1 & 1);
+        ptrdiff_t rows = (ptrdiff_t)s.B * (s.is_static ? 1 : s.T);
+        int32_t *nonzero = ops_input(ops, rows, sizeof *nonzero), *length = ops_input(ops, s.B, sizeof *length);
+        for (ptrdiff_t r = 0; r < rows; ++r) nonzero[r] = (int32_t)ops_below(ops, INT32_MAX); /* sums beyond 32 bits */
+        for (int32_t b = 0; b < s.B; ++b) length[b] = (int32_t)ops_below(ops, (uint32_t)s.T + 1);
+        s.nonzero = nonzero, s.length = k & 2 ? length : NULL, s.sum = ops_output(ops, 1, sizeof *s.sum);
+        int64_t *sum = ops_memory(ops, 1, sizeof *sum);
+        *s.sum = *sum = 77;
+        for (int32_t t = 0; t < s.T; ++t)
+            for (int32_t b = 0; b < s.B; ++b)
+                if (!s.length || t < length[b]) *sum += nonzero[s.is_static ? b : t * s.B + b];
+        ops_expect(ops, s.sum, sum);
+        ops_run(ops, call_add_counts, &s);
+    }
+}
+
+static void call_cut_lengths(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct steps *s = argument;
+    (void)ops;
+    device->math->cut_lengths(device, s->T, s->B, s->t0, s->length, s->cut_length, s->mask);
+}
+
+static void check_cut_lengths(struct ops *ops) {
+    for (int k = 0; k < 3 * OPS_COUNT(step_counts) * OPS_COUNT(sample_counts); ++k) {
+        struct steps s = {.T = step_counts[k / 3 % OPS_COUNT(step_counts)],
+                          .B = sample_counts[k / 3 / OPS_COUNT(step_counts)],
+                          .t0 = k % 3 * 4};
+        ops_begin(ops, "%d steps from %d on, %d samples", s.T, s.t0, s.B);
+        int32_t *length = ops_input(ops, s.B, sizeof *length), *cut = ops_memory(ops, s.B, sizeof *cut);
+        uint8_t *mask = ops_memory(ops, (ptrdiff_t)s.T * s.B, 1);
+        for (int32_t b = 0; b < s.B; ++b) length[b] = (int32_t)ops_below(ops, (uint32_t)(s.t0 + 2 * s.T));
+        for (int32_t t = 0; t < s.T; ++t)
+            for (int32_t b = 0; b < s.B; ++b)
+                if (s.t0 + t < length[b]) mask[t * s.B + b] = 1, cut[b] = t + 1;
+        s.length = length, s.cut_length = ops_output(ops, s.B, sizeof *cut), s.mask = ops_output(ops, s.T * s.B, 1);
+        ops_expect(ops, s.cut_length, cut), ops_expect(ops, s.mask, mask);
+        ops_run(ops, call_cut_lengths, &s);
+    }
+}
+
 /* clang-format off */
 #define CASES(X)                                                                                                       \
     X(linear_scratch)                                                                                                  \
     X(linear)                                                                                                          \
     X(linear_grad_input)                                                                                               \
-    X(linear_grad_weight) X(upload) X(add) X(accumulate) X(sum_over_time) X(dropout_mask) X(dropout) X(count_nonzero)  \
-        X(load_frames) X(load_events)
+    X(linear_grad_weight) X(add) X(accumulate) X(sum_over_time) X(dropout_mask) X(dropout) X(count_nonzero)             \
+        X(add_counts) X(cut_lengths) X(load_frames) X(load_events)
 /* clang-format on */
 #define OPS_ENTRY_(name) OPS_ROW(snn_math_kernels, name)
 OPS_TABLE(snn_math_kernels, CASES)

@@ -14,11 +14,11 @@ static const double parameters[SNN_SURROGATE_COUNT][2] = {
 #undef X
 };
 
-static real derivative(const struct snn_neuron_spec *spec, real x) {
-    switch (spec->surrogate) {
+static real derivative(const struct snn_scan *scan, real x) {
+    switch (scan->spec->surrogate) {
 #define X(name, ...)                                                                                                   \
     case SNN_SURROGATE_##name:                                                                                         \
-        return sg_##name(x, spec->p);
+        return sg_##name(x, scan->surrogate);
         SNN_SURROGATES(X)
 #undef X
     case SNN_SURROGATE_COUNT:
@@ -27,11 +27,11 @@ static real derivative(const struct snn_neuron_spec *spec, real x) {
     return 0;
 }
 
-static real smooth_step(const struct snn_neuron_spec *spec, real x) {
-    switch (spec->surrogate) {
+static real smooth_step(const struct snn_scan *scan, real x) {
+    switch (scan->spec->surrogate) {
 #define X(name, ...)                                                                                                   \
     case SNN_SURROGATE_##name:                                                                                         \
-        return (real)step_##name(x, spec->p);
+        return (real)step_##name(x, scan->surrogate);
         SNN_SURROGATES(X)
 #undef X
     case SNN_SURROGATE_COUNT:
@@ -78,7 +78,7 @@ static void scan_neuron(const struct snn_scan *scan, ptrdiff_t at, const struct 
         ptrdiff_t i = t * scan->B * scan->N + at;
         bool smooth = scan->smooth && spec->spikes, replays = smooth && scan->smooth == SNN_SMOOTH_REPLAY;
         real r = fires(scan, v), h = charge(scan, v, scan->x[t * scan->x_step + at], replays ? scan->frozen[i] : r);
-        real s = smooth ? smooth_step(spec, h - scan->coefficients->theta) : fires(scan, h);
+        real s = smooth ? smooth_step(scan, h - scan->coefficients->theta) : fires(scan, h);
         out->u[i] = h, out->s[i] = s, out->frozen[i] = spec->delayed ? r : s;
         v = spec->delayed ? h : after_reset(scan, h, replays && spec->detached ? scan->frozen[i] : s);
     }
@@ -95,9 +95,9 @@ static void scan_backward(const struct snn_scan *scan, ptrdiff_t at, const real 
         real u = scan->u[i], gs = gy[i], gh = gs + gv, v;
         real s = !scan->smooth || spec->delayed ? fires(scan, u)
                  : detached                     ? scan->frozen[i]
-                                                : smooth_step(spec, u - k->theta);
+                                                : smooth_step(scan, u - k->theta);
         if (spec->spikes) {
-            real sg = derivative(spec, u - k->theta);
+            real sg = derivative(scan, u - k->theta);
             if (spec->reset == SNN_RESET_NONE) gh = gv + gs * sg;
             else if (spec->reset == SNN_RESET_SUBTRACT) gh = gv + (detached ? gs : gs - k->theta * gv) * sg;
             else gh = gv * (1 - s) + (detached ? gs : gs + gv * (k->v_reset - u)) * sg;
@@ -166,10 +166,17 @@ static struct scan begin_scan(struct ops *ops, const struct scan_case *c) {
     struct snn_neuron_spec *spec = ops_input(ops, 1, sizeof *spec);
     struct snn_affine *k = ops_input(ops, 1, sizeof *k);
     *spec = c->spec, *k = random_coefficients(ops, c);
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) spec->p[i] = (real)parameters[spec->surrogate][i];
+    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p);
+    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) p[i] = (real)parameters[spec->surrogate][i];
     ptrdiff_t step = c->B * c->N, n = c->T * step;
-    scan.s = (struct snn_scan){
-        .spec = spec, .T = c->T, .B = c->B, .N = c->N, .coefficients = k, .smooth = c->smooth, .adds = c->adds};
+    scan.s = (struct snn_scan){.spec = spec,
+                               .T = c->T,
+                               .B = c->B,
+                               .N = c->N,
+                               .coefficients = k,
+                               .surrogate = p,
+                               .smooth = c->smooth,
+                               .adds = c->adds};
     scan.s.x_step = c->is_static ? 0 : step, scan.s.words = (int32_t)((c->N + 63) / 64);
     if (c->carried) {
         real *state = ops_input(ops, step, sizeof *state);
@@ -394,18 +401,27 @@ static wide formula(enum snn_surrogate which, wide x, wide a, wide c) {
 static void surrogate_case(struct ops *ops, enum snn_surrogate which) {
     enum { POINTS = 1201 };
     struct snn_neuron_spec spec = {.reset = SNN_RESET_NONE, .spikes = true, .surrogate = which};
-    struct snn_affine k = {.lambda = (real)0.5, .kappa = 1, .theta = 1};
     ops_begin(ops, "formula of %s", snn_surrogate_names[which]);
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) spec.p[i] = (real)parameters[which][i];
+    struct snn_affine *k = ops_input(ops, 1, sizeof *k);
+    *k = (struct snn_affine){.lambda = (real)0.5, .kappa = 1, .theta = 1};
+    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p);
+    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) p[i] = (real)parameters[which][i];
     real *u = ops_input(ops, POINTS, sizeof *u), *gy = ops_input(ops, POINTS, sizeof *gy);
     struct ops_sum *gx = ops_memory(ops, POINTS, sizeof *gx);
-    wide top = formula(which, 0, spec.p[0], spec.p[1]);
+    wide top = formula(which, 0, p[0], p[1]);
     for (int i = 0; i < POINTS; ++i) {
         u[i] = 1 + (real)((i - POINTS / 2) * 0.00503), gy[i] = 1;
-        gx[i] = (struct ops_sum){formula(which, (wide)u[i] - 1, spec.p[0], spec.p[1]), top, 3};
+        gx[i] = (struct ops_sum){formula(which, (wide)u[i] - 1, p[0], p[1]), top, 3};
     }
-    struct scan scan = {
-        .s = {.spec = &spec, .T = 1, .B = 1, .N = POINTS, .coefficients = &k, .x_step = POINTS, .u = u, .gy = gy}};
+    struct scan scan = {.s = {.spec = &spec,
+                              .T = 1,
+                              .B = 1,
+                              .N = POINTS,
+                              .coefficients = k,
+                              .surrogate = p,
+                              .x_step = POINTS,
+                              .u = u,
+                              .gy = gy}};
     scan.s.gx = ops_output(ops, POINTS, sizeof *scan.s.gx);
     ops_expect_sums(ops, scan.s.gx, gx);
     ops_run(ops, call_backward, &scan);

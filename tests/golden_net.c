@@ -27,9 +27,9 @@ static void watch_neuron(struct snn_device *device, const struct snn_scan *scan)
 }
 
 static void given_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                       const int32_t *sample, double drop, uint64_t *mask) {
+                       const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
     const struct golden_net *net = (const struct golden_net *)device;
-    (void)clock, (void)layer, (void)sample, (void)drop;
+    (void)clock, (void)layer, (void)sample, (void)p;
     int32_t words = (units + 63) / 64;
     memset(mask, 0, (size_t)B * (size_t)words * sizeof *mask);
     for (int32_t b = 0; b < B; ++b)

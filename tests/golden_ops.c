@@ -134,8 +134,11 @@ static void clip_to(struct golden *c, struct golden_net *net, double max_norm) {
         const double *g = golden_tensor(c, params->list[i]->name, NULL);
         for (ptrdiff_t k = 0; g && k < params->list[i]->count; ++k) params->list[i]->grad[k] = (real)g[k];
     }
-    double norm = snn_optim_clip(n->optim, &net->device, max_norm);
-    golden_compare(c, "norm", &norm, 1, GOLDEN_VALUE);
+    static const uint32_t clock[3];
+    struct snn_gate gate;
+    snn_optim_clip(n->optim, &net->device, max_norm, NULL, clock);
+    if (!golden_ok(c, snn_optim_gate(n->optim, &net->device, &gate))) return;
+    golden_compare(c, "norm", &gate.norm, 1, GOLDEN_VALUE);
     for (int i = 0; i < params->count; ++i) {
         const struct snn_param *p = params->list[i];
         char name[96];
@@ -277,8 +280,9 @@ static void evaluate_loss(struct golden *c, struct golden_net *net, const struct
     double *sample = golden_own(c, (size_t)B, sizeof *sample), mean = 0;
     for (size_t i = 0; i < count; ++i) output[i] = (real)o[i];
     for (int32_t b = 0; b < B; ++b) label[b] = (int32_t)y[b];
+    const double scale = 1.0 / B;
     struct snn_loss_call call = {
-        .loss = loss, .T = T, .B = B, .C = C, .output = output, .label = label, .steps = T, .scale = 1.0 / B};
+        .loss = loss, .T = T, .B = B, .C = C, .output = output, .label = label, .steps = T, .scale = &scale};
     double *scratch = golden_own(c, (size_t)snn_loss_scratch(net->device.threads, C), sizeof *scratch);
     net->device.loss->evaluate(&net->device, &call, sample, gradient, scratch);
     for (int32_t b = 0; b < B; ++b) mean += sample[b] / B;

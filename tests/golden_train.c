@@ -357,7 +357,11 @@ static void train_steps(struct golden_net *net, const struct plan *plan) {
     }
     for (int step = 1; step <= steps; ++step) {
         golden_net_forward(net, true, SNN_HARD);
-        double loss = snn_network_loss(n, &cut, true, scale) * scale;
+        double loss;
+        snn_network_set_step(n, 0, (uint32_t)step, scale);
+        snn_network_loss(n, &cut, true);
+        if (!golden_ok(c, snn_network_loss_sum(n, &cut, &loss))) return;
+        loss *= scale;
         if (step == 1) compare_forward(net, "out");
         snprintf(name, sizeof name, "loss%d", step - 1);
         golden_compare(c, name, &loss, 1, GOLDEN_GRADIENT);
@@ -407,7 +411,7 @@ void golden_train(struct golden *c) {
             if (snn_st_elements(labels) != (uint64_t)net.batch.B) golden_fail(c, "does not understand the shapes");
             for (int32_t b = 0; c->verdict == GOLDEN_PASS && b < net.batch.B; ++b) net.batch.label[b] = (int32_t)y[b];
             if (c->verdict == GOLDEN_PASS) {
-                snn_params_init(&net.network.model.params, 1); /* running statistics */
+                snn_params_init(&net.network.model.params, 1, net.network.model.params.value); /* running statistics */
                 train_steps(&net, &plan);
             }
         }

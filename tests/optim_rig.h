@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "autograd/memory.h"
 #include "core/isa.h"
 #include "optim/optim.h"
 #include "optim/optim_kernels.h"
@@ -14,6 +15,7 @@
 SNN_ISA_LIST(DECLARE)
 #undef DECLARE
 
+extern const struct snn_memory_kernels snn_memory_cpu;
 static const struct snn_optim_kernels *const kernels = &snn_optim_cpu_base;
 
 /* A model's parameters with an optimiser over them. */
@@ -34,7 +36,8 @@ static inline int try_open(struct rig *rig, const char *yaml) {
     char text[1024];
     snprintf(text, sizeof text, "optimizer: %s\n", yaml);
     ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &rig->doc));
-    rig->device = (struct snn_device){.name = "cpu", .threads = 1, .optim = kernels};
+    rig->device =
+        (struct snn_device){.name = "cpu", .threads = 1, .shared = true, .memory = &snn_memory_cpu, .optim = kernels};
     return snn_optim_open(snn_conf_get(snn_conf_root(rig->doc), "optimizer"), &rig->params, &rig->optim);
 }
 
@@ -52,6 +55,15 @@ static inline void closed(struct rig *rig) {
     snn_conf_free(&rig->doc);
     snn_params_free(&rig->params);
     snn_arena_free(&rig->arena);
+}
+
+/* The norm before gradients are clipped. */
+static inline double clip(struct rig *rig, double max_norm) {
+    static const uint32_t clock[3];
+    struct snn_gate gate;
+    snn_optim_clip(rig->optim, &rig->device, max_norm, NULL, clock);
+    ck_ok(snn_optim_gate(rig->optim, &rig->device, &gate));
+    return gate.norm;
 }
 
 static inline void step(struct rig *rig) { snn_optim_step(rig->optim, &rig->device, 1, NAN); }

@@ -21,7 +21,7 @@ static void outputs_of(const char *neuron, real *out) {
     ck_ok(snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), &input, 0, &n.model));
     struct snn_network_plan plan = {.T = STEPS, .B = 1, .cut = STEPS};
     ck_ok(snn_network_allocate(&n, &plan));
-    snn_params_init(&n.model.params, 0);
+    snn_params_init(&n.model.params, 0, n.model.params.value);
     for (int t = 0; t < STEPS; ++t) frames[t] = 1;
     struct snn_batch batch = {.form = SNN_BATCH_FRAMES,
                               .T = STEPS,

@@ -139,6 +139,7 @@ END_TEST
 /* Three steps of every rule, a sum and a scaling of n numbers; all results one after the other into out. */
 static void work(const struct snn_optim_kernels *table, int threads, ptrdiff_t n, real *out) {
     struct snn_device device = {.threads = threads, .optim = table};
+    const struct snn_gate gate = {.factor = (real)0.9};
     real k[SNN_OPTIM_SCALARS], *slot[3], *grad = malloc((size_t)n * sizeof *grad);
     for (int j = 0; j < SNN_OPTIM_SCALARS; ++j) k[j] = (real)(0.9 - 0.05 * j);
     ck_assert_ptr_nonnull(grad);
@@ -146,13 +147,13 @@ static void work(const struct snn_optim_kernels *table, int threads, ptrdiff_t n
     for (int rule = 0; rule < SNN_RULE_COUNT; ++rule) {
         real *value = out;
         for (int s = 0; s < 3; ++s) slot[s] = out + (s + 1) * n;
-        for (int times = 0; times < 3; ++times) table->step(&device, rule, n, value, grad, slot, k);
+        for (int times = 0; times < 3; ++times) table->step(&device, rule, n, value, grad, slot, k, &gate);
         out += 4 * n;
     }
     double sum;
     table->sum_of_squares(&device, n, grad, &sum);
     memcpy(out, &sum, sizeof sum);
-    table->scale(&device, n, grad, &k[0]);
+    table->scale(&device, n, grad, &gate);
     memcpy(out + 2, grad, (size_t)n * sizeof *grad);
     free(grad);
 }
@@ -205,9 +206,10 @@ END_TEST
 static int calls;
 static ptrdiff_t elements;
 static void counted_step(struct snn_device *device, int rule, ptrdiff_t n, real *restrict value,
-                         const real *restrict grad, real *const slot[3], const real *scalar) {
+                         const real *restrict grad, real *const slot[3], const real *scalar,
+                         const struct snn_gate *gate) {
     ++calls, elements += n;
-    kernels->step(device, rule, n, value, grad, slot, scalar);
+    kernels->step(device, rule, n, value, grad, slot, scalar, gate);
 }
 static const struct snn_optim_kernels counting = {.step = counted_step};
 
@@ -244,14 +246,14 @@ START_TEST(nothing_to_train) {
     struct rig empty = {0}, frozen = {0};
     opened(&empty, "adam");
     step(&empty);
-    ck_assert_double_eq(snn_optim_clip(empty.optim, &empty.device, 1), 0);
+    ck_assert_double_eq(clip(&empty, 1), 0);
     closed(&empty);
     declare(&frozen, "p", 4)->frozen = true;
     opened(&frozen, "adamw");
     frozen.params.value[1] = 3, frozen.params.grad[1] = 5;
     step(&frozen);
     ck_assert_double_eq(frozen.params.value[1], 3);
-    ck_assert_double_eq(snn_optim_clip(frozen.optim, &frozen.device, 1), 0);
+    ck_assert_double_eq(clip(&frozen, 1), 0);
     closed(&frozen);
 }
 END_TEST
@@ -360,10 +362,10 @@ static void three_four(struct rig *rig) {
 START_TEST(clips_to_the_norm_without_the_frozen) {
     struct rig rig;
     three_four(&rig);
-    ck_assert_double_eq(snn_optim_clip(rig.optim, &rig.device, 1), 5);
+    ck_assert_double_eq(clip(&rig, 1), 5);
     ck_assert_double_eq_tol(rig.params.list[0]->grad[0], 0.6, 1e-6);
     ck_assert_double_eq_tol(rig.params.list[2]->grad[0], 0.8, 1e-6);
-    ck_assert_double_eq_tol(snn_optim_clip(rig.optim, &rig.device, 10), 1, 1e-6);
+    ck_assert_double_eq_tol(clip(&rig, 10), 1, 1e-6);
     closed(&rig);
 }
 END_TEST
@@ -371,7 +373,7 @@ END_TEST
 START_TEST(clip_leaves_small_gradients_alone) {
     struct rig rig;
     three_four(&rig);
-    ck_assert_double_eq(snn_optim_clip(rig.optim, &rig.device, 5.1), 5);
+    ck_assert_double_eq(clip(&rig, 5.1), 5);
     ck_assert_double_eq(rig.params.list[0]->grad[0], 3);
     ck_assert_double_eq(rig.params.list[2]->grad[0], 4);
     closed(&rig);
@@ -382,10 +384,10 @@ START_TEST(clip_reports_nan_and_infinity) {
     struct rig rig;
     three_four(&rig);
     rig.params.list[0]->grad[0] = NAN;
-    ck_assert(isnan(snn_optim_clip(rig.optim, &rig.device, 1)));
+    ck_assert(isnan(clip(&rig, 1)));
     ck_assert_double_eq(rig.params.list[2]->grad[0], 4);
     rig.params.list[0]->grad[0] = INFINITY;
-    ck_assert(isinf(snn_optim_clip(rig.optim, &rig.device, 1)));
+    ck_assert(isinf(clip(&rig, 1)));
     closed(&rig);
 }
 END_TEST
@@ -394,7 +396,7 @@ START_TEST(norm_of_large_floats_does_not_overflow) {
     struct rig rig;
     three_four(&rig);
     rig.params.list[0]->grad[0] = (real)3e30, rig.params.list[2]->grad[0] = (real)4e30;
-    ck_assert_double_eq_tol(snn_optim_clip(rig.optim, &rig.device, 1) / 5e30, 1, 1e-6);
+    ck_assert_double_eq_tol(clip(&rig, 1) / 5e30, 1, 1e-6);
     ck_assert_double_eq_tol(rig.params.list[0]->grad[0], 0.6, 1e-6);
     closed(&rig);
 }

@@ -54,7 +54,7 @@ START_TEST(initial_values_depend_on_seed_and_place_alone) {
     struct snn_param *same = declare(&longer, "normal", N + 5);
     uniform->bound = 0.5, normal->bound = same->bound = 2, normal->normal = same->normal = true, one->fill = 1;
     opened(&rig, "sgd"), opened(&longer, "sgd");
-    snn_params_init(&rig.params, 42), snn_params_init(&longer.params, 42);
+    snn_params_init(&rig.params, 42, rig.params.value), snn_params_init(&longer.params, 42, longer.params.value);
     ck_assert_mem_eq(normal->value, same->value, N * sizeof(real));
 
     double mean = 0, square = 0, least = 0, most = 0, normal_mean = 0, normal_square = 0;
@@ -71,9 +71,9 @@ START_TEST(initial_values_depend_on_seed_and_place_alone) {
     ck_assert(one->value[2] == 1 && zero->value[2] == 0);
 
     real before = uniform->value[17];
-    snn_params_init(&rig.params, 43);
+    snn_params_init(&rig.params, 43, rig.params.value);
     ck_assert_double_ne(uniform->value[17], before);
-    snn_params_init(&rig.params, 42);
+    snn_params_init(&rig.params, 42, rig.params.value);
     ck_assert_double_eq(uniform->value[17], before);
     closed(&rig), closed(&longer);
 }

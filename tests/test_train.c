@@ -110,12 +110,11 @@ static struct {
     void (*at)(struct snn_network *network, int batch);
 } hook;
 
-static double hooked(struct snn_network *n, const struct snn_batch *batch, double scale,
-                     const struct snn_watch *watch) {
+static void hooked(struct snn_network *n) {
     ++hook.batches;
     if (hook.at) hook.at(n, hook.batches);
     if (hook.batches == hook.stop_at) hook.stop = 1;
-    return hook.real->batch(n, batch, scale, watch);
+    hook.real->batch(n);
 }
 
 struct asked {
@@ -276,10 +275,12 @@ static void stop_in_evaluation(struct snn_device *device, const struct snn_loss_
     if (!gradient) hook.stop = 1;
     real_loss->evaluate(device, call, sample_loss, gradient, scratch);
 }
-static const struct snn_loss_kernels stopping_loss = {stop_in_evaluation};
+static struct snn_loss_kernels stopping_loss;
 static void stop_later(struct snn_network *n, int batch) {
     (void)batch;
-    if (n->device->loss != &stopping_loss) real_loss = n->device->loss, n->device->loss = &stopping_loss;
+    if (n->device->loss == &stopping_loss) return;
+    real_loss = n->device->loss, stopping_loss = *real_loss;
+    stopping_loss.evaluate = stop_in_evaluation, n->device->loss = &stopping_loss;
 }
 
 START_TEST(stopped_in_evaluation) {
@@ -347,7 +348,7 @@ END_TEST
 
 /* Dropout draws from the optimiser step, which goes on over epochs and sittings. */
 static uint32_t clock_seen[3 * BATCHES + 1];
-static void note_clock(struct snn_network *n, int batch) { clock_seen[batch] = n->clock[2]; }
+static void note_clock(struct snn_network *n, int batch) { clock_seen[batch] = n->controls->clock[2]; }
 
 START_TEST(clock_of_steps) {
     const char *yaml = ways[0].yaml; /* 5 batches, 3 steps an epoch */
@@ -622,6 +623,16 @@ static real *copy_gradients(const struct snn_network *n) {
     return copy;
 }
 
+/* One batch through the learning rule; the sum of its losses. */
+static double pass_batch(struct snn_experiment *e, const struct snn_batch *batch, uint32_t step, double samples) {
+    struct snn_network *n = &e->network;
+    n->tally->loss = 0;
+    ck_ok(snn_network_stage(n, batch));
+    snn_network_set_step(n, 1, step, 1 / samples);
+    e->trainer->batch(n);
+    return n->tally->loss;
+}
+
 START_TEST(lifetimes) {
     struct snn_experiment e;
     open_blocks(_i / 2, _i % 2, &e);
@@ -635,9 +646,8 @@ START_TEST(lifetimes) {
     for (int k = 0; k < 2; ++k) {
         ck_ok(snn_experiment_init(&e));
         snn_network_zero_gradients(n);
-        snn_network_set_clock(n, 1, 2);
         if (k) poison_tape(&n->model.tape);
-        loss[k] = e.trainer->batch(n, batch, 1.0 / batch->B, NULL);
+        loss[k] = pass_batch(&e, batch, 2, batch->B);
         gradient[k] = copy_gradients(n);
     }
     ck_assert_int_gt(poison.spoiled, 100);
@@ -747,9 +757,9 @@ static void pass_in_cuts(struct snn_network *n, const struct snn_batch *batch, i
                          bool train, struct passed *out) {
     struct snn_network_plan plan = {.T = plan_T, .B = SAMPLES, .cut = steps, .train = true, .slice = SAMPLES};
     ck_ok(snn_network_allocate(n, &plan));
-    snn_params_init(&n->model.params, 21);
+    snn_params_init(&n->model.params, 21, n->model.params.value);
     snn_network_zero_gradients(n);
-    snn_network_set_clock(n, 3, 4);
+    snn_network_set_step(n, 3, 4, 1.0 / SAMPLES);
     struct snn_cut cut = {.batch = batch, .train = train};
     ptrdiff_t row = SAMPLES * CLASSES;
     *out = (struct passed){.output = malloc((size_t)(batch->T * row) * sizeof(real)), .size = batch->T * row};
@@ -757,7 +767,10 @@ static void pass_in_cuts(struct snn_network *n, const struct snn_batch *batch, i
         cut.T = batch->T - cut.t0 < steps ? batch->T - cut.t0 : steps;
         snn_network_forward(n, &cut);
         memcpy(out->output + cut.t0 * row, n->model.tape.output->data, (size_t)(cut.T * row) * sizeof(real));
-        out->loss += snn_network_loss(n, &cut, train, 1.0 / SAMPLES);
+        double loss;
+        snn_network_loss(n, &cut, train);
+        ck_ok(snn_network_loss_sum(n, &cut, &loss));
+        out->loss += loss;
         if (train) snn_network_backward(n, &cut);
     }
     --cut.index;
@@ -850,21 +863,20 @@ START_TEST(first_steps) {
     open_network(cut_models[_i], _i == 4, &m);
     make_batch(STEPS, _i == 4, true, &made);
     ck_ok(snn_network_allocate(&m.net, &(struct snn_network_plan){.T = STEPS, .B = SAMPLES, .cut = STEPS}));
-    snn_params_init(&m.net.model.params, 21);
+    snn_params_init(&m.net.model.params, 21, m.net.model.params.value);
     for (int32_t n = 1; n <= STEPS; ++n) {
         const int32_t steps[] = {n, STEPS};
         struct snn_cut cut = {.batch = &made.batch, .T = STEPS};
         snn_metrics_init(&after, &m.net, STEPS, steps, 2), snn_metrics_init(&alone, &m.net, STEPS, NULL, 1);
         snn_network_forward(&m.net, &cut);
-        snn_metrics_add(&after, &m.net, &cut, SNN_DECIDE_MEAN, snn_network_loss(&m.net, &cut, false, 1), false, NULL);
+        ck_ok(snn_metrics_add(&after, &m.net, &cut, false, NULL));
         int32_t length[SAMPLES];
         struct snn_batch shorter = made.batch;
         shorter.T = n, shorter.length = length;
         for (int32_t b = 0; b < SAMPLES; ++b) length[b] = made.length[b] < n ? made.length[b] : n;
         struct snn_cut first = {.batch = &shorter, .T = n};
         snn_network_forward(&m.net, &first);
-        snn_metrics_add(&alone, &m.net, &first, SNN_DECIDE_MEAN, snn_network_loss(&m.net, &first, false, 1), false,
-                        NULL);
+        ck_ok(snn_metrics_add(&alone, &m.net, &first, false, NULL));
         ck_assert_int_eq(after.score[0].correct, alone.score[0].correct);
         ck_assert_msg(fabs(after.score[0].loss - alone.score[0].loss) < 1e-5 * alone.score[0].loss,
                       "loss after %d steps: %g, alone %g", (int)n, after.score[0].loss, alone.score[0].loss);
@@ -908,7 +920,7 @@ START_TEST(slices_and_accumulation) {
         ck_ok(snn_network_allocate(&e.network, &plan));
         ck_ok(snn_experiment_init(&e));
         snn_network_zero_gradients(&e.network);
-        e.trainer->batch(&e.network, first_batch(&e), 1.0 / 24, NULL);
+        pass_batch(&e, first_batch(&e), 0, 24);
         if (!whole) {
             whole = copy_gradients(&e.network);
         } else {
@@ -923,7 +935,7 @@ START_TEST(slices_and_accumulation) {
     for (int i = 0; i < 3; ++i) {
         ck_ok(snn_loader_next(e.loader[SNN_SUBSET_TRAIN], &batch));
         ck_assert_int_eq(batch->B, 8);
-        e.trainer->batch(&e.network, batch, 1.0 / 24, NULL);
+        pass_batch(&e, batch, 0, 24);
     }
     real *sum = copy_gradients(&e.network);
     expect_close_gradients(&e.network, whole, sum, 1e-4, "batches");

@@ -7,6 +7,10 @@
 #ifndef SNN_DEVICE_H
 #define SNN_DEVICE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+struct snn_memory_kernels; /* autograd/memory.h */
 struct snn_math_kernels;   /* autograd/math.h */
 struct snn_conv_kernels;   /* autograd/conv.h */
 struct snn_pool_kernels;   /* autograd/pool.h */
@@ -16,9 +20,15 @@ struct snn_neuron_kernels; /* layers/neuron.h */
 struct snn_optim_kernels;  /* optim/optim_kernels.h */
 
 struct snn_device {
-    const char *name;    /* "cpu" */
+    const char *name;    /* "cpu", "cuda:0" */
     const char *variant; /* instruction set or card */
     int threads;
+    size_t cache;  /* a batch whose activations take more bytes passes in slices; 0: always whole */
+    int interval;  /* optimiser steps between two looks at what they brought: looking waits for the device */
+    bool shared;   /* device memory is host memory */
+    void *backend; /* the backend's own */
+    void (*close)(struct snn_device *device); /* NULL: nothing to give back */
+    const struct snn_memory_kernels *memory;
     const struct snn_math_kernels *math;
     const struct snn_conv_kernels *conv;
     const struct snn_pool_kernels *pool;

@@ -122,7 +122,7 @@ const char *const snn_decide_names[] = {"mean", "sum", "max", "last", "softmax_s
 void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output,
                        double *scores) {
     for (int32_t c = 0; c < C; ++c) scores[c] = how == SNN_DECIDE_MAX || how == SNN_DECIDE_FIRST_SPIKE ? -HUGE_VAL : 0;
-    for (int32_t t = how == SNN_DECIDE_LAST ? steps - 1 : 0; t < steps; ++t) {
+    for (int32_t t = how == SNN_DECIDE_LAST && steps ? steps - 1 : 0; t < steps; ++t) {
         const real *o = output + ((ptrdiff_t)t * B + b) * C;
         double top = o[0], sum = 0;
         for (int32_t c = 1; c < C && how == SNN_DECIDE_SOFTMAX_SUM; ++c) top = o[c] > top ? o[c] : top;

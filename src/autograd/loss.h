@@ -45,21 +45,13 @@ extern const struct snn_loss_listing {
 struct snn_loss_call {
     const struct snn_loss *loss;
     int32_t T, B, C;
-    const real *output;    /* (T,B,C) */
+    const real *output;    /* (T,B,C); this and the arrays below lie in device memory */
     const int32_t *label;  /* (B) */
     const int32_t *length; /* (B) valid steps within this call, may be 0; NULL: all T */
     const int32_t *total; /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
     int32_t steps;
-    double scale; /* of the gradient: 1 / samples of the (accumulated) batch */
+    const double *scale; /* of the gradient: 1 / samples of the (accumulated) batch; in device memory. NULL: 1 */
 };
-
-struct snn_loss_kernels {
-    /* sample_loss (B): loss of each sample, unscaled. gradient (T,B,C) is written, or NULL. scratch: see below */
-    void (*evaluate)(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
-                     double *scratch);
-};
-/* Doubles of scratch for C classes and T steps. */
-static inline int64_t snn_loss_scratch(int threads, int32_t C) { return (int64_t)threads * 3 * C; }
 
 enum snn_decide {
     SNN_DECIDE_MEAN,
@@ -69,6 +61,19 @@ enum snn_decide {
     SNN_DECIDE_SOFTMAX_SUM,
     SNN_DECIDE_FIRST_SPIKE
 };
+
+struct snn_loss_kernels {
+    /* sample_loss (B): loss of each sample, unscaled. gradient (T,B,C) is written, or NULL. scratch: see below */
+    void (*evaluate)(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
+                     double *scratch);
+    /* *loss += sum of sample_loss (B), *correct += samples whose first largest score after all (valid) steps is their
+     * label's. scratch: as above */
+    void (*tally)(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                  const double *sample_loss, double *loss, int64_t *correct, double *scratch);
+};
+/* Doubles of scratch for C classes and T steps. */
+static inline int64_t snn_loss_scratch(int threads, int32_t C) { return (int64_t)threads * 3 * C; }
+
 extern const char *const snn_decide_names[];
 /* Scores (C) of sample b after the first `steps` steps; the class is the first largest. output (T,B,C) in host memory.
  */

@@ -117,7 +117,7 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
                                .length = call->length ? call->length[b] : call->T,
                                .total = call->total ? call->total[b] : call->steps,
                                .label = call->label[b],
-                               .scale = call->scale};
+                               .scale = call->scale ? *call->scale : 1};
             sample_loss[b] = 0;
             for (int i = 0; i < call->loss->terms && s.length > 0; ++i) {
                 const struct snn_loss_term *term = &call->loss->term[i];
@@ -127,5 +127,17 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
         }
 }
 
+static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                  const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
+    (void)device;
+    double sum = 0;
+    for (int32_t b = 0; b < call->B; ++b) {
+        snn_decide_scores(how, call->length ? call->length[b] : call->T, call->B, call->C, b, call->output, scratch);
+        *correct += snn_first_largest(scratch, call->C) == call->label[b];
+        sum += sample_loss[b];
+    }
+    *loss += sum;
+}
+
 extern const struct snn_loss_kernels SNN_ISA(snn_loss_cpu);
-const struct snn_loss_kernels SNN_ISA(snn_loss_cpu) = {.evaluate = evaluate};
+const struct snn_loss_kernels SNN_ISA(snn_loss_cpu) = {.evaluate = evaluate, .tally = tally};

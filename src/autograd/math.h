@@ -18,6 +18,11 @@ struct snn_linear_shape {
     int32_t in, out;
 };
 
+struct snn_dropout { /* in device memory, since the rate may be annealed */
+    uint64_t limit;  /* keep * 2^32 */
+    real scale;      /* 1 / keep */
+};
+
 struct snn_math_kernels {
     /* Bytes of scratch for linear and linear_grad_weight when x comes as bits; dense rows need none (NULL is fine). */
     size_t (*linear_scratch)(int threads, const struct snn_linear_shape *shape);
@@ -31,9 +36,6 @@ struct snn_math_kernels {
     void (*linear_grad_weight)(struct snn_device *device, const struct snn_linear_shape *shape,
                                const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch);
 
-    /* Host memory to device memory. */
-    void (*upload)(struct snn_device *device, void *to, const void *from, size_t bytes);
-
     /* y = a + b; either may be y. With b_rows < rows, b repeats (a static tensor added to a sequence). */
     void (*add)(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, ptrdiff_t b_n, real *y);
     /* y = x, or y += x when `adds` */
@@ -42,15 +44,25 @@ struct snn_math_kernels {
     void (*sum_over_time)(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, bool adds, real *y);
 
     /* Dropout with one mask for all steps. mask (B, words) bits are drawn from (seed, step, sample, layer): unit i of
-     * sample b is kept when its word is below keep * 2^32. */
+     * sample b is kept when its word is below p->limit. */
     void (*dropout_mask)(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                         const int32_t *sample, double drop, uint64_t *mask);
-    /* y = x * mask / keep, rows repeat the mask every B rows; y may be x */
+                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask);
+    /* y = x * mask * p->scale, rows repeat the mask every B rows; y may be x */
     void (*dropout)(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
-                    double scale, const real *x, real *y);
+                    const struct snn_dropout *p, const real *x, real *y);
 
     /* nonzero (rows) = units of each row that are not 0 */
     void (*count_nonzero)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, int32_t *nonzero);
+
+    /* *sum += nonzero (T,B) over the steps t < length[b] (NULL: all); nonzero is (B) and counts in every step when
+     * `is_static` */
+    void (*add_counts)(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
+                       const int32_t *length, int64_t *sum);
+
+    /* Of a cut of T steps from t0 on, of recordings with `length` (B) valid steps: cut_length (B) = valid steps within
+     * the cut, mask (T,B) = 1 for those */
+    void (*cut_lengths)(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *length,
+                        int32_t *cut_length, uint8_t *mask);
 
     /* Input: float frames (T, stride, units), of which B samples are taken, to numbers (T,B,units); nonzero (T,B) or
      * NULL */

@@ -149,11 +149,6 @@ static void add(struct snn_device *device, ptrdiff_t n, const real *a, const rea
         }
 }
 
-static void upload(struct snn_device *device, void *to, const void *from, size_t bytes) {
-    (void)device;
-    memcpy(to, from, bytes);
-}
-
 static void accumulate(struct snn_device *device, ptrdiff_t n, const real *x, bool adds, real *y) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t block = 0; block < blocks(n, ELEMENTS); ++block) {
@@ -174,10 +169,10 @@ static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, con
 }
 
 static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                         const int32_t *sample, double drop, uint64_t *mask) {
+                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
     ptrdiff_t words = (units + 63) / 64;
     uint64_t seed = clock[0] | (uint64_t)clock[1] << 32;
-    uint64_t limit = (uint64_t)((1 - drop) * 4294967296.0);
+    uint64_t limit = p->limit;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t b = 0; b < B; ++b)
         for (ptrdiff_t w = 0; w < words; ++w) {
@@ -194,13 +189,14 @@ static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, co
 }
 
 static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
-                    double scale, const real *x, real *y) {
+                    const struct snn_dropout *p, const real *x, real *y) {
     ptrdiff_t words = (units + 63) / 64;
+    real scale = p->scale;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t r = 0; r < rows; ++r) {
         const uint64_t *m = mask + r % B * words;
         for (ptrdiff_t i = 0; i < units; ++i)
-            y[r * units + i] = m[i / 64] >> (i % 64) & 1 ? x[r * units + i] * (real)scale : 0;
+            y[r * units + i] = m[i / 64] >> (i % 64) & 1 ? x[r * units + i] * scale : 0;
     }
 }
 
@@ -210,6 +206,26 @@ static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t u
         int32_t count = 0;
         for (ptrdiff_t i = 0; i < units; ++i) count += x[r * units + i] != 0;
         nonzero[r] = count;
+    }
+}
+
+static void add_counts(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
+                       const int32_t *length, int64_t *sum) {
+    (void)device;
+    int64_t count = 0;
+    for (int32_t t = 0; t < T; ++t)
+        for (int32_t b = 0; b < B; ++b)
+            if (!length || t < length[b]) count += nonzero[(is_static ? 0 : (ptrdiff_t)t * B) + b];
+    *sum += count;
+}
+
+static void cut_lengths(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *length,
+                        int32_t *cut_length, uint8_t *mask) {
+    (void)device;
+    for (int32_t b = 0; b < B; ++b) {
+        int32_t left = length[b] - t0;
+        cut_length[b] = left < 0 ? 0 : left > T ? T : left;
+        for (int32_t t = 0; t < T; ++t) mask[(ptrdiff_t)t * B + b] = t < cut_length[b];
     }
 }
 
@@ -246,13 +262,14 @@ const struct snn_math_kernels SNN_ISA(snn_math_cpu) = {
     .linear = linear,
     .linear_grad_input = linear_grad_input,
     .linear_grad_weight = linear_grad_weight,
-    .upload = upload,
     .add = add,
     .accumulate = accumulate,
     .sum_over_time = sum_over_time,
     .dropout_mask = dropout_mask,
     .dropout = dropout,
     .count_nonzero = count_nonzero,
+    .add_counts = add_counts,
+    .cut_lengths = cut_lengths,
     .load_frames = load_frames,
     .load_events = load_events,
 };

@@ -63,7 +63,7 @@ void snn_params_bind(struct snn_params *params, struct snn_arena *arena, bool gr
 }
 
 /* Element i of a uniform draw uses word i of the stream, of a normal one words 2i and 2i + 1. */
-static void draw(struct snn_param *param, uint64_t seed, uint32_t stream) {
+static void draw(const struct snn_param *param, uint64_t seed, uint32_t stream, real *to) {
     int each = param->normal ? 2 : 4; /* elements a block of four words */
     for (ptrdiff_t i = 0; i < param->count; i += each) {
         uint32_t word[4];
@@ -71,18 +71,19 @@ static void draw(struct snn_param *param, uint64_t seed, uint32_t stream) {
         snn_rng_block(seed, SNN_RNG_INIT, stream, (uint32_t)(block >> 32), (uint32_t)block, word);
         for (int j = 0; j < each && i + j < param->count; ++j) {
             double unit = param->normal ? snn_rng_normal(word[2 * j], word[2 * j + 1]) : 2 * snn_rng_unit(word[j]) - 1;
-            param->value[i + j] = (real)(param->bound * unit);
+            to[i + j] = (real)(param->bound * unit);
         }
     }
 }
 
-void snn_params_init(struct snn_params *params, uint64_t seed) {
+void snn_params_init(const struct snn_params *params, uint64_t seed, real *values) {
+    SNN_CHECK(values, "parameters are drawn before memory was bound");
     for (int k = 0; k < params->count; ++k) {
-        struct snn_param *param = params->list[k];
-        SNN_CHECK(param->value, "parameter '%s' is drawn before memory was bound", param->name);
-        if (param->bound > 0) draw(param, seed, (uint32_t)k);
+        const struct snn_param *param = params->list[k];
+        real *to = values + param->offset;
+        if (param->bound > 0) draw(param, seed, (uint32_t)k, to);
         else
-            for (ptrdiff_t i = 0; i < param->count; ++i) param->value[i] = (real)param->fill;
+            for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fill;
     }
 }
 

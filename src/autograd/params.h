@@ -22,7 +22,7 @@ struct snn_param {
     ptrdiff_t offset;   /* in the slab */
     bool buffer;        /* no gradient: running statistics */
     bool frozen;        /* keeps its value: no step, no decay */
-    real *value, *grad; /* into the slabs after snn_params_bind */
+    real *value, *grad; /* into the slabs after snn_params_bind: device memory */
     double bound, fill; /* initial value: uniform(-bound, bound) or normal; else constant `fill` */
     bool normal;        /* bound is a standard deviation */
 };
@@ -41,8 +41,9 @@ struct snn_param *snn_params_find(const struct snn_params *params, const char *n
 /* Lay out (each parameter 64-byte aligned, gaps zero) and take memory from the arena (gradients only if asked for);
  * works in the measuring pass too. */
 void snn_params_bind(struct snn_params *params, struct snn_arena *arena, bool gradients);
-/* Draw initial values: parameter k of the list from the stream (seed, SNN_RNG_INIT, k). */
-void snn_params_init(struct snn_params *params, uint64_t seed);
+/* Draw initial values into host memory laid out like the slab: parameter k of the list from the stream (seed,
+ * SNN_RNG_INIT, k). */
+void snn_params_init(const struct snn_params *params, uint64_t seed, real *values);
 void snn_params_free(struct snn_params *params);
 
 #endif

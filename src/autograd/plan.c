@@ -212,7 +212,8 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
     tape->recorded = what->recorded, tape->many_cuts = what->many_cuts, tape->smooth = what->smooth;
     tape->device = what->device;
     tape->buffers = 0;
-    tape->pool = NULL;
+    tape->pool = tape->numbers = NULL;
+    tape->numbers_bytes = 0;
     for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0;
     for (int i = 0; i < tape->tensors; ++i)
         if (tape->tensor[i]->root == tape->tensor[i]) plan_tensor(tape, tape->tensor[i]);
@@ -221,9 +222,22 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
         if (tape->node[i]->op->plan) tape->node[i]->op->plan(tape, tape->node[i]);
     order_writers(tape);
     place(tape);
+    for (int i = 0; i < 2; ++i) {
+        free(tape->numbers_host[i]);
+        tape->numbers_host[i] = calloc(1, tape->numbers_bytes + 1);
+        SNN_CHECK(tape->numbers_host[i], "out of memory while a plan is made");
+    }
+}
+
+size_t snn_tape_numbers(struct snn_tape *tape, size_t bytes) {
+    size_t place = tape->numbers_bytes;
+    tape->numbers_bytes += (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
+    return place;
 }
 
 void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena) {
+    tape->numbers = snn_arena_alloc(arena, tape->numbers_bytes, SNN_MEM_STATE);
+    memset(tape->numbers_host[0], 0, tape->numbers_bytes); /* as fresh memory */
     tape->pool = snn_arena_alloc(arena, tape->pool_bytes, SNN_MEM_ACTIVATIONS);
     for (int i = 0; i < tape->buffers; ++i) {
         struct snn_buffer *b = &tape->buffer[i];

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "autograd/memory.h"
 #include "core/status.h"
 
 static void *grow(void *list, int count, int *room, size_t item) {
@@ -28,6 +29,7 @@ void snn_tape_free(struct snn_tape *tape) {
     for (int i = 0; i < tape->nodes; ++i) free(tape->node[i]->name), free(tape->node[i]);
     for (int i = 0; i < tape->tensors; ++i) free(tape->tensor[i]->name), free(tape->tensor[i]);
     for (int i = 0; i < tape->aux_count; ++i) free(tape->aux_list[i]);
+    free(tape->numbers_host[0]), free(tape->numbers_host[1]);
     free(tape->node), free(tape->tensor), free(tape->aux_list), free(tape->buffer);
     *tape = (struct snn_tape){0};
 }
@@ -105,10 +107,16 @@ static void pass(struct snn_tape *tape, int i, const struct snn_run *run, bool b
     if (tape->profile) tape->profile[2 * i + backward] += seconds() - started;
 }
 
-void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
+void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device) {
+    unsigned char **host = tape->numbers_host;
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->batch_scope == batch_scope && tape->node[i]->op->prepare)
-            tape->node[i]->op->prepare(tape->node[i], run);
+        if (tape->node[i]->op->prepare) tape->node[i]->op->prepare(tape->node[i], host[1]);
+    if (!tape->numbers_bytes || !memcmp(host[0], host[1], tape->numbers_bytes)) return;
+    memcpy(host[0], host[1], tape->numbers_bytes);
+    device->memory->upload(device, tape->numbers, host[0], tape->numbers_bytes);
+}
+
+void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->batch_scope == batch_scope) pass(tape, i, run, false);
 }

@@ -28,11 +28,11 @@ enum snn_smooth {                    /* the gradient check replaces the step fun
 
 struct snn_run { /* one cut of one batch, as the nodes see it */
     struct snn_device *device;
-    const struct snn_batch *batch;
-    int32_t T, B;    /* steps of this cut, samples */
-    int32_t t0, cut; /* first step of this cut in the batch, and which cut it is */
-    bool train;      /* batch statistics, dropout; membranes are kept */
-    bool first_cut;  /* gradients of batch-scope tensors start here */
+    const struct snn_batch *batch; /* its arrays are in device memory */
+    int32_t T, B;                  /* steps of this cut, samples */
+    int32_t t0, cut;               /* first step of this cut in the batch, and which cut it is */
+    bool train;                    /* batch statistics, dropout; membranes are kept */
+    bool first_cut;                /* gradients of batch-scope tensors start here */
     enum snn_smooth smooth;
     const uint8_t *mask;   /* (T,B) of this cut: 1 for steps within the recording; NULL: all are */
     const uint32_t *clock; /* device memory: [0] seed low, [1] seed high, [2] optimiser step */
@@ -55,8 +55,8 @@ struct snn_op {
     const char *name;
     unsigned flags;
     void (*plan)(struct snn_tape *tape, struct snn_node *node); /* declare buffers; NULL: none */
-    void (*prepare)(struct snn_node *node,
-                    const struct snn_run *run); /* scalars to device memory, before a cut; NULL: none */
+    /* Write what was declared with snn_tape_numbers; NULL: nothing was. */
+    void (*prepare)(const struct snn_node *node, unsigned char *numbers);
     void (*forward)(struct snn_node *node, const struct snn_run *run);
     void (*backward)(struct snn_node *node, const struct snn_run *run); /* NULL: never needs one */
 };
@@ -102,6 +102,8 @@ struct snn_tape {
     int buffers, buffer_room;
     size_t pool_bytes;
     unsigned char *pool;
+    size_t numbers_bytes;                     /* the block of numbers that annealing moves: */
+    unsigned char *numbers, *numbers_host[2]; /* in device memory; what lies there, and what should */
     void **aux_list;
     double *profile; /* (nodes, 2): seconds spent in forward and backward are added here; NULL: not measured */
     int aux_count, aux_room;
@@ -142,6 +144,14 @@ int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, 
 /* A buffer that takes over input 0's numbers in place where that is allowed, else a SNN_KEPT one of the same size. */
 int snn_tape_buffer_over_input(struct snn_tape *tape, struct snn_node *node, size_t bytes);
 void *snn_tape_memory(const struct snn_tape *tape, int buffer);
+/* From an op's plan(): room for numbers that its kernels read from device memory, because they may change between
+ * batches (a replayed CUDA graph freezes arguments). The result is a place for prepare() and snn_tape_numbers_at. */
+size_t snn_tape_numbers(struct snn_tape *tape, size_t bytes);
+static inline void *snn_tape_numbers_at(const struct snn_tape *tape, size_t place) {
+    return tape->numbers ? tape->numbers + place : NULL;
+}
+/* Bring the numbers to device memory where options have changed. */
+void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device);
 /* Rows of a tensor in a plan or a run. */
 static inline ptrdiff_t snn_plan_rows(const struct snn_tape *tape, const struct snn_tensor *t) {
     return (ptrdiff_t)tape->max_B * (t->is_static ? 1 : tape->max_T);

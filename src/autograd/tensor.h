@@ -25,11 +25,12 @@ struct snn_tensor {
     bool is_sparse;  /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
     bool needs_grad; /* some parameter lies upstream */
 
-    real *data;       /* (rows, units), or NULL when only the bits are kept */
-    real *grad;       /* (rows, units), or NULL */
-    uint64_t *bits;   /* (rows, words): unit i is bit i%64 of word i/64; bits beyond `units` are 0. NULL: not kept */
-    int32_t *nonzero; /* (rows): units that are not 0; NULL where not counted */
-    int32_t words;    /* of a row of bits */
+    real *data;          /* (rows, units), or NULL when only the bits are kept */
+    real *grad;          /* (rows, units), or NULL */
+    uint64_t *bits;      /* (rows, words): unit i is bit i%64 of word i/64; bits beyond `units` are 0. NULL: not kept */
+    int32_t *nonzero;    /* (rows): units that are not 0; NULL where not counted */
+    const int32_t *seen; /* the same where the host can read it, after snn_network_look */
+    int32_t words;       /* of a row of bits */
 
     /* The plan's (autograd/plan.c). */
     int producer;            /* node index, -1: an input of the network */
@@ -47,7 +48,8 @@ struct snn_rows {
 };
 
 static inline struct snn_rows snn_tensor_rows(const struct snn_tensor *t) {
-    return (struct snn_rows){.dense = t->data, .bits = t->bits, .words = t->words, .nonzero = t->nonzero};
+    struct snn_rows rows = {t->data, t->bits, t->words, t->nonzero};
+    return rows;
 }
 
 /* Numbers of row r: the dense row itself, or the bits expanded into `buffer` (units). Inline, so that every instruction

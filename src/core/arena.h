@@ -29,7 +29,8 @@ struct snn_arena {
 
 enum { SNN_ALIGN = 64 };
 
-/* `bytes` rounded up to SNN_ALIGN, from the arena; NULL while measuring. Memory is zero after snn_arena_reserve. */
+/* `bytes` rounded up to SNN_ALIGN, from the arena; NULL while measuring. Memory is zero after snn_arena_reserve. An
+ * arena over other memory than the host's is set up by hand: {.base, .size}. */
 void *snn_arena_alloc(struct snn_arena *arena, size_t bytes, enum snn_purpose_of_memory purpose);
 
 /* End of the measuring pass: allocate what was counted, zeroed, and start over. SNN_EFAIL when out of memory. */

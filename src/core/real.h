@@ -11,6 +11,10 @@ typedef float real;
 #define SNN_REAL_NAME "float"
 #endif
 
+#ifdef __cplusplus
+#define restrict __restrict__
+#endif
+
 /* Model functions that the C compiler and nvcc both compile. */
 #ifdef __CUDACC__
 #define SNN_HD static __host__ __device__ __forceinline__

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "core/real.h"
+
 enum snn_purpose {
     SNN_RNG_INIT = 1,
     SNN_RNG_SHUFFLE,
@@ -20,7 +22,7 @@ enum snn_purpose {
 };
 
 /* Ten rounds on counter `ctr` with `key`. */
-static inline void snn_philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]) {
+SNN_HD void snn_philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]) {
     uint32_t c0 = ctr[0], c1 = ctr[1], c2 = ctr[2], c3 = ctr[3], k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; ++round) {
         uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
@@ -32,24 +34,23 @@ static inline void snn_philox(const uint32_t ctr[4], const uint32_t key[2], uint
 }
 
 /* Four words of the stream (seed, purpose, a, b) at block `block`. `a` and `b` use 32 bits each, `purpose` 8. */
-static inline void snn_rng_block(uint64_t seed, uint32_t purpose, uint32_t a, uint32_t b, uint32_t block,
-                                 uint32_t out[4]) {
+SNN_HD void snn_rng_block(uint64_t seed, uint32_t purpose, uint32_t a, uint32_t b, uint32_t block, uint32_t out[4]) {
     uint32_t ctr[4] = {block, b, a, purpose}, key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     snn_philox(ctr, key, out);
 }
 
 /* One 32-bit word: word `index` of the stream. */
-static inline uint32_t snn_rng_u32(uint64_t seed, uint32_t purpose, uint32_t a, uint32_t b, uint32_t index) {
+SNN_HD uint32_t snn_rng_u32(uint64_t seed, uint32_t purpose, uint32_t a, uint32_t b, uint32_t index) {
     uint32_t out[4];
     snn_rng_block(seed, purpose, a, b, index >> 2, out);
     return out[index & 3];
 }
 
 /* Uniform in [0,1), 24 bits: exact in float. */
-static inline double snn_rng_unit(uint32_t word) { return (double)(word >> 8) * (1.0 / 16777216.0); }
+SNN_HD double snn_rng_unit(uint32_t word) { return (double)(word >> 8) * (1.0 / 16777216.0); }
 
 /* Uniform integer in [0, n), n > 0, without modulo bias worth naming (64-bit multiply-shift). */
-static inline uint32_t snn_rng_below(uint32_t word, uint32_t n) { return (uint32_t)(((uint64_t)word * n) >> 32); }
+SNN_HD uint32_t snn_rng_below(uint32_t word, uint32_t n) { return (uint32_t)(((uint64_t)word * n) >> 32); }
 
 /* Standard normal from two words (Box-Muller). */
 double snn_rng_normal(uint32_t word0, uint32_t word1);

@@ -12,7 +12,14 @@ struct neuron {
     const struct snn_tape *tape;
     int membrane; /* u; -1 when the output itself is the membrane */
     int state[2]; /* between cuts: read one, write the other */
-    int frozen, partial, coefficients;
+    int frozen, partial;
+    size_t numbers; /* struct numbers */
+};
+
+/* What the kernels read from memory, because options may be annealed. */
+struct numbers {
+    struct snn_affine coefficients;
+    real surrogate[SNN_SURROGATE_PARAMS];
 };
 
 static bool learns(const struct snn_node *node) { return node->param[0] != NULL; }
@@ -29,7 +36,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     aux->membrane = spikes(node) && keeps ? snn_tape_buffer_over_input(tape, node, dense) : -1;
     for (int i = 0; i < 2; ++i) aux->state[i] = state ? snn_tape_buffer(tape, node, state, SNN_LASTING) : -1;
     aux->frozen = tape->smooth && spikes(node) ? snn_tape_buffer(tape, node, dense, SNN_LASTING) : -1;
-    aux->coefficients = snn_tape_buffer(tape, node, sizeof(struct snn_affine), SNN_LASTING);
+    aux->numbers = snn_tape_numbers(tape, sizeof(struct numbers));
     size_t items = (size_t)snn_scan_items(tape->max_B, out->units);
     aux->partial =
         learns(node) && keeps ? snn_tape_buffer(tape, node, items * 3 * sizeof(double), SNN_IN_BACKWARD) : -1;
@@ -62,7 +69,6 @@ static struct snn_neuron_spec spec_of(const struct snn_neuron_options *o) {
                                    .spikes = snn_neuron_models[o->model].spikes,
                                    .surrogate = o->surrogate.which};
     if (!spec.spikes) spec.reset = SNN_RESET_NONE;
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) spec.p[i] = (real)o->surrogate.p[i];
     return spec;
 }
 
@@ -72,7 +78,8 @@ static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run
     const struct snn_tensor *x = node->in[0], *out = node->out;
     ptrdiff_t n = out->units;
     struct snn_scan scan = {.spec = spec, .T = run->T, .B = run->B, .N = n, .smooth = run->smooth};
-    scan.coefficients = snn_tape_memory(aux->tape, aux->coefficients);
+    const struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
+    scan.coefficients = &numbers->coefficients, scan.surrogate = numbers->surrogate;
     scan.x = x->data;
     scan.x_step = x->is_static ? 0 : run->B * n;
     scan.u = aux->membrane >= 0 && (run->train || run->smooth) ? snn_tape_memory(aux->tape, aux->membrane) : NULL;
@@ -86,10 +93,12 @@ static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run
     return scan;
 }
 
-static void prepare(struct snn_node *node, const struct snn_run *run) {
+static void prepare(const struct snn_node *node, unsigned char *numbers) {
     const struct neuron *aux = node->aux;
-    struct snn_affine k = coefficients(options_of(node));
-    run->device->math->upload(run->device, snn_tape_memory(aux->tape, aux->coefficients), &k, sizeof k);
+    const struct snn_neuron_options *o = options_of(node);
+    struct numbers *to = (struct numbers *)(numbers + aux->numbers);
+    to->coefficients = coefficients(o);
+    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) to->surrogate[i] = (real)o->surrogate.p[i];
 }
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
@@ -98,8 +107,8 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     struct snn_neuron_spec spec = spec_of(options_of(node));
     if (learns(node)) {
         struct snn_plif plif = plif_of(node);
-        kernels->plif_coefficients(run->device, &plif, node->param[0]->value,
-                                   snn_tape_memory(aux->tape, aux->coefficients));
+        struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
+        kernels->plif_coefficients(run->device, &plif, node->param[0]->value, &numbers->coefficients);
     }
     struct snn_scan scan = scan_of(node, run, &spec);
     kernels->forward(run->device, &scan);

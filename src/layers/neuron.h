@@ -59,7 +59,6 @@ struct snn_neuron_spec {
     int strict, detached, delayed; /* flags */
     bool spikes;
     enum snn_surrogate surrogate;
-    real p[SNN_SURROGATE_PARAMS];
 };
 
 enum { SNN_NEURON_COEFFICIENTS = 5 }; /* struct snn_affine as an array; the first three have gradients */
@@ -69,7 +68,8 @@ struct snn_scan {
     int32_t T, B;
     ptrdiff_t N;
     const struct snn_affine *coefficients;
-    enum snn_smooth smooth;
+    const real *surrogate;  /* (SNN_SURROGATE_PARAMS) its parameters */
+    enum snn_smooth smooth; /* the gradient check's modes, which only the CPU has */
 
     const real *x;    /* (T,B,N), or (B,N) when x_step is 0 */
     ptrdiff_t x_step; /* numbers from step to step */

@@ -86,7 +86,7 @@ static void smooth_row(const struct snn_scan *scan, const struct snn_affine *k, 
                              : affine_charge(k, v[i], x[i]);
     if (spec->delayed && scan->smooth == SNN_SMOOTH_RECORD)
         for (ptrdiff_t i = 0; i < n; ++i) frozen[i] = affine_fire(k, spec->strict, v[i]);
-    smooth_steps[spec->surrogate](n, u, k->theta, spec->p, s);
+    smooth_steps[spec->surrogate](n, u, k->theta, scan->surrogate, s);
     for (ptrdiff_t i = 0; i < n && !spec->delayed; ++i) {
         if (scan->smooth == SNN_SMOOTH_RECORD && frozen) frozen[i] = s[i];
         v[i] = affine_reset(k, spec->reset, u[i], spec->detached && frozen ? frozen[i] : s[i]);
@@ -154,7 +154,7 @@ static void resetting_spikes(const struct snn_scan *scan, const struct snn_affin
     ptrdiff_t step = scan->B * scan->N;
     if (scan->smooth && !spec->delayed) {
         if (spec->detached && scan->frozen) memcpy(s, scan->frozen + t * step + at, (size_t)n * sizeof *s);
-        else smooth_steps[spec->surrogate](n, u, k->theta, spec->p, s);
+        else smooth_steps[spec->surrogate](n, u, k->theta, scan->surrogate, s);
         return;
     }
     if (spec->strict)
@@ -191,7 +191,7 @@ static void backward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0, 
     for (int32_t t = scan->T - 1; t >= 0; --t) {
         const real *u = scan->u + t * step + at, *gs = scan->gy + t * step + at;
         if (spec->spikes) {
-            derivatives[spec->surrogate](n, u, k.theta, spec->p, sg);
+            derivatives[spec->surrogate](n, u, k.theta, scan->surrogate, sg);
             resetting_spikes(scan, &k, t, at, n, u, s);
             adjoint_row_of(spec, &k, n, u, s, sg, gs, gv, gh);
         } else {

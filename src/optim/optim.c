@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "autograd/memory.h"
 #include "core/status.h"
 #include "optim/optim_kernels.h"
 #include "optim/rules.h"
@@ -34,9 +35,10 @@ struct snn_optim {
     struct segment *segment;
     int segments;
     real *slot[SNN_OPTIM_SLOTS]; /* (learned) each */
-    real *scalar;                /* (segments, SNN_OPTIM_SCALARS), read by the kernel */
-    real *clip;                  /* (1): factor of the last clip */
+    real *scalar;                /* (segments, SNN_OPTIM_SCALARS), read by the kernel: device memory, as what follows */
     double *squares;             /* (segments): sums of squared gradients */
+    struct snn_gate *gate;
+    real *next; /* (segments, SNN_OPTIM_SCALARS), host memory: scalars on their way */
     double number[SNN_OPTIM_NUMBERS];
 };
 
@@ -87,7 +89,8 @@ static int read_config(struct snn_optim *optim, struct snn_conf *node) {
     optim->group = calloc((size_t)optim->groups, sizeof *optim->group);
     optim->group_of = calloc((size_t)optim->params->count + 1, sizeof *optim->group_of);
     optim->segment = calloc((size_t)optim->params->count + 1, sizeof *optim->segment);
-    if (!optim->group || !optim->group_of || !optim->segment)
+    optim->next = calloc(((size_t)optim->params->count + 1) * SNN_OPTIM_SCALARS, sizeof *optim->next);
+    if (!optim->group || !optim->group_of || !optim->segment || !optim->next)
         return snn_error(SNN_EFAIL, "out of memory for an optimiser of %d parameters", optim->params->count);
 
     optim->group[groups->count] = (struct group){settings->lr, settings->weight_decay};
@@ -113,6 +116,7 @@ void snn_optim_close(struct snn_optim **optim) {
     free((*optim)->group);
     free((*optim)->group_of);
     free((*optim)->segment);
+    free((*optim)->next);
     free(*optim);
     *optim = NULL;
 }
@@ -147,7 +151,7 @@ void snn_optim_bind(struct snn_optim *optim, struct snn_arena *arena) {
     for (int i = 0; i < snn_optim_slots(optim); ++i) optim->slot[i] = snn_arena_alloc(arena, slab, SNN_MEM_OPTIMIZER);
     optim->scalar = snn_arena_alloc(arena, segments * SNN_OPTIM_SCALARS * sizeof(real), SNN_MEM_OPTIMIZER);
     optim->squares = snn_arena_alloc(arena, segments * sizeof(double), SNN_MEM_OPTIMIZER);
-    optim->clip = snn_arena_alloc(arena, sizeof(real), SNN_MEM_OPTIMIZER);
+    optim->gate = snn_arena_alloc(arena, sizeof *optim->gate, SNN_MEM_OPTIMIZER);
 }
 
 /* ---- work ---- */
@@ -156,8 +160,8 @@ double snn_optim_base_lr(const struct snn_optim *optim) { return optim->settings
 
 bool snn_optim_has_momentum(const struct snn_optim *optim) { return snn_optim_rule_states[optim->rule].momentum; }
 
-void snn_optim_step(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1) {
-    SNN_CHECK(optim->clip && optim->params->grad, "a step before memory was bound");
+void snn_optim_advance(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1) {
+    SNN_CHECK(optim->gate && optim->params->grad, "a step before memory was bound");
     SNN_CHECK(isnan(beta1) || snn_optim_has_momentum(optim), "this optimiser has no momentum to set to %g", beta1);
     struct snn_optim_settings now = optim->settings;
     if (!isnan(beta1)) now.momentum = beta1;
@@ -167,37 +171,46 @@ void snn_optim_step(struct snn_optim *optim, struct snn_device *device, double l
     const struct snn_optim_count count = {optim->number[NUMBER_STEP], optim->number[NUMBER_PRODUCT]};
 
     for (int i = 0; i < optim->segments; ++i) {
-        const struct segment *segment = &optim->segment[i];
-        now.lr = segment->group->lr * lr_factor;
-        now.weight_decay = segment->group->weight_decay;
+        now.lr = optim->segment[i].group->lr * lr_factor;
+        now.weight_decay = optim->segment[i].group->weight_decay;
         double k[SNN_OPTIM_SCALARS] = {[SNN_K_SHRINK] = 1};
         optim->entry->scalars(&now, &count, k);
-        real *scalar = optim->scalar + (ptrdiff_t)i * SNN_OPTIM_SCALARS;
-        for (int j = 0; j < SNN_OPTIM_SCALARS; ++j) scalar[j] = (real)k[j];
+        for (int j = 0; j < SNN_OPTIM_SCALARS; ++j) optim->next[i * SNN_OPTIM_SCALARS + j] = (real)k[j];
+    }
+    device->memory->upload(device, optim->scalar, optim->next,
+                           (size_t)optim->segments * SNN_OPTIM_SCALARS * sizeof *optim->next);
+}
+
+void snn_optim_apply(struct snn_optim *optim, struct snn_device *device) {
+    for (int i = 0; i < optim->segments; ++i) {
+        const struct segment *segment = &optim->segment[i];
         real *slot[SNN_OPTIM_SLOTS] = {NULL};
         for (int j = 0; j < snn_optim_slots(optim); ++j) slot[j] = optim->slot[j] + segment->offset;
         device->optim->step(device, optim->rule, segment->count, optim->params->value + segment->offset,
-                            optim->params->grad + segment->offset, slot, scalar);
+                            optim->params->grad + segment->offset, slot,
+                            optim->scalar + (ptrdiff_t)i * SNN_OPTIM_SCALARS, optim->gate);
     }
 }
 
-double snn_optim_clip(struct snn_optim *optim, struct snn_device *device, double max_norm) {
-    SNN_CHECK(optim->clip && optim->params->grad, "a clip before memory was bound");
-    double squares = 0;
-    for (int i = 0; i < optim->segments; ++i) {
-        const struct segment *segment = &optim->segment[i];
-        device->optim->sum_of_squares(device, segment->count, optim->params->grad + segment->offset,
-                                      &optim->squares[i]);
-        squares += optim->squares[i];
-    }
-    double norm = sqrt(squares), factor = max_norm / (norm + 1e-6);
-    if (factor < 1) { /* false for NaN: the caller sees it in the norm */
-        *optim->clip = (real)factor;
-        for (int i = 0; i < optim->segments; ++i)
-            device->optim->scale(device, optim->segment[i].count, optim->params->grad + optim->segment[i].offset,
-                                 optim->clip);
-    }
-    return norm;
+void snn_optim_step(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1) {
+    snn_optim_advance(optim, device, lr_factor, beta1);
+    snn_optim_apply(optim, device);
+}
+
+void snn_optim_clip(struct snn_optim *optim, struct snn_device *device, double max_norm, const double *loss,
+                    const uint32_t *clock) {
+    SNN_CHECK(optim->gate && optim->params->grad, "a clip before memory was bound");
+    const struct snn_optim_kernels *kernels = device->optim;
+    for (int i = 0; i < optim->segments; ++i)
+        kernels->sum_of_squares(device, optim->segment[i].count, optim->params->grad + optim->segment[i].offset,
+                                &optim->squares[i]);
+    kernels->gate(device, optim->segments, optim->squares, max_norm, loss, clock, optim->gate);
+    for (int i = 0; i < optim->segments && max_norm < INFINITY; ++i)
+        kernels->scale(device, optim->segment[i].count, optim->params->grad + optim->segment[i].offset, optim->gate);
+}
+
+int snn_optim_gate(struct snn_optim *optim, struct snn_device *device, struct snn_gate *out) {
+    return device->memory->download(device, out, optim->gate, sizeof *out);
 }
 
 /* ---- state ---- */

@@ -10,6 +10,7 @@
 #include "autograd/device.h"
 #include "autograd/params.h"
 #include "core/config.h"
+#include "optim/optim_kernels.h"
 
 struct snn_optim;
 
@@ -26,18 +27,27 @@ void snn_optim_bind(struct snn_optim *optim, struct snn_arena *arena);
 double snn_optim_base_lr(const struct snn_optim *optim);
 /* Can a schedule cycle its momentum (beta1)? Not without one: plain sgd and rmsprop, adagrad, adadelta. */
 bool snn_optim_has_momentum(const struct snn_optim *optim);
-/* One step from params->grad. `lr_factor` multiplies every group's own rate; `beta1` (momentum of SGD and RMSprop,
+/* A step from params->grad has two halves, so that the second can be queued by a captured step: snn_optim_advance
+ * counts it and brings its scalars to the device, snn_optim_apply changes the weights, unless the gate has stopped.
+ * snn_optim_step is both. `lr_factor` multiplies every group's own rate; `beta1` (momentum of SGD and RMSprop,
  * beta1 of the Adam family) replaces the configured one unless it is NAN (one_cycle cycles it; only where there is a
  * momentum). */
+void snn_optim_advance(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1);
+void snn_optim_apply(struct snn_optim *optim, struct snn_device *device);
 void snn_optim_step(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1);
-/* Scale all gradients so that their global L2 norm is at most max_norm (factor max_norm/(norm+1e-6), as PyTorch);
- * returns the norm before. Frozen parameters do not count. Where the norm is NaN the gradients stay as they are. */
-double snn_optim_clip(struct snn_optim *optim, struct snn_device *device, double max_norm);
+/* Take the norm of all gradients and scale them so that it is at most max_norm (factor max_norm/(norm+1e-6), as
+ * PyTorch; INFINITY: only take it). Frozen parameters do not count. Where the norm or *loss (device memory, may be
+ * NULL) is not finite the gradients stay as they are and the gate stops, at the step that `clock` (see struct snn_run)
+ * tells. */
+void snn_optim_clip(struct snn_optim *optim, struct snn_device *device, double max_norm, const double *loss,
+                    const uint32_t *clock);
+/* What the gate has seen; waits. */
+int snn_optim_gate(struct snn_optim *optim, struct snn_device *device, struct snn_gate *out);
 
 /* State for checkpoints: `slots` arrays of the learned slab's size, and a few numbers. */
 int snn_optim_slots(const struct snn_optim *optim);
 const char *snn_optim_slot_name(const struct snn_optim *optim, int i); /* "exp_avg" ... */
-real *snn_optim_slot(struct snn_optim *optim, int i);
+real *snn_optim_slot(struct snn_optim *optim, int i);                  /* device memory */
 enum { SNN_OPTIM_NUMBERS = 4 };
 double *snn_optim_numbers(struct snn_optim *optim); /* [SNN_OPTIM_NUMBERS]: step count, NAdam's running product */
 

@@ -3,6 +3,7 @@
  *
  * Work is cut into blocks whose borders depend on the length alone; threads share the blocks out. So no bit of a result
  * depends on the number of threads. */
+#include <math.h>
 #include <string.h>
 
 #include "autograd/device.h"
@@ -39,7 +40,8 @@ static inline __attribute__((always_inline)) void update(real (*rule)(real, real
 }
 
 static void step(struct snn_device *device, int rule, ptrdiff_t n, real *restrict value, const real *restrict grad,
-                 real *const slot[3], const real *scalar) {
+                 real *const slot[3], const real *scalar, const struct snn_gate *gate) {
+    if (gate->stopped) return;
     ptrdiff_t blocks = blocks_of(n);
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (blocks >= PARALLEL)
     for (ptrdiff_t b = 0; b < blocks; ++b) {
@@ -99,8 +101,21 @@ static void sum_of_squares(struct snn_device *device, ptrdiff_t n, const real *g
     *out = sum;
 }
 
-static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const real *factor) {
-    real by = *factor;
+static void gate(struct snn_device *device, int n, const double *squares, double max_norm, const double *loss,
+                 const uint32_t *clock, struct snn_gate *g) {
+    (void)device;
+    double sum = 0;
+    for (int i = 0; i < n; ++i) sum += squares[i];
+    g->norm = sqrt(sum);
+    double factor = max_norm / (g->norm + 1e-6);
+    g->factor = factor < 1 ? (real)factor : 1; /* not for NaN */
+    if (g->stopped || (isfinite(g->norm) && (!loss || isfinite(*loss)))) return;
+    g->stopped = 1, g->step = clock[2];
+}
+
+static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const struct snn_gate *g) {
+    real by = g->factor;
+    if (by == 1) return;
     ptrdiff_t blocks = blocks_of(n);
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (blocks >= PARALLEL)
     for (ptrdiff_t b = 0; b < blocks; ++b)
@@ -108,4 +123,4 @@ static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const real
 }
 
 extern const struct snn_optim_kernels SNN_ISA(snn_optim_cpu);
-const struct snn_optim_kernels SNN_ISA(snn_optim_cpu) = {step, sum_of_squares, scale};
+const struct snn_optim_kernels SNN_ISA(snn_optim_cpu) = {step, sum_of_squares, gate, scale};

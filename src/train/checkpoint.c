@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/memory.h"
 #include "core/status.h"
 
 static struct snn_st_tensor tensor_of(const struct snn_param *p, const char *name, const real *data) {
@@ -86,29 +87,62 @@ static int restore(const char *path, const char *text, struct snn_experiment *e,
     return rc;
 }
 
+/* The slabs of a network in host memory: values, then the optimiser's slots. */
+struct slabs {
+    struct snn_network *network;
+    real *of[1 + SNN_OPTIM_SLOTS];
+    int count;
+};
+
+static real *slab_on_device(const struct slabs *s, int i) {
+    return i ? snn_optim_slot(s->network->optim, i - 1) : s->network->model.params.value;
+}
+static size_t slab_bytes(const struct slabs *s, int i) {
+    const struct snn_params *p = &s->network->model.params;
+    return (size_t)(i ? p->learned : p->size) * sizeof(real);
+}
+
+static int open_slabs(struct snn_network *network, int slots, struct slabs *out) {
+    *out = (struct slabs){.network = network};
+    for (; out->count <= slots; ++out->count) {
+        void *memory;
+        SNN_TRY(snn_borrow(network->device, slab_on_device(out, out->count), slab_bytes(out, out->count), &memory));
+        out->of[out->count] = memory;
+    }
+    return SNN_OK;
+}
+
+static void close_slabs(struct slabs *s, bool changed) {
+    for (int i = 0; i < s->count; ++i)
+        snn_borrow_end(s->network->device, slab_on_device(s, i), slab_bytes(s, i), s->of[i], changed);
+    s->count = 0;
+}
+
 int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct snn_progress *progress) {
     struct snn_params *params = &e->network.model.params;
     struct snn_optim *optim = e->network.optim;
-    int slots = snn_optim_slots(optim), count = 0;
+    struct slabs slabs;
+    int slots = snn_optim_slots(optim), count = 0, rc = open_slabs(&e->network, slots, &slabs);
     struct snn_st_tensor *list = calloc((size_t)params->count * (size_t)(slots + 1) + 1, sizeof *list);
     char(*names)[640] = calloc((size_t)params->count * (size_t)(slots + 1) + 1, sizeof *names);
     char *config = snn_conf_write(snn_conf_root(e->doc)), *state = NULL;
     json_t *json = state_of(e, progress);
     if (json) state = json_dumps(json, JSON_REAL_PRECISION(17) | JSON_COMPACT);
-    int rc =
-        !list || !names || !config || !state ? snn_error(SNN_EFAIL, "out of memory while %s is written", path) : SNN_OK;
+    if (rc >= 0 && (!list || !names || !config || !state))
+        rc = snn_error(SNN_EFAIL, "out of memory while %s is written", path);
     for (int i = 0; rc >= 0 && i < params->count; ++i) {
         const struct snn_param *p = params->list[i];
-        list[count++] = tensor_of(p, p->name, p->value);
+        list[count++] = tensor_of(p, p->name, slabs.of[0] + p->offset);
         for (int s = 0; s < slots && !p->buffer; ++s) {
             snprintf(names[count], sizeof *names, "optimizer.%s.%s", snn_optim_slot_name(optim, s), p->name);
-            list[count] = tensor_of(p, names[count], snn_optim_slot(optim, s) + p->offset);
+            list[count] = tensor_of(p, names[count], slabs.of[1 + s] + p->offset);
             ++count;
         }
     }
     const struct snn_st_meta meta[] = {
         {"format", "snntrain checkpoint 1"}, {"version", SNN_VERSION}, {"config", config}, {"state", state}};
     if (rc >= 0) rc = snn_st_write(path, list, count, meta, 4);
+    close_slabs(&slabs, false);
     json_decref(json);
     free(list), free(names), free(config), free(state);
     return rc;
@@ -131,34 +165,50 @@ static int copy_tensor(const char *path, const struct snn_st *st, const char *na
 #endif
 }
 
-int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_params *params) {
-    struct snn_st *st;
-    SNN_TRY(snn_st_open(path, &st));
-    int rc = SNN_OK;
+static int read_weights(const char *path, const struct snn_st *st, const struct snn_conf *map,
+                        struct snn_network *network) {
+    const struct snn_params *params = &network->model.params;
+    struct slabs slabs;
+    int rc = open_slabs(network, 0, &slabs);
     bool mapped = map && map->count;
     for (int i = 0; rc >= 0 && !mapped && i < params->count; ++i)
-        rc = copy_tensor(path, st, params->list[i]->name, params->list[i], params->list[i]->value);
+        rc = copy_tensor(path, st, params->list[i]->name, params->list[i], slabs.of[0] + params->list[i]->offset);
     for (struct snn_conf *m = mapped ? map->first : NULL; rc >= 0 && m; m = m->next) {
         struct snn_param *p = snn_params_find(params, m->text);
-        rc = copy_tensor(path, st, m->key, p, p->value);
+        rc = copy_tensor(path, st, m->key, p, slabs.of[0] + p->offset);
     }
+    close_slabs(&slabs, rc >= 0);
+    return rc;
+}
+
+int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_network *network) {
+    struct snn_st *st;
+    SNN_TRY(snn_st_open(path, &st));
+    int rc = read_weights(path, st, map, network);
     snn_st_close(&st);
     return rc;
 }
 
-int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_progress *progress) {
-    struct snn_params *params = &e->network.model.params;
-    struct snn_optim *optim = e->network.optim;
-    struct snn_st *st;
-    SNN_TRY(snn_checkpoint_weights(path, NULL, params));
-    SNN_TRY(snn_st_open(path, &st));
-    int rc = SNN_OK;
+static int read_slots(const char *path, const struct snn_st *st, struct snn_network *network) {
+    const struct snn_params *params = &network->model.params;
+    struct slabs slabs;
+    int slots = snn_optim_slots(network->optim), rc = open_slabs(network, slots, &slabs);
     for (int i = 0; i < params->count; ++i)
-        for (int s = 0; rc >= 0 && s < snn_optim_slots(optim) && !params->list[i]->buffer; ++s) {
+        for (int s = 0; rc >= 0 && s < slots && !params->list[i]->buffer; ++s) {
             char name[640];
-            snprintf(name, sizeof name, "optimizer.%s.%s", snn_optim_slot_name(optim, s), params->list[i]->name);
-            rc = copy_tensor(path, st, name, params->list[i], snn_optim_slot(optim, s) + params->list[i]->offset);
+            snprintf(name, sizeof name, "optimizer.%s.%s", snn_optim_slot_name(network->optim, s),
+                     params->list[i]->name);
+            rc = copy_tensor(path, st, name, params->list[i], slabs.of[1 + s] + params->list[i]->offset);
         }
+    close_slabs(&slabs, rc >= 0);
+    return rc;
+}
+
+int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_progress *progress) {
+    struct snn_st *st;
+    SNN_TRY(snn_st_open(path, &st));
+    int rc = read_weights(path, st, NULL, &e->network);
+    if (rc >= 0) rc = read_slots(path, st, &e->network);
     if (rc >= 0) rc = restore(path, snn_st_meta_find(st, "state"), e, progress);
     snn_st_close(&st);
     return rc;
@@ -167,14 +217,14 @@ int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_p
 int snn_checkpoint_trained(const char *path, struct snn_experiment *e) {
     struct snn_st *st;
     double annealed;
-    SNN_TRY(snn_checkpoint_weights(path, NULL, &e->network.model.params));
     SNN_TRY(snn_st_open(path, &st));
+    int rc = read_weights(path, st, NULL, &e->network);
     const char *text = snn_st_meta_find(st, "state");
     json_t *state = text ? json_loads(text, 0, NULL) : NULL;
-    if (!json_unpack(state, "{s:F}", "annealed", &annealed)) snn_experiment_anneal(e, annealed);
+    if (rc >= 0 && !json_unpack(state, "{s:F}", "annealed", &annealed)) snn_experiment_anneal(e, annealed);
     json_decref(state);
     snn_st_close(&st);
-    return SNN_OK;
+    return rc;
 }
 
 int snn_checkpoint_config(const char *path, char **yaml) {

@@ -30,7 +30,7 @@ int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct
 int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_progress *progress);
 /* Only the weights, from a checkpoint or any safetensors file. `map` (a config map "their name: our name", or NULL)
  * renames; without a map every parameter must be there. */
-int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_params *params);
+int snn_checkpoint_weights(const char *path, const struct snn_conf *map, struct snn_network *network);
 /* The weights, and annealed numbers as they were when these were saved: what an evaluation needs. */
 int snn_checkpoint_trained(const char *path, struct snn_experiment *e);
 /* The resolved config inside a checkpoint (malloc'd, caller frees). */

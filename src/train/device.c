@@ -21,6 +21,13 @@
 SNN_ISA_LIST(X)
 #undef X
 
+extern const struct snn_memory_kernels snn_memory_cpu;
+
+/* Activations of this many bytes stay in the last-level cache of most machines beside the weights: on the reference
+ * workload slices of 8 samples train 15 % faster than the whole batch of 64, in an eighth of the memory. A constant, so
+ * that results do not depend on the machine. */
+enum { CACHE = 12 << 20 };
+
 static int usable_cores(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set)) return 1;
@@ -33,7 +40,12 @@ int snn_device_open(const char *name, int threads, struct snn_device *out) {
         return snn_error(SNN_EUSAGE, "--device %s: this build has no CUDA backend (use cpu or auto)", name);
     if (strcmp(name, "cpu") && strcmp(name, "auto"))
         return snn_error(SNN_EUSAGE, "--device: expected auto, cpu or cuda[:N], got '%s'", name);
-    *out = (struct snn_device){.name = "cpu", .threads = threads > 0 ? threads : usable_cores()};
+    *out = (struct snn_device){.name = "cpu",
+                               .threads = threads > 0 ? threads : usable_cores(),
+                               .cache = CACHE,
+                               .interval = 1,
+                               .shared = true,
+                               .memory = &snn_memory_cpu};
     const char *limit = getenv("SNNTRAIN_ISA");
     bool known = false;
 #define X(suffix, test)                                                                                                \
@@ -48,4 +60,9 @@ int snn_device_open(const char *name, int threads, struct snn_device *out) {
 #undef X
     if (limit && !known) return snn_error(SNN_EUSAGE, "SNNTRAIN_ISA: expected base, avx2 or avx512, got '%s'", limit);
     return SNN_OK;
+}
+
+void snn_device_close(struct snn_device *device) {
+    if (device->close) device->close(device);
+    *device = (struct snn_device){0};
 }

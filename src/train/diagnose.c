@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "autograd/memory.h"
 #include "core/status.h"
 
 static ptrdiff_t first_bad(const real *x, ptrdiff_t n) {
@@ -12,41 +13,58 @@ static ptrdiff_t first_bad(const real *x, ptrdiff_t n) {
     return -1;
 }
 
-static int diagnose_slice(struct snn_network *n, const struct snn_batch *batch, int64_t step) {
+/* Index of the first number in device memory that is not finite, -1: none, or nothing there. */
+static int first_bad_of(struct snn_device *device, real *memory, ptrdiff_t n, ptrdiff_t *at) {
+    void *x = NULL;
+    *at = -1;
+    if (!memory) return SNN_OK;
+    SNN_TRY(snn_borrow(device, memory, (size_t)n * sizeof(real), &x));
+    *at = first_bad(x, n);
+    snn_borrow_end(device, memory, (size_t)n * sizeof(real), x, false);
+    return SNN_OK;
+}
+
+static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, int64_t step) {
     struct snn_tape *tape = &n->model.tape;
     const struct snn_tensor *input = tape->input;
-    struct snn_cut cut = {.batch = batch, .T = batch->T, .train = true};
+    const struct snn_batch *batch = &slice->batch;
+    struct snn_cut cut = {.batch = batch, .staged = &slice->staged, .T = batch->T, .train = true};
     int nodes = tape->nodes;
     for (int count = 0; count <= nodes; ++count) { /* the first `count` nodes only */
         tape->nodes = count;
         snn_network_forward(n, &cut);
-        const struct snn_tensor *t = count ? tape->node[count - 1]->out : input;
-        ptrdiff_t rows = (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T),
-                  at = t->data ? first_bad(t->data, rows * t->units) : -1;
-        if (at < 0) continue;
         tape->nodes = nodes;
+        const struct snn_tensor *t = count ? tape->node[count - 1]->out : input;
+        ptrdiff_t rows = (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T), at;
+        SNN_TRY(first_bad_of(n->device, t->data, rows * t->units, &at));
+        if (at < 0) continue;
         ptrdiff_t row = at / t->units;
         return snn_error(SNN_EFAIL, "step %lld: %s gives a number that is not finite at time step %td of sample %d",
                          (long long)step, count ? tape->node[count - 1]->name : "the input",
                          t->is_static ? 0 : row / batch->B, (int)batch->sample[row % batch->B]);
     }
-    tape->nodes = nodes;
     return SNN_OK;
 }
 
 int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t step) {
     const struct snn_params *params = &n->model.params;
-    struct snn_batch slice;
-    for (int i = 0; i < params->count; ++i)
-        if (first_bad(params->list[i]->value, params->list[i]->count) >= 0)
+    struct snn_slice slice;
+    ptrdiff_t at;
+    for (int i = 0; i < params->count; ++i) {
+        SNN_TRY(first_bad_of(n->device, params->list[i]->value, params->list[i]->count, &at));
+        if (at >= 0)
             return snn_error(
                 SNN_EFAIL,
                 "step %lld: parameter %s is not finite (a smaller train.optimizer.lr or train.clip may help)",
                 (long long)step, params->list[i]->name);
-    for (int32_t first = 0; snn_network_slice(n, batch, &first, &slice);) SNN_TRY(diagnose_slice(n, &slice, step));
-    for (int i = 0; i < params->count; ++i)
-        if (!params->list[i]->buffer && first_bad(params->list[i]->grad, params->list[i]->count) >= 0)
+    }
+    SNN_TRY(snn_network_stage(n, batch));
+    for (int32_t first = 0; snn_network_slice(n, &first, &slice);) SNN_TRY(diagnose_slice(n, &slice, step));
+    for (int i = 0; i < params->count; ++i) {
+        SNN_TRY(first_bad_of(n->device, params->list[i]->grad, params->list[i]->count, &at));
+        if (at >= 0)
             return snn_error(SNN_EFAIL, "step %lld: the gradient of %s is not finite", (long long)step,
                              params->list[i]->name);
-    return snn_error(SNN_EFAIL, "step %lld: the loss is not finite", (long long)step);
+    }
+    return SNN_OK;
 }

@@ -5,8 +5,8 @@
 
 #include "train/network.h"
 
-/* After a batch whose loss or gradient is not finite: record a sentence that names the first parameter, or the first
- * layer and step, that is not; returns SNN_EFAIL. `step` is the optimiser step for the sentence. */
+/* After a batch whose loss or gradient is not finite: SNN_EFAIL with a sentence that names the first parameter, layer
+ * and time step, or gradient that is not; SNN_OK when all are. `step` is the optimiser step for the sentence. */
 int snn_diagnose(struct snn_network *network, const struct snn_batch *batch, int64_t step);
 
 #endif

@@ -14,12 +14,12 @@ static int pass(struct snn_experiment *e, const struct snn_evaluate_options *opt
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) return SNN_OK;
         if (options->stop && *options->stop) return snn_error(SNN_EINTR, "interrupted");
-        struct snn_batch slice;
-        for (int32_t first = 0, at = 0; snn_network_slice(&e->network, batch, &first, &slice); at = first) {
-            struct snn_cut cut = {.batch = &slice, .T = slice.T};
+        struct snn_slice slice;
+        SNN_TRY(snn_network_stage(&e->network, batch));
+        for (int32_t first = 0, at = 0; snn_network_slice(&e->network, &first, &slice); at = first) {
+            struct snn_cut cut = {.batch = &slice.batch, .staged = &slice.staged, .T = slice.batch.T};
             snn_network_forward(&e->network, &cut);
-            double loss = snn_network_loss(&e->network, &cut, false, 1);
-            snn_metrics_add(m, &e->network, &cut, e->train.decide, loss, options->costs, decided + at);
+            SNN_TRY(snn_metrics_add(m, &e->network, &cut, options->costs, decided + at));
         }
         for (int32_t b = 0; options->predictions && b < batch->B; ++b)
             fprintf(options->predictions, "%d,%d,%d\n", (int)batch->sample[b], (int)batch->label[b], (int)decided[b]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/memory.h"
 #include "core/safetensors.h"
 #include "core/status.h"
 #include "train/checkpoint.h"
@@ -215,6 +216,7 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
+    e->network.decide = (enum snn_decide)e->train.decide;
     struct from_keys from;
     SNN_TRY(read_from(e, &from));
     /* The schedule's lengths are known with the data; its keys are judged now. */
@@ -264,10 +266,15 @@ int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned
 }
 
 int snn_experiment_init(struct snn_experiment *e) {
-    snn_params_init(&e->network.model.params, e->seed);
+    struct snn_params *params = &e->network.model.params;
+    size_t bytes = (size_t)params->size * sizeof(real);
+    void *values;
+    SNN_TRY(snn_borrow(&e->device, params->value, bytes, &values));
+    snn_params_init(params, e->seed, values);
+    snn_borrow_end(&e->device, params->value, bytes, values, true);
     struct from_keys from;
     SNN_TRY(read_from(e, &from));
-    return from.file ? snn_checkpoint_weights(from.file, from.map, &e->network.model.params) : SNN_OK;
+    return from.file ? snn_checkpoint_weights(from.file, from.map, &e->network) : SNN_OK;
 }
 
 void snn_experiment_close(struct snn_experiment *e) {
@@ -275,5 +282,6 @@ void snn_experiment_close(struct snn_experiment *e) {
     snn_dataset_close(&e->set);
     snn_schedule_close(&e->schedule);
     snn_network_free(&e->network);
+    snn_device_close(&e->device);
     snn_conf_free(&e->doc);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/memory.h"
 #include "core/status.h"
 
 static void *zeros(size_t n, size_t size) {
@@ -24,6 +25,7 @@ void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, 
     m->layer_spikes = zeros((size_t)m->layers, sizeof *m->layer_spikes);
     m->layer_slots = zeros((size_t)m->layers, sizeof *m->layer_slots);
     m->scratch = zeros((size_t)m->classes, sizeof *m->scratch);
+    m->tally = zeros(1, snn_tally_bytes(network));
     m->per_step = zeros(3 * (size_t)T, sizeof *m->per_step);
 }
 
@@ -36,13 +38,13 @@ void snn_metrics_reset(struct snn_metrics *m) {
 
 void snn_metrics_free(struct snn_metrics *m) {
     free(m->score), free(m->confusion), free(m->layer_spikes), free(m->layer_slots), free(m->scratch),
-        free(m->per_step);
+        free(m->per_step), free(m->tally);
     *m = (struct snn_metrics){0};
 }
 
 /* Units that are not 0 in row (t,b). */
 static double active(const struct snn_tensor *t, const struct snn_cut *cut, int32_t step, int32_t b) {
-    return t->nonzero[(t->is_static ? 0 : (ptrdiff_t)step * cut->batch->B) + b];
+    return t->seen[(t->is_static ? 0 : (ptrdiff_t)step * cut->batch->B) + b];
 }
 
 static void count_rates(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
@@ -79,10 +81,30 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
         }
 }
 
-void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut,
-                     enum snn_decide decide, double loss_sum, bool costs, int32_t *decided) {
+/* The loss of a cut whose forward pass just ran. */
+static int add_loss(struct snn_network *network, const struct snn_cut *cut, double *to) {
+    double sum;
+    snn_network_loss(network, cut, false);
+    SNN_TRY(snn_network_loss_sum(network, cut, &sum));
+    *to += sum;
+    return SNN_OK;
+}
+
+/* The loss after n steps: the outputs are in order of time. */
+static int add_prefix_loss(struct snn_network *network, const struct snn_cut *cut, int32_t n, double *to) {
+    struct snn_batch shorter = *cut->batch, staged;
+    struct snn_cut prefix = *cut;
+    shorter.T = n;
+    prefix.batch = &shorter, prefix.T = n;
+    if (cut->staged) staged = *cut->staged, staged.T = n, prefix.staged = &staged;
+    return add_loss(network, &prefix, to);
+}
+
+int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs,
+                    int32_t *decided) {
     const struct snn_batch *batch = cut->batch;
-    const real *output = network->model.tape.output->data;
+    SNN_TRY(snn_network_look(network, cut));
+    const real *output = network->output;
     count_rates(m, network, cut);
     if (costs) count_costs(m, network, cut);
     for (int i = 0; i < m->scores; ++i) {
@@ -91,27 +113,45 @@ void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const s
         int32_t n = score->timesteps < cut->T ? score->timesteps : cut->T;
         for (int32_t b = 0; b < batch->B; ++b) {
             int32_t steps = snn_cut_length(cut, b) < n ? snn_cut_length(cut, b) : n;
-            snn_decide_scores(decide, steps, batch->B, m->classes, b, output, m->scratch);
+            snn_decide_scores(network->decide, steps, batch->B, m->classes, b, output, m->scratch);
             int32_t choice = snn_first_largest(m->scratch, m->classes);
             score->correct += choice == batch->label[b];
             if (!last) continue;
             m->confusion[(ptrdiff_t)batch->label[b] * m->classes + choice]++;
             if (decided) decided[b] = choice;
         }
-        if (n == cut->T) {
-            score->loss += loss_sum;
-        } else { /* the loss after n steps: the outputs are in order of time */
-            struct snn_batch shorter = *batch;
-            shorter.T = n;
-            struct snn_cut prefix = *cut;
-            prefix.batch = &shorter, prefix.T = n;
-            score->loss += snn_network_loss(network, &prefix, false, 1);
-        }
+        SNN_TRY(n == cut->T ? add_loss(network, cut, &score->loss) : add_prefix_loss(network, cut, n, &score->loss));
         for (int32_t t = 0; costs && t < n; ++t)
             score->spikes += m->per_step[t], score->synops += m->per_step[cut->T + t],
                 score->macs += m->per_step[2 * cut->T + t];
     }
     m->samples += batch->B;
+    return SNN_OK;
+}
+
+void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network, const struct snn_batch *batch) {
+    double steps = 0;
+    for (int32_t b = 0; b < batch->B; ++b) steps += batch->masked ? batch->length[b] : batch->T;
+    for (int l = 0; l < m->layers; ++l) {
+        const struct snn_tensor *t = network->model.layer[l].out->root;
+        if (t->is_spikes) m->layer_slots[l] += steps * (double)t->units;
+    }
+    m->samples += batch->B;
+}
+
+int snn_metrics_look(struct snn_metrics *m, struct snn_network *network) {
+    struct snn_tally *tally = m->tally;
+    SNN_TRY(network->device->memory->download(network->device, tally, network->tally, snn_tally_bytes(network)));
+    m->score[0].loss = tally->loss, m->score[0].correct = tally->correct;
+    for (int l = 0; l < m->layers; ++l) m->layer_spikes[l] = (double)tally->spikes[l];
+    return SNN_OK;
+}
+
+void snn_metrics_start(const struct snn_metrics *m, struct snn_network *network) {
+    struct snn_tally *tally = m->tally;
+    tally->loss = m->score[0].loss, tally->correct = m->score[0].correct;
+    for (int l = 0; l < m->layers; ++l) tally->spikes[l] = (int64_t)m->layer_spikes[l];
+    network->device->memory->upload(network->device, network->tally, tally, snn_tally_bytes(network));
 }
 
 double snn_metrics_accuracy(const struct snn_metrics *m) {

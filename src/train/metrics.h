@@ -24,6 +24,7 @@ struct snn_metrics {
     int layers;
     double *layer_spikes, *layer_slots; /* (layers): spikes, and neurons times steps */
     double *scratch;                    /* (classes) */
+    struct snn_tally *tally;            /* on its way from or to the device */
     double *per_step;                   /* (3, T) spikes, synops, macs of a batch */
 };
 
@@ -33,10 +34,18 @@ void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, 
 void snn_metrics_reset(struct snn_metrics *m);
 void snn_metrics_free(struct snn_metrics *m);
 
-/* Count the batch whose forward pass just ran in one cut. `loss_sum` is the sum over its samples for all steps.
- * `costs`: count spikes of inputs and operations too. `decided` (B) receives the classes, may be NULL. */
-void snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut,
-                     enum snn_decide decide, double loss_sum, bool costs, int32_t *decided);
+/* Count the batch whose forward pass just ran in one cut; waits for it. `costs`: count spikes of inputs and operations
+ * too. `decided` (B) receives the classes, may be NULL. */
+int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs,
+                    int32_t *decided);
+
+/* Training counts on the device, in the network's tally, and looks at it now and then: what of a batch is known
+ * beforehand, how many samples and slots for spikes, is added here; */
+void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network, const struct snn_batch *batch);
+/* loss, accuracy and spikes of all batches since snn_metrics_start are read back here; */
+int snn_metrics_look(struct snn_metrics *m, struct snn_network *network);
+/* and the tally starts from these metrics: empty ones, or those of the checkpoint that a run goes on from. */
+void snn_metrics_start(const struct snn_metrics *m, struct snn_network *network);
 
 double snn_metrics_accuracy(const struct snn_metrics *m);
 double snn_metrics_loss(const struct snn_metrics *m);

@@ -4,7 +4,12 @@
 #include <string.h>
 
 #include "autograd/math.h"
+#include "autograd/memory.h"
 #include "core/status.h"
+
+size_t snn_tally_bytes(const struct snn_network *n) {
+    return sizeof(struct snn_tally) + (size_t)n->model.layers * sizeof(int64_t);
+}
 
 /* Everything that takes memory, in one order for both passes. */
 static void take(struct snn_network *n, struct snn_arena *arena) {
@@ -14,7 +19,8 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     if (n->optim && n->plan.train) snn_optim_bind(n->optim, arena);
     snn_tape_bind(&m->tape, arena);
     size_t B = (size_t)n->plan.slice;
-    n->clock = snn_arena_alloc(arena, 3 * sizeof *n->clock, SNN_MEM_STATE);
+    n->controls = snn_arena_alloc(arena, sizeof *n->controls, SNN_MEM_STATE);
+    n->tally = snn_arena_alloc(arena, snn_tally_bytes(n), SNN_MEM_STATE);
     n->mask = snn_arena_alloc(arena, (size_t)n->plan.cut * B, SNN_MEM_STATE);
     n->cut_length = snn_arena_alloc(arena, B * sizeof *n->cut_length, SNN_MEM_STATE);
     n->sample_loss = snn_arena_alloc(arena, B * sizeof *n->sample_loss, SNN_MEM_STATE);
@@ -22,10 +28,7 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
         arena, (size_t)snn_loss_scratch(n->device->threads, (int32_t)out->units) * sizeof(double), SNN_MEM_SCRATCH);
 }
 
-/* Activations of this many bytes stay in the last-level cache of most machines beside the weights: on the reference
- * workload slices of 8 samples train 15 % faster than the whole batch of 64, in an eighth of the memory. A constant, so
- * that results do not depend on the machine. */
-enum { SLICE_BYTES = 12 << 20, SLICE_LEAST = 4 };
+enum { SLICE_LEAST = 4 }; /* samples: fewer do not fill a kernel */
 
 static void lay_out_for(struct snn_network *n, int32_t samples) {
     const struct snn_network_plan *plan = &n->plan;
@@ -49,18 +52,27 @@ static void lay_out(struct snn_network *n, const struct snn_network_plan *plan) 
     if (!n->plan.slice) n->plan.slice = plan->B;
     lay_out_for(n, n->plan.slice);
     size_t bytes = n->model.tape.pool_bytes;
-    if (plan->slice || bytes <= SLICE_BYTES || plan->smooth || (plan->train && couples_samples(&n->model.tape))) return;
-    int32_t slices = (int32_t)((bytes + SLICE_BYTES - 1) / SLICE_BYTES), slice = (plan->B + slices - 1) / slices;
+    size_t cache = n->device->cache;
+    if (plan->slice || !cache || bytes <= cache || plan->smooth || (plan->train && couples_samples(&n->model.tape)))
+        return;
+    int32_t slices = (int32_t)((bytes + cache - 1) / cache), slice = (plan->B + slices - 1) / slices;
     n->plan.slice = slice < SLICE_LEAST ? SLICE_LEAST < plan->B ? SLICE_LEAST : plan->B : slice;
     lay_out_for(n, n->plan.slice);
 }
 
-bool snn_network_slice(const struct snn_network *n, const struct snn_batch *batch, int32_t *first,
-                       struct snn_batch *slice) {
-    int32_t left = batch->B - *first;
+int snn_network_stage(struct snn_network *n, const struct snn_batch *batch) {
+    n->batch = batch;
+    SNN_TRY(n->device->memory->stage(n->device, batch, &n->staged));
+    snn_tape_prepare(&n->model.tape, n->device);
+    return SNN_OK;
+}
+
+bool snn_network_slice(const struct snn_network *n, int32_t *first, struct snn_slice *slice) {
+    int32_t left = n->batch->B - *first, count = left < n->plan.slice ? left : n->plan.slice;
     if (left <= 0) return false;
-    *slice = snn_batch_slice(batch, *first, left < n->plan.slice ? left : n->plan.slice);
-    *first += slice->B;
+    slice->batch = snn_batch_slice(n->batch, *first, count);
+    slice->staged = snn_batch_slice(&n->staged, *first, count);
+    *first += count;
     return true;
 }
 
@@ -70,27 +82,77 @@ void snn_network_measure(struct snn_network *n, const struct snn_network_plan *p
     take(n, arena);
 }
 
+/* Copies of what the host looks at: the output, the losses, and the counts of every tensor that has some. */
+static int bind_mirror(struct snn_network *n) {
+    struct snn_tape *tape = &n->model.tape;
+    const struct snn_tensor *out = tape->output;
+    size_t output = (size_t)snn_plan_rows(tape, out) * (size_t)out->units * sizeof(real),
+           losses = (size_t)n->plan.slice * sizeof(double), bytes = output + losses;
+    n->output = out->data, n->losses = n->sample_loss;
+    for (int i = 0; i < tape->tensors; ++i) {
+        tape->tensor[i]->seen = tape->tensor[i]->nonzero;
+        bytes += (size_t)snn_plan_rows(tape, tape->tensor[i]) * sizeof(int32_t);
+    }
+    if (n->device->shared) return SNN_OK;
+    unsigned char *at = n->mirror = n->device->memory->host(n->device, bytes);
+    if (!at) return snn_error(SNN_EFAIL, "out of memory: %.1f MB for what is read back", (double)bytes * 1e-6);
+    n->losses = (double *)at, at += losses;
+    n->output = (real *)at, at += output;
+    for (int i = 0; i < tape->tensors; ++i) {
+        tape->tensor[i]->seen = (int32_t *)at;
+        at += (size_t)snn_plan_rows(tape, tape->tensor[i]) * sizeof(int32_t);
+    }
+    return SNN_OK;
+}
+
+static int reserve(struct snn_network *n, struct snn_arena *arena) {
+    const struct snn_memory_kernels *memory = n->device->memory;
+    size_t left, total, size = arena->used;
+    memory->room(n->device, &left, &total);
+    if (total && size > left)
+        return snn_error(SNN_EFAIL,
+                         "%s: %.1f MB are planned, %.1f MB of the card's %.1f MB are free (a smaller "
+                         "train.batch needs less; `snntrain plan` shows what takes how much)",
+                         n->device->name, (double)size * 1e-6, (double)left * 1e-6, (double)total * 1e-6);
+    void *base = memory->allocate(n->device, size);
+    if (!base)
+        return snn_error(SNN_EFAIL, "out of memory: %.1f MB were planned (`snntrain plan CONFIG` shows for what)",
+                         (double)size * 1e-6);
+    *arena = (struct snn_arena){.base = base, .size = size};
+    return SNN_OK;
+}
+
 int snn_network_allocate(struct snn_network *n, const struct snn_network_plan *plan) {
+    const struct snn_memory_kernels *memory = n->device->memory;
     struct snn_arena old = n->arena, fresh;
     const real *values = n->model.params.value;
+    memory->forget(n->device);
+    memory->host_release(n->device, n->mirror);
+    n->mirror = NULL;
     snn_network_measure(n, plan, &fresh);
-    SNN_TRY(snn_arena_reserve(&fresh));
+    SNN_TRY(reserve(n, &fresh));
     n->arena = fresh;
     take(n, &n->arena);
-    if (old.base && values) memcpy(n->model.params.value, values, (size_t)n->model.params.size * sizeof(real));
-    snn_arena_free(&old);
-    return SNN_OK;
+    if (old.base && values)
+        memory->copy(n->device, n->model.params.value, values, (size_t)n->model.params.size * sizeof(real));
+    memory->release(n->device, old.base);
+    return bind_mirror(n);
 }
 
 void snn_network_free(struct snn_network *n) {
     snn_optim_close(&n->optim);
     snn_model_free(&n->model);
-    snn_arena_free(&n->arena);
+    if (!n->device || !n->device->memory) return;
+    n->device->memory->host_release(n->device, n->mirror);
+    n->device->memory->release(n->device, n->arena.base);
+    n->mirror = NULL, n->arena = (struct snn_arena){0};
 }
+
+static const struct snn_batch *staged(const struct snn_cut *cut) { return cut->staged ? cut->staged : cut->batch; }
 
 static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
     return (struct snn_run){.device = n->device,
-                            .batch = cut->batch,
+                            .batch = staged(cut),
                             .T = cut->T,
                             .B = cut->batch->B,
                             .t0 = cut->t0,
@@ -99,11 +161,11 @@ static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
                             .first_cut = cut->index == 0,
                             .smooth = cut->smooth,
                             .mask = cut->batch->masked ? n->mask : NULL,
-                            .clock = n->clock};
+                            .clock = n->controls->clock};
 }
 
 static void load_input(struct snn_network *n, const struct snn_cut *cut) {
-    const struct snn_batch *batch = cut->batch;
+    const struct snn_batch *batch = staged(cut);
     const struct snn_math_kernels *math = n->device->math;
     struct snn_tensor *x = n->model.tape.input;
     ptrdiff_t units = x->units;
@@ -119,40 +181,82 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
     else if (cut->index == 0) math->load_frames(n->device, 1, B, stride, units, batch->frames, x->data, x->nonzero);
 }
 
+static void set_lengths(struct snn_network *n, const struct snn_cut *cut) {
+    const struct snn_batch *batch = staged(cut);
+    if (batch->masked)
+        n->device->math->cut_lengths(n->device, cut->T, batch->B, cut->t0, batch->length, n->cut_length, n->mask);
+}
+
 void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = cut->batch;
     SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d",
               (int)cut->T, (int)batch->B, (int)n->plan.cut, (int)n->plan.slice);
+    snn_tape_prepare(&n->model.tape, n->device);
     load_input(n, cut);
-    for (int32_t t = 0; batch->masked && t < cut->T; ++t)
-        for (int32_t b = 0; b < batch->B; ++b) n->mask[(ptrdiff_t)t * batch->B + b] = t < snn_cut_length(cut, b);
+    set_lengths(n, cut);
     struct snn_run run = run_of(n, cut);
     if (run.first_cut) snn_tape_forward_scope(&n->model.tape, &run, true);
     snn_tape_forward_scope(&n->model.tape, &run, false);
 }
 
-double snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gradient, double scale) {
-    struct snn_tensor *out = n->model.tape.output;
-    const struct snn_batch *batch = cut->batch;
-    bool whole = cut->T == batch->T;
-    SNN_CHECK(whole || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
-    for (int32_t b = 0; b < batch->B; ++b) n->cut_length[b] = snn_cut_length(cut, b);
-    struct snn_loss_call call = {.loss = &n->loss,
-                                 .T = cut->T,
-                                 .B = batch->B,
-                                 .C = (int32_t)out->units,
-                                 .output = out->data,
-                                 .label = batch->label,
-                                 .length = n->cut_length,
-                                 .total = !batch->masked ? NULL
-                                          : whole        ? n->cut_length
-                                                         : batch->length,
-                                 .steps = batch->T,
-                                 .scale = scale};
-    n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? out->grad : NULL, n->loss_scratch);
-    double sum = 0;
-    for (int32_t b = 0; b < batch->B; ++b) sum += n->sample_loss[b];
-    return sum;
+static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cut *cut) {
+    const struct snn_batch *batch = staged(cut);
+    const int32_t *length = batch->masked ? n->cut_length : NULL;
+    return (struct snn_loss_call){.loss = &n->loss,
+                                  .T = cut->T,
+                                  .B = batch->B,
+                                  .C = (int32_t)n->model.tape.output->units,
+                                  .output = n->model.tape.output->data,
+                                  .label = batch->label,
+                                  .length = length,
+                                  .total = length && cut->T != batch->T ? batch->length : length,
+                                  .steps = batch->T,
+                                  .scale = &n->controls->scale};
+}
+
+void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gradient) {
+    SNN_CHECK(cut->T == cut->batch->T || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
+    set_lengths(n, cut);
+    struct snn_loss_call call = loss_call(n, cut);
+    n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? n->model.tape.output->grad : NULL,
+                              n->loss_scratch);
+}
+
+void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
+    struct snn_loss_call call = loss_call(n, cut);
+    n->device->loss->tally(n->device, &call, n->decide, n->sample_loss, &n->tally->loss, &n->tally->correct,
+                           n->loss_scratch);
+    for (int l = 0; l < n->model.layers; ++l) {
+        const struct snn_tensor *t = n->model.layer[l].out->root;
+        if (t->is_spikes)
+            n->device->math->add_counts(n->device, cut->T, call.B, t->is_static, t->nonzero, call.length,
+                                        &n->tally->spikes[l]);
+    }
+}
+
+int snn_network_loss_sum(struct snn_network *n, const struct snn_cut *cut, double *sum) {
+    *sum = 0;
+    if (n->losses != n->sample_loss)
+        SNN_TRY(n->device->memory->download(n->device, (double *)n->losses, n->sample_loss,
+                                            (size_t)cut->batch->B * sizeof(double)));
+    for (int32_t b = 0; b < cut->batch->B; ++b) *sum += n->losses[b];
+    return SNN_OK;
+}
+
+int snn_network_look(struct snn_network *n, const struct snn_cut *cut) {
+    const struct snn_tape *tape = &n->model.tape;
+    const struct snn_memory_kernels *memory = n->device->memory;
+    if (n->device->shared) return SNN_OK;
+    size_t rows = (size_t)cut->T * (size_t)cut->batch->B;
+    SNN_TRY(memory->download(n->device, (real *)n->output, tape->output->data,
+                             rows * (size_t)tape->output->units * sizeof(real)));
+    for (int i = 0; i < tape->tensors; ++i) {
+        const struct snn_tensor *t = tape->tensor[i];
+        if (t->nonzero && t->root == t)
+            SNN_TRY(memory->download(n->device, (int32_t *)t->seen, t->nonzero,
+                                     (t->is_static ? (size_t)cut->batch->B : rows) * sizeof(int32_t)));
+    }
+    return SNN_OK;
 }
 
 void snn_network_backward(struct snn_network *n, const struct snn_cut *cut) {
@@ -166,9 +270,10 @@ void snn_network_backward_batch(struct snn_network *n, const struct snn_cut *cut
 }
 
 void snn_network_zero_gradients(struct snn_network *n) {
-    memset(n->model.params.grad, 0, (size_t)n->model.params.learned * sizeof(real));
+    n->device->memory->zero(n->device, n->model.params.grad, (size_t)n->model.params.learned * sizeof(real));
 }
 
-void snn_network_set_clock(struct snn_network *n, uint64_t seed, uint32_t step) {
-    n->clock[0] = (uint32_t)seed, n->clock[1] = (uint32_t)(seed >> 32), n->clock[2] = step;
+void snn_network_set_step(struct snn_network *n, uint64_t seed, uint32_t step, double scale) {
+    struct snn_controls controls = {.clock = {(uint32_t)seed, (uint32_t)(seed >> 32), step}, .scale = scale};
+    n->device->memory->upload(n->device, n->controls, &controls, sizeof controls);
 }

@@ -20,35 +20,64 @@ struct snn_network_plan { /* what memory is planned for */
     bool smooth;          /* gradient check */
 };
 
+struct snn_controls {  /* what changes from step to step */
+    uint32_t clock[3]; /* see struct snn_run */
+    double scale;      /* of the loss's gradient: 1 / samples of the step */
+};
+
+struct snn_tally { /* sums over the training batches of an epoch */
+    double loss;
+    int64_t correct;
+    int64_t spikes[]; /* (layers) */
+};
+
 struct snn_network {
     struct snn_device *device;
     struct snn_model model;
     struct snn_loss loss;
+    enum snn_decide decide;
     struct snn_optim *optim; /* NULL when only evaluated */
-    struct snn_arena arena;
+    struct snn_arena arena;  /* over device memory */
     struct snn_network_plan plan;
 
     /* Small arrays in the arena */
-    uint32_t *clock;     /* [3], see struct snn_run */
+    struct snn_controls *controls;
+    struct snn_tally *tally;
     uint8_t *mask;       /* (cut, B) */
     int32_t *cut_length; /* (B) valid steps within the cut */
     double *sample_loss; /* (B) */
     double *loss_scratch;
+
+    /* The batch, and where its arrays are in device memory */
+    const struct snn_batch *batch;
+    struct snn_batch staged;
+
+    /* What the host can read after snn_network_look: the memory above, or copies of it in `mirror` */
+    const real *output; /* (T,B,units) */
+    const double *losses;
+    void *mirror;
 };
 
-/* Plan and take memory; may be called again with another plan (parameters keep their values). */
+/* Plan and take memory; may be called again with another plan (parameters keep their values). SNN_EFAIL when there is
+ * not so much. */
 int snn_network_allocate(struct snn_network *network, const struct snn_network_plan *plan);
 /* Only the measuring pass: bytes by purpose into `arena` (base stays NULL). */
 void snn_network_measure(struct snn_network *network, const struct snn_network_plan *plan, struct snn_arena *arena);
 void snn_network_free(struct snn_network *network);
 
-/* The next slice of a batch: `first` counts samples and starts at 0. False when all have passed. */
-bool snn_network_slice(const struct snn_network *network, const struct snn_batch *batch, int32_t *first,
-                       struct snn_batch *slice);
+/* Bring a batch, which must stay until the next one, to the device; and numbers that annealing has moved. */
+int snn_network_stage(struct snn_network *network, const struct snn_batch *batch);
+
+struct snn_slice {
+    struct snn_batch batch, staged; /* in host memory, in device memory */
+};
+/* The next slice of the batch that was staged: `first` counts samples and starts at 0. False when all have passed. */
+bool snn_network_slice(const struct snn_network *network, int32_t *first, struct snn_slice *slice);
 
 /* One cut: steps t0 .. t0+T-1 of a slice. */
 struct snn_cut {
-    const struct snn_batch *batch; /* the slice */
+    const struct snn_batch *batch;  /* the slice */
+    const struct snn_batch *staged; /* its arrays in device memory; NULL: it lies there already (CPU) */
     int32_t t0, T, index;
     bool train;
     enum snn_smooth smooth;
@@ -60,15 +89,22 @@ static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
 }
 /* Load the input and run forward. The output is (T,B,units) in model.tape.output->data. */
 void snn_network_forward(struct snn_network *network, const struct snn_cut *cut);
-/* The loss of each sample of this cut into sample_loss; with gradient: into output->grad, scaled by `scale`
- * (1/samples). Returns the sum. */
-double snn_network_loss(struct snn_network *network, const struct snn_cut *cut, bool gradient, double scale);
+/* The loss of each sample of this cut into sample_loss; with gradient: into output->grad, scaled by controls->scale. */
+void snn_network_loss(struct snn_network *network, const struct snn_cut *cut, bool gradient);
+size_t snn_tally_bytes(const struct snn_network *network);
+/* Add loss, right decisions and spikes of this cut to the tally. */
+void snn_network_tally(struct snn_network *network, const struct snn_cut *cut);
+/* Wait for the sum of the losses. */
+int snn_network_loss_sum(struct snn_network *network, const struct snn_cut *cut, double *sum);
+/* Wait for the output and the counts of this cut: network->output, and tensor->seen of every tensor that counts. */
+int snn_network_look(struct snn_network *network, const struct snn_cut *cut);
 /* Backward through the cut; parameters' gradients are added to the slab. */
 void snn_network_backward(struct snn_network *network, const struct snn_cut *cut);
 /* After the last cut of a batch: the batch-scope nodes' backward. */
 void snn_network_backward_batch(struct snn_network *network, const struct snn_cut *cut);
 
 void snn_network_zero_gradients(struct snn_network *network);
-void snn_network_set_clock(struct snn_network *network, uint64_t seed, uint32_t step);
+/* Of the step to come: its random streams, and the scale of the loss's gradient. */
+void snn_network_set_step(struct snn_network *network, uint64_t seed, uint32_t step, double scale);
 
 #endif

@@ -18,10 +18,10 @@
 
 #include "core/file.h"
 #include "core/status.h"
-#include "optim/optim_kernels.h"
 #include "train/checkpoint.h"
 #include "train/diagnose.h"
 #include "train/evaluate.h"
+#include "train/step.h"
 
 static const char *const split_names[] = {"train", "validation", "test"};
 
@@ -104,31 +104,58 @@ static double step_samples(const struct snn_experiment *e, int64_t i) {
     return (double)(left < per_step ? left : per_step);
 }
 
-static int update(struct loop *l, const struct snn_batch *batch) {
-    struct snn_experiment *e = l->e;
-    struct snn_network *n = &e->network;
-    struct snn_progress *p = &l->progress;
-    double norm2;
-    n->device->optim->sum_of_squares(n->device, n->model.params.learned, n->model.params.grad, &norm2);
-    if (!isfinite(norm2)) return snn_diagnose(n, batch, p->step);
-    if (!isnan(e->train.clip)) snn_optim_clip(n->optim, n->device, e->train.clip);
-    struct snn_rate rate = snn_schedule_rate(e->schedule, p->epoch, p->step);
-    snn_optim_step(n->optim, n->device, rate.factor, rate.beta1);
-    snn_network_zero_gradients(n);
-    p->lr = snn_optim_base_lr(n->optim) * rate.factor;
-    ++p->step;
-    return SNN_OK;
-}
-
 static bool checkpoint_due(const struct loop *l) {
     const struct snn_every *every = &l->e->every;
     if (every->steps > 0 && l->progress.step % (int64_t)every->steps == 0) return true;
     return every->minutes > 0 && snn_now() - l->saved_at >= 60 * every->minutes;
 }
 
-static void count_cut(void *payload, struct snn_network *n, const struct snn_cut *cut, double loss) {
-    struct loop *l = payload;
-    snn_metrics_add(&l->progress.epoch_sums, n, cut, l->e->train.decide, loss, false, NULL);
+/* The step of batch i of the epoch; numbers that are annealed are set for it. */
+static struct snn_step step_of(struct loop *l, int64_t i, int64_t number) {
+    struct snn_experiment *e = l->e;
+    struct snn_progress *p = &l->progress;
+    int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]);
+    p->annealed = ((double)p->epoch + (double)i / (double)batches) / (double)e->train.epochs;
+    snn_experiment_anneal(e, p->annealed);
+    return (struct snn_step){.seed = e->seed,
+                             .number = number,
+                             .samples = step_samples(e, i),
+                             .first = i % e->train.accumulate == 0,
+                             .last = (i + 1) % e->train.accumulate == 0 || i + 1 == batches,
+                             .rate = snn_schedule_rate(e->schedule, p->epoch, number),
+                             .clip = e->train.clip};
+}
+
+/* The gate stopped at step `bad` of this epoch, before it changed a weight: that step's batches pass once more, one by
+ * one, until it is clear which layer or gradient is at fault. */
+static int find_fault(struct loop *l, int64_t bad) {
+    struct snn_experiment *e = l->e;
+    struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
+    const struct snn_progress *p = &l->progress;
+    int64_t first = p->batch - 1 - (p->step - 1 - bad) * e->train.accumulate;
+    const struct snn_batch *batch;
+    first -= first % e->train.accumulate;
+    SNN_TRY(snn_loader_start(loader, p->epoch, (int32_t)first));
+    for (int64_t i = first; i < first + e->train.accumulate; ++i) {
+        SNN_TRY(snn_loader_next(loader, &batch));
+        if (!batch) break;
+        struct snn_step step = step_of(l, i, bad);
+        snn_network_zero_gradients(&e->network);
+        snn_network_set_step(&e->network, step.seed, (uint32_t)step.number, 1 / step.samples);
+        SNN_TRY(snn_network_stage(&e->network, batch));
+        e->trainer->batch(&e->network);
+        SNN_TRY(snn_diagnose(&e->network, batch, bad));
+    }
+    return snn_error(SNN_EFAIL, "step %lld: the loss is not finite", (long long)bad);
+}
+
+/* What the steps since the last look brought. */
+static int look(struct loop *l) {
+    struct snn_experiment *e = l->e;
+    struct snn_gate gate;
+    SNN_TRY(snn_optim_gate(e->network.optim, &e->device, &gate));
+    if (gate.stopped) return find_fault(l, (l->progress.step & ~(int64_t)UINT32_MAX) | gate.step);
+    return snn_metrics_look(&l->progress.epoch_sums, &e->network);
 }
 
 static int train_epoch(struct loop *l, struct snn_bar *bar) {
@@ -136,28 +163,29 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
     struct snn_network *n = &e->network;
     struct snn_progress *p = &l->progress;
     struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
-    int64_t batches = snn_loader_batches(loader);
     const struct snn_batch *batch;
+    char note[96] = "";
     SNN_TRY(snn_loader_start(loader, p->epoch, (int32_t)p->batch));
-    snn_network_zero_gradients(n);
+    snn_metrics_start(&p->epoch_sums, n);
     for (;;) {
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) return SNN_OK;
-        p->annealed = ((double)p->epoch + (double)p->batch / (double)batches) / (double)e->train.epochs;
-        snn_experiment_anneal(e, p->annealed);
-        snn_network_set_clock(n, e->seed, (uint32_t)p->step);
-        struct snn_watch watch = {count_cut, l};
-        double loss = e->trainer->batch(n, batch, 1 / step_samples(e, p->batch), &watch);
-        if (!isfinite(loss)) return snn_diagnose(n, batch, p->step);
-        bool last = ++p->batch == batches;
-        if (p->batch % e->train.accumulate && !last) continue;
-        SNN_TRY(update(l, batch));
-        char note[96];
-        snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%", snn_metrics_loss(&p->epoch_sums),
-                 100 * snn_metrics_accuracy(&p->epoch_sums));
+        struct snn_step step = step_of(l, p->batch, p->step);
+        SNN_TRY(snn_step(n, e->trainer, batch, &step));
+        snn_metrics_expect(&p->epoch_sums, n, batch);
+        ++p->batch;
+        if (!step.last) continue;
+        ++p->step;
+        p->lr = snn_optim_base_lr(n->optim) * step.rate.factor;
+        bool last = p->batch == snn_loader_batches(loader), stop = *l->options->stop, due = !last && checkpoint_due(l);
+        if (p->step % e->device.interval == 0 || last || stop || due) {
+            SNN_TRY(look(l));
+            snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%", snn_metrics_loss(&p->epoch_sums),
+                     100 * snn_metrics_accuracy(&p->epoch_sums));
+        }
         snn_bar_move(bar, p->epoch_sums.samples, note);
-        if (*l->options->stop || (!last && checkpoint_due(l))) SNN_TRY(save(l));
-        if (*l->options->stop) {
+        if (stop || due) SNN_TRY(save(l));
+        if (stop) {
             snn_bar_clear(bar);
             return snn_error(
                 SNN_EINTR, "interrupted in epoch %lld after %lld batches; saved: `snntrain train %s --resume` goes on",

@@ -104,17 +104,24 @@ int snn_runlog_add(struct snn_runlog *log, const struct snn_record *r, const str
     char *line = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (!line) return snn_error(SNN_EFAIL, "%s: a record cannot be written", log->path);
-    int n = fprintf(log->file, "%s\n", line);
+    int rc = SNN_OK;
+    if (fprintf(log->file, "%s\n", line) < 0 || fflush(log->file) || fsync(fileno(log->file)))
+        rc = snn_error(SNN_EFAIL, "%s: cannot be written: %s", log->path, strerror(errno));
     free(line);
-    if (n < 0 || fflush(log->file) || fsync(fileno(log->file)))
-        return snn_error(SNN_EFAIL, "%s: cannot be written: %s", log->path, strerror(errno));
-    return keep(log, r);
+    return rc < 0 ? rc : keep(log, r);
 }
 
 const struct snn_record *snn_runlog_find(const struct snn_runlog *log, int64_t epoch, const char *split) {
     for (int i = log->count - 1; i >= 0; --i)
         if (log->record[i].epoch == epoch && !strcmp(log->record[i].split, split)) return &log->record[i];
     return NULL;
+}
+
+/* As a resumed run reads it from the log: its curves must be the same, pixel by pixel. */
+static double as_logged(double x) {
+    char text[32];
+    snprintf(text, sizeof text, "%.9g", x);
+    return strtod(text, NULL);
 }
 
 int snn_runlog_plot(const struct snn_runlog *log, const char *dir, const char *title) {
@@ -132,8 +139,8 @@ int snn_runlog_plot(const struct snn_runlog *log, const char *dir, const char *t
         int n = 0;
         for (int i = 0; i < log->count; ++i)
             if (!strcmp(log->record[i].split, splits[s]))
-                x[n] = (double)log->record[i].epoch, loss[n] = log->record[i].loss,
-                accuracy[n++] = log->record[i].accuracy;
+                x[n] = (double)log->record[i].epoch, loss[n] = as_logged(log->record[i].loss),
+                accuracy[n++] = as_logged(log->record[i].accuracy);
         if (!n) continue;
         curve[0][curves] = (struct snn_curve){.label = splits[s], .x = x, .y = loss, .n = n, .markers = n <= 30};
         curve[1][curves++] = (struct snn_curve){.label = splits[s], .x = x, .y = accuracy, .n = n, .markers = n <= 30};

@@ -8,21 +8,13 @@
 
 #include "train/network.h"
 
-/* Called after the forward pass and the loss of every cut, while its outputs and spikes are there. */
-struct snn_watch {
-    void (*cut)(void *payload, struct snn_network *network, const struct snn_cut *cut, double loss);
-    void *payload;
-};
-
 struct snn_trainer_ops {
     const char *name, *help;
     const struct snn_key *keys;
     /* Steps of one cut when a batch has T: the plan's size. */
     int32_t (*cut)(int32_t T);
-    /* Add the batch's gradients to the slab, scaled by `scale`. `watch` may be NULL. Returns the sum of the samples'
-     * losses. */
-    double (*batch)(struct snn_network *network, const struct snn_batch *batch, double scale,
-                    const struct snn_watch *watch);
+    /* Queue a pass over the staged batch: its gradients are added to the slab, its figures to the tally. */
+    void (*batch)(struct snn_network *network);
 };
 extern const struct snn_trainer_ops snn_trainer_bptt;
 extern const struct snn_trainer_ops *const snn_trainers[]; /* ended by NULL */
