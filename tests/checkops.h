@@ -3,8 +3,10 @@
  *
  * A case takes its buffers from the bench, works out what they must hold afterwards in the most obvious way, and names
  * a call. The bench makes the call once for each instruction set and thread count and checks that guard zones and
- * inputs are untouched, that outputs are as expected and that threads change no bit. Under AddressSanitizer buffers are
- * heap blocks of exactly their size and have no guard zones.
+ * inputs are untouched, that outputs are as expected and that threads change no bit. With SNN_OPS_DEVICE=cuda in the
+ * environment the calls go to a card, or to the emulated one, instead; buffers are then host memory that kernels reach,
+ * and the call is repeated where the CPU gets more threads. Under AddressSanitizer buffers are heap blocks of exactly
+ * their size and have no guard zones.
  *
  * Outputs are expected to the bit (element-wise work: the reference is compiled without contraction), or, for sums of n
  * terms in an order of the kernel's own choice, within 4 eps sqrt(n+1) sum|terms|: four times what n roundings that are
@@ -55,6 +57,7 @@ struct ops {
     char what[240]; /* the case, for messages */
     struct snn_device device[OPS_DEVICES];
     int devices;
+    bool on_card;
     struct ops_buffer buffer[OPS_BUFFERS], scratch[OPS_SCRATCHES];
     int buffers, scratches;
     void *piece[OPS_PIECES]; /* memory of the case that no kernel sees */

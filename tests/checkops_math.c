@@ -12,6 +12,8 @@ static const struct snn_linear_shape linear_shapes[] = {
     {8, 65, 15},   {31, 100, 9},   {33, 127, 33}, {32, 128, 31}, {1, 513, 65},   {129, 511, 64}, {257, 33, 63},
     {128, 512, 5}, {127, 16, 129}, {2, 600, 64},  {300, 70, 65}, {64, 1025, 17}, {16, 64, 513},
 };
+/* A card chooses its tiles by shape: many rows of few and of many outputs, more weights than fit in one pass. */
+static const struct snn_linear_shape card_shapes[] = {{12700, 70, 100}, {6390, 65, 128}, {3, 20000, 64}, {2, 8, 70000}};
 static const double linear_densities[] = {-1, 0, 0.03, 0.24, 0.27, 0.8, 1};
 
 struct linear {
@@ -49,6 +51,8 @@ static void check_linear(struct ops *ops) {
     for (int i = 0; i < OPS_COUNT(linear_shapes); ++i)
         for (int d = 0; d < OPS_COUNT(linear_densities); ++d)
             check_linear_case(ops, linear_shapes[i], linear_densities[d], (i + d) % 2);
+    for (int i = 0; i < OPS_COUNT(card_shapes) && ops->on_card; ++i)
+        check_linear_case(ops, card_shapes[i], 0.05, i % 2);
 }
 
 /* The scratch is what the two kernels may use and no byte more: enough rows that every thread expands some. */
@@ -123,6 +127,8 @@ static void check_linear_grad_weight(struct ops *ops) {
     for (int i = 0; i < OPS_COUNT(linear_shapes); ++i)
         for (int d = 0; d < OPS_COUNT(linear_densities); ++d)
             check_grad_weight_case(ops, linear_shapes[i], linear_densities[d], (i + d) % 2);
+    for (int i = 0; i < OPS_COUNT(card_shapes) && ops->on_card; ++i)
+        check_grad_weight_case(ops, card_shapes[i], 0.05, i % 2);
 }
 
 /* ---- element-wise ---- */

@@ -173,7 +173,11 @@ static const struct {
     {{"train", "none.yaml"}, 2, "none.yaml: cannot be read: No such file or directory"},
     {{"train", "/dev/null"}, 2, "/dev/null: is not a regular file"},
     {{"train", "."}, 3, ".: is a folder without config.yaml, not a run"},
-    {{"train", "c.yaml", "--device", "cuda"}, 2, "--device cuda: this build has no CUDA backend (use cpu or auto)"},
+    {{"train", "c.yaml", "--device", "cuda"},
+     2,
+     "--device cuda: the CUDA backend cannot be loaded: /nonexistent.so: cannot open shared object file: No such file "
+     "or "
+     "directory (--device cpu runs here)"},
     {{"train", "c.yaml", "--device", "tpu"}, 2, "--device: expected auto, cpu or cuda[:N], got 'tpu'"},
     {{"eval", "none"}, 3, "none: no such run folder or file"},
     {{"eval", "."}, 3, "./best.safetensors: there is no such checkpoint (is . a run folder?)"},
@@ -986,6 +990,7 @@ END_TEST
 #define EACH(test, table) tcase_add_loop_test(t, test, 0, (int)(sizeof table / sizeof *table))
 
 int main(int argc, char **argv) {
+    setenv("SNNTRAIN_CUDA", "/nonexistent.so", 1); /* the same choice of device on every machine */
     (void)argc;
     const char *build = getenv("SNN_BUILD"), *slash = strrchr(argv[0], '/');
     char path[MADE_PATH];

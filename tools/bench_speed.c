@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "core/status.h"
+#include "train/device.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/runlog.h"
@@ -77,10 +78,13 @@ static int time_steps(struct bench *b, double *times, long iters) {
     for (long i = 0; i < iters && !cli_stop; i += n) {
         double started = snn_now();
         n = iters - i < ahead ? iters - i : ahead;
-        for (long k = 0; k < n; ++k) SNN_TRY(training_step(b, &b->batch[(i + k) % b->kept]));
+        for (long k = 0; k < n; ++k) {
+            if (k + 1 == n) snn_metrics_start(&b->metrics, &b->e->network); /* the loss that counts is the last one's */
+            SNN_TRY(training_step(b, &b->batch[(i + k) % b->kept]));
+        }
         SNN_TRY(look(b, &b->loss_last));
         for (long k = 0; k < n; ++k) times[i + k] = (snn_now() - started) / (double)n;
-        b->loss_last /= (double)n * b->batch[0].B;
+        b->loss_last /= b->batch[0].B;
     }
     return cli_stop ? snn_error(SNN_EINTR, "interrupted") : SNN_OK;
 }
@@ -147,12 +151,14 @@ static int report(const struct cli *cli, const struct bench *b, double *times, l
     int batch = b->batch[0].B;
     double mean = 0;
     for (long i = 0; i < iters; ++i) mean += 1e3 * times[i] / (double)iters;
+    char device[512];
+    snn_device_text(&e->device, device, sizeof device);
     if (!cli->json) {
-        printf("%s: batch %d, %d steps, %td parameters, %s with %d threads\n%.2f ms a training step (median of %ld; "
+        printf("%s: batch %d, %d steps, %td parameters, %s\n%.2f ms a training step (median of %ld; "
                "best %.2f), %.0f samples/s\n"
                "peak memory %.1f MB, first step after %.3f s, loss %.4f -> %.4f\n",
-               cli->arg[1], batch, (int)e->steps, parameters, e->device.name, e->device.threads, 1e3 * median, iters,
-               1e3 * times[0], batch / median, rss, b->first_step_s, b->loss_first, b->loss_last);
+               cli->arg[1], batch, (int)e->steps, parameters, device, 1e3 * median, iters, 1e3 * times[0],
+               batch / median, rss, b->first_step_s, b->loss_first, b->loss_last);
         if (b->profile) json_decref(profile_json(b, iters, mean, stdout));
         return SNN_OK;
     }

@@ -39,6 +39,7 @@ static const struct option option_table[] = {
     {"--warmup", "N", "steps before measuring (default 3)", NUMBER, AT(warmup)},
     {"--profile", NULL, "also time by layer, forward and backward", FLAG, AT(profile)},
     {"--rule", "NAME", "learning rule to plan for, or all (default: the config's)", TEXT, AT(rule)},
+    {"--roofline", "CARD", "the least that a training step takes on a CUDA card: h100, 4090, ...", TEXT, AT(roofline)},
     {"--index", "I", "which sample (default 0)", NUMBER, AT(index)},
     {"-o", "FILE", "output file", TEXT, AT(output)},
     {"--json", NULL, "print one JSON object on stdout, everything else on stderr", FLAG, AT(json)},

@@ -20,7 +20,7 @@ struct cli { /* what the user typed */
     int sets;
     const char *data, *device, *out, *split, *checkpoint, *predictions, *timesteps, *protocol, *output;
     long threads, iters, warmup, index;
-    const char *seed, *rule;
+    const char *seed, *rule, *roofline;
     bool json, quiet, resume, profile, help;
     FILE *text;     /* where words for people go: stdout, or stderr with --json */
     double started; /* when the process began */
@@ -59,6 +59,8 @@ int cli_print_json(json_t *json);
 /* An argument count that does not fit: SNN_EUSAGE. */
 int cli_expect_args(const struct cli *cli, int least, int most);
 bool cli_is_directory(const char *path);
+/* The table of a planned network by layer, as `plan` prints it (cmd_plan.c). */
+void cli_print_layers(FILE *to, const struct snn_model *model);
 
 int cmd_train(struct cli *cli);
 int cmd_eval(struct cli *cli);

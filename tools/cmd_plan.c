@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cmd_plan.c - snntrain plan: the memory of a run, before it runs. */
+ * cmd_plan.c - snntrain plan: the memory of a run before it runs, and what a step asks of a CUDA card.
+ *
+ * For CUDA the plan is made on a device that only counts (train/roofline.h), so that it is the same whether there is a
+ * card here or not; a card that is here is asked how much memory it has left. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "autograd/memory.h"
 #include "cli.h"
 #include "core/status.h"
+#include "train/device.h"
+#include "train/device_cuda.h"
+#include "train/roofline.h"
+
+struct planning {
+    const struct cli *cli;
+    struct snn_experiment e;
+    bool cuda;                  /* plan for a card; else for the processor */
+    struct snn_device counting; /* open when `cuda` or a roofline is wanted */
+    struct snn_costs costs;
+    char here[16], why[1024]; /* the card that is here, or why there is none */
+    size_t left, total;       /* bytes of the card */
+    const struct snn_card *card;
+    size_t most; /* bytes of the rule that needs most */
+};
 
 static const struct snn_trainer_ops *rule_named(const char *name) {
     for (int i = 0; snn_trainers[i]; ++i)
         if (!strcmp(snn_trainers[i]->name, name)) return snn_trainers[i];
     return NULL;
 }
+
+/* ---- memory ---- */
 
 /* Bytes of the buffers that a layer's nodes bring, before they share memory. */
 static size_t layer_bytes(const struct snn_model *m, const struct snn_layer *layer) {
@@ -18,75 +40,221 @@ static size_t layer_bytes(const struct snn_model *m, const struct snn_layer *lay
     return bytes;
 }
 
-static json_t *rule_json(const struct snn_arena *arena) {
-    json_t *purposes = json_object();
-    for (int p = 0; p < SNN_MEM_PURPOSES; ++p)
-        json_object_set_new(purposes, snn_memory_purpose[p], json_integer((json_int_t)arena->by_purpose[p]));
-    return json_pack("{s:I,s:o}", "total_bytes", (json_int_t)arena->used, "purposes", purposes);
-}
-
-static void print_rule(const char *name, const struct snn_arena *arena) {
-    printf("%s: %.2f MB in all", name, (double)arena->used * 1e-6);
-    for (int p = 0; p < SNN_MEM_PURPOSES; ++p)
-        if (arena->by_purpose[p])
-            printf("%s %s %.2f", p ? "," : ":", snn_memory_purpose[p], (double)arena->by_purpose[p] * 1e-6);
-    printf("\n");
-}
-
-static void print_layers(const struct snn_model *m) {
+void cli_print_layers(FILE *to, const struct snn_model *m) {
     char shape[48];
-    printf("%-34s %-16s %12s %12s\n", "layer", "shape of a step", "parameters", "bytes");
+    fprintf(to, "%-34s %-16s %12s %12s\n", "layer", "shape of a step", "parameters", "bytes");
     for (int i = 0; i < m->layers; ++i)
-        printf("%-34s %-16s %12td %12zu\n", m->layer[i].title, snn_shape_text(m->layer[i].out, shape),
-               m->layer[i].parameters, layer_bytes(m, &m->layer[i]));
-    printf("(bytes of the activations and scratch a layer brings; layers share memory, so the sum is more than the "
-           "total)\n\n");
+        fprintf(to, "%-34s %-16s %12td %12zu\n", m->layer[i].title, snn_shape_text(m->layer[i].out, shape),
+                m->layer[i].parameters, layer_bytes(m, &m->layer[i]));
+    fprintf(to, "(bytes of the activations and scratch a layer brings; layers share memory, so the sum is more than "
+                "the total)\n\n");
 }
 
-static int plan(const struct cli *cli, struct snn_experiment *e) {
-    struct snn_model *m = &e->network.model;
-    if (e->data.timesteps > 0) e->steps = (int32_t)e->data.timesteps; /* no data needed */
-    else SNN_TRY(snn_experiment_data(e, cli->data, 7, 0, 0));
-    json_t *rules = json_object(), *layers = json_array();
-    const char *wanted = cli->rule ? cli->rule : e->trainer->name;
-    for (int i = 0; snn_trainers[i]; ++i) {
-        if (strcmp(wanted, "all") && strcmp(wanted, snn_trainers[i]->name)) continue;
-        struct snn_arena arena;
-        struct snn_network_plan what = {
-            .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainers[i]->cut(e->steps), .train = true};
-        snn_network_measure(&e->network, &what, &arena);
-        if (!cli->json && !json_object_size(rules)) {
-            printf("batch %lld, %d steps", e->train.batch, (int)e->steps);
-            if (e->network.plan.slice < e->train.batch) printf(", in slices of %d samples", (int)e->network.plan.slice);
-            printf("\n");
-            print_layers(m);
-        }
-        if (!cli->json) print_rule(snn_trainers[i]->name, &arena);
-        json_object_set_new(rules, snn_trainers[i]->name, rule_json(&arena));
-    }
+static json_t *layers_json(const struct snn_model *m) {
+    json_t *layers = json_array();
     char shape[48];
     for (int i = 0; i < m->layers; ++i)
         json_array_append_new(layers, json_pack("{s:s,s:s,s:I,s:I}", "name", m->layer[i].title, "shape",
                                                 snn_shape_text(m->layer[i].out, shape), "parameters",
                                                 (json_int_t)m->layer[i].parameters, "bytes",
                                                 (json_int_t)layer_bytes(m, &m->layer[i])));
-    json_t *all = json_pack("{s:o,s:o}", "rules", rules, "layers", layers);
-    if (cli->json) return cli_print_json(all);
-    json_decref(all);
+    return layers;
+}
+
+static json_t *rule_json(const struct snn_arena *arena, size_t batches) {
+    json_t *purposes = json_object();
+    for (int p = 0; p < SNN_MEM_PURPOSES; ++p)
+        json_object_set_new(purposes, snn_memory_purpose[p], json_integer((json_int_t)arena->by_purpose[p]));
+    json_object_set_new(purposes, "batches", json_integer((json_int_t)batches));
+    return json_pack("{s:I,s:o}", "total_bytes", (json_int_t)(arena->used + batches), "purposes", purposes);
+}
+
+static void print_rule(const char *name, const struct snn_arena *arena, size_t batches) {
+    printf("%s: %.2f MB in all", name, (double)(arena->used + batches) * 1e-6);
+    for (int p = 0; p < SNN_MEM_PURPOSES; ++p)
+        if (arena->by_purpose[p])
+            printf("%s %s %.2f", p ? "," : ":", snn_memory_purpose[p], (double)arena->by_purpose[p] * 1e-6);
+    if (batches) printf(", batches %.2f", (double)batches * 1e-6);
+    printf("\n");
+}
+
+static json_t *plan_rules(struct planning *p) {
+    struct snn_experiment *e = &p->e;
+    struct snn_device *device = e->network.device;
+    struct snn_batch batch = snn_planned_batch(e);
+    size_t batches = device->memory->stage_bytes(device, &batch);
+    const char *wanted = p->cli->rule ? p->cli->rule : e->trainer->name;
+    json_t *rules = json_object();
+    for (int i = 0; snn_trainers[i]; ++i) {
+        if (strcmp(wanted, "all") && strcmp(wanted, snn_trainers[i]->name)) continue;
+        struct snn_arena arena;
+        struct snn_network_plan what = {
+            .T = batch.T, .B = batch.B, .cut = snn_trainers[i]->cut(batch.T), .train = true};
+        snn_network_measure(&e->network, &what, &arena);
+        if (arena.used + batches > p->most) p->most = arena.used + batches;
+        if (!p->cli->json && !json_object_size(rules)) {
+            printf("batch %d, %d steps", (int)batch.B, (int)batch.T);
+            if (e->network.plan.slice < batch.B) printf(", in slices of %d samples", (int)e->network.plan.slice);
+            printf("%s\n", p->cuda ? ", on CUDA" : "");
+            cli_print_layers(stdout, &e->network.model);
+        }
+        if (!p->cli->json) print_rule(snn_trainers[i]->name, &arena, batches);
+        json_object_set_new(rules, snn_trainers[i]->name, rule_json(&arena, batches));
+    }
+    return rules;
+}
+
+/* ---- the card ---- */
+
+/* cuda and cuda:N, N up to 1023. */
+static int card_index(const char *device, int *index) {
+    char *end;
+    *index = 0;
+    if (!device[4]) return SNN_OK;
+    long n = device[4] == ':' && device[5] >= '0' && device[5] <= '9' ? strtol(device + 5, &end, 10) : -1;
+    if (n < 0 || *end || n > 1023) return snn_error(SNN_EUSAGE, "--device: expected cuda or cuda:N, got '%s'", device);
+    *index = (int)n;
     return SNN_OK;
+}
+
+/* Ask card `index` for its memory, or note why that cannot be done. */
+static bool look_at_card(struct planning *p, int index) {
+    struct snn_device card;
+    if (snn_cuda_load(index, &card) < 0) {
+        snprintf(p->why, sizeof p->why, "%s", snn_error_text());
+        return false;
+    }
+    snprintf(p->here, sizeof p->here, "%s", card.name);
+    card.memory->room(&card, &p->left, &p->total);
+    snn_device_close(&card);
+    return true;
+}
+
+/* For what to plan. A roofline is of a card, so that without --device memory is planned for a card too. */
+static int choose_device(struct planning *p) {
+    const char *wish = p->cli->device ? p->cli->device : p->cli->roofline ? "cuda" : "auto";
+    int index = 0;
+    if (p->cli->roofline) SNN_TRY(snn_card_find(p->cli->roofline, &p->card));
+    p->cuda = !strncmp(wish, "cuda", 4);
+    if (p->cuda) {
+        SNN_TRY(card_index(wish, &index));
+        look_at_card(p, index);
+    } else if (!strcmp(wish, "auto")) {
+        p->cuda = look_at_card(p, index);
+    }
+    return p->cuda || p->card ? snn_costs_open(&p->costs, &p->counting) : SNN_OK;
+}
+
+static bool fits(const struct planning *p) { return !p->total || p->most <= p->left; }
+
+static void print_card(const struct planning *p) {
+    if (!*p->here) printf("planned without a card: %s\n", p->why);
+    else
+        printf("%s: %.1f MB of %.1f MB are free: the plan %s\n", p->here, (double)p->left * 1e-6,
+               (double)p->total * 1e-6, fits(p) ? "fits" : "does not fit");
+}
+
+/* ---- the roofline ---- */
+
+static json_t *roofline_json(const struct planning *p, const struct snn_roofline *r) {
+    json_t *kernels = json_array();
+    for (int i = 0; i < r->kernels; ++i) {
+        const struct snn_roof *k = &r->kernel[i];
+        json_array_append_new(kernels, json_pack("{s:s,s:I,s:f,s:f,s:f,s:f}", "kernel", k->kernel, "launches",
+                                                 (json_int_t)k->launches, "bytes", k->bytes, "flops", k->flops,
+                                                 "floor_ms", k->seconds * 1e3, "share", k->seconds / r->all.seconds));
+    }
+    return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:f,s:f,s:f,s:o}", "card", p->card->name, "bandwidth_gb_s",
+                     p->card->bandwidth * 1e-9, "peak_tflops", p->card->peak * 1e-12, "floor_ms", r->all.seconds * 1e3,
+                     "launches", (json_int_t)r->all.launches, "graph_launches", (json_int_t)p->costs.graphs, "bytes",
+                     r->all.bytes, "flops", r->all.flops, "density", p->costs.spikes, "kernels", kernels);
+}
+
+static void print_roof(const char *name, const struct snn_roof *k, double all) {
+    printf("%-34s %9lld %12.3f %12.3f %10.4f %6.1f %%\n", name, (long long)k->launches, k->bytes * 1e-6,
+           k->flops * 1e-6, k->seconds * 1e3, 100 * k->seconds / all);
+}
+
+static void print_roofline(const struct planning *p, const char *rule, const struct snn_roofline *r) {
+    struct snn_roof rest = {0};
+    int others = 0;
+    char name[48];
+    printf("\n%s on %s (%.0f GB/s, %.1f TFLOPS): a training step takes %.4f ms or more\n"
+           "%.2f MB moved, %.2f Mflop; %lld launches, which %lld graph launch%s once captured\n",
+           rule, p->card->title, p->card->bandwidth * 1e-9, p->card->peak * 1e-12, r->all.seconds * 1e3,
+           r->all.bytes * 1e-6, r->all.flops * 1e-6, (long long)r->all.launches, (long long)p->costs.graphs,
+           p->costs.graphs == 1 ? " starts" : "es start");
+    printf("%-34s %9s %12s %12s %10s %8s\n", "kernel", "launches", "MB", "Mflop", "ms", "share");
+    for (int i = 0; i < r->kernels; ++i) {
+        const struct snn_roof *k = &r->kernel[i];
+        if (k->seconds >= 0.01 * r->all.seconds) {
+            print_roof(k->kernel, k, r->all.seconds);
+            continue;
+        }
+        ++others, rest.launches += k->launches, rest.bytes += k->bytes;
+        rest.flops += k->flops, rest.seconds += k->seconds;
+    }
+    snprintf(name, sizeof name, "(%d others)", others);
+    if (others) print_roof(name, &rest, r->all.seconds);
+    printf(
+        "(a bound from counted bytes and operations, not a measurement: each kernel moves its arrays once, all "
+        "memory is that of\nthe card and not its cache, launches take no time; %.0f %% of the neurons spike, %.0f %% "
+        "of the inputs of events are not 0)\n",
+        100 * p->costs.spikes, 100 * p->costs.events);
+}
+
+static int roofline(struct planning *p, json_t *all) {
+    const struct snn_trainer_ops *named = p->cli->rule ? rule_named(p->cli->rule) : NULL;
+    const struct snn_trainer_ops *trainer = named ? named : p->e.trainer; /* of all rules, the config's */
+    struct snn_roofline r;
+    SNN_TRY(snn_count_step(&p->e, trainer, &p->counting, &p->costs));
+    SNN_TRY(snn_roofline(&p->costs, p->card, &r));
+    if (p->cli->json) json_object_set_new(all, "roofline", roofline_json(p, &r));
+    else print_roofline(p, trainer->name, &r);
+    snn_roofline_free(&r);
+    return SNN_OK;
+}
+
+/* ---- the command ---- */
+
+static int plan(struct planning *p) {
+    struct snn_experiment *e = &p->e;
+    SNN_TRY(choose_device(p));
+    if (e->data.timesteps > 0) e->steps = (int32_t)e->data.timesteps; /* no data needed */
+    else SNN_TRY(snn_experiment_data(e, p->cli->data, 7, 0, 0));
+    if (p->cuda) e->network.device = &p->counting;
+    json_t *rules = plan_rules(p);
+    json_t *all = json_pack("{s:o,s:o}", "rules", rules, "layers", layers_json(&e->network.model));
+    if (p->cuda && *p->here)
+        json_object_set_new(all, "card",
+                            json_pack("{s:s,s:I,s:I,s:b}", "name", p->here, "free_bytes", (json_int_t)p->left,
+                                      "total_bytes", (json_int_t)p->total, "fits", fits(p)));
+    if (p->cuda && !p->cli->json) print_card(p);
+    int rc = p->card ? roofline(p, all) : SNN_OK;
+    if (rc >= 0 && p->cli->json) rc = cli_print_json(json_incref(all));
+    json_decref(all);
+    if (rc >= 0 && p->cuda && *p->here && !fits(p))
+        rc = snn_error(SNN_EUSAGE,
+                       "%s: %.1f MB are planned, %.1f MB of the card's %.1f MB are free (a smaller train.batch needs "
+                       "less)",
+                       p->here, (double)p->most * 1e-6, (double)p->left * 1e-6, (double)p->total * 1e-6);
+    return rc;
 }
 
 int cmd_plan(struct cli *cli) {
     struct snn_conf_doc *doc;
-    struct snn_experiment e;
+    struct planning p = {.cli = cli};
     SNN_TRY(cli_expect_args(cli, 1, 1));
     if (cli->rule && strcmp(cli->rule, "all") && !rule_named(cli->rule))
         return snn_error(SNN_EUSAGE, "--rule: unknown learning rule '%s' (`snntrain list rules` shows them)",
                          cli->rule);
     SNN_TRY(cli_load_config(cli, cli->arg[0], &doc));
-    struct snn_experiment_options options = {.device = cli->device, .threads = (int)cli->threads};
-    SNN_TRY(snn_experiment_read(doc, &options, &e));
-    int rc = plan(cli, &e);
-    snn_experiment_close(&e);
+    /* The config is read on the processor, whatever is planned for; names that are no device are refused there. */
+    bool known = !cli->device || !strcmp(cli->device, "auto") || !strncmp(cli->device, "cuda", 4);
+    struct snn_experiment_options options = {.device = known ? "cpu" : cli->device, .threads = (int)cli->threads};
+    SNN_TRY(snn_experiment_read(doc, &options, &p.e));
+    int rc = plan(&p);
+    snn_experiment_close(&p.e); /* the network's memory goes back to its device, which must be open */
+    if (p.counting.close) snn_device_close(&p.counting);
     return rc;
 }

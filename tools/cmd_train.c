@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "core/file.h"
 #include "core/status.h"
+#include "train/device.h"
 #include "train/run.h"
 
 static json_t *split_json(const struct snn_record *r) {
@@ -28,13 +29,13 @@ static int print_result(const struct cli *cli, const char *dir, const struct snn
 
 static void print_head(const struct cli *cli, const struct snn_experiment *e, const char *dir) {
     ptrdiff_t parameters = 0;
+    char device[512];
     if (cli->quiet) return;
+    snn_device_text(&e->device, device, sizeof device);
     for (int i = 0; i < e->network.model.layers; ++i) parameters += e->network.model.layer[i].parameters;
-    fprintf(cli->text,
-            "%s: %d train%s%s, %d test samples; %td parameters; %d steps; %s (%s, %d threads); run folder %s\n",
+    fprintf(cli->text, "%s: %d train%s%s, %d test samples; %td parameters; %d steps; run folder %s\ndevice: %s\n",
             e->data.name, (int)snn_loader_samples(e->loader[0]), e->loader[1] ? " + validation" : "", "",
-            (int)snn_loader_samples(e->loader[2]), parameters, (int)e->steps, e->device.name, e->device.variant,
-            e->device.threads, dir);
+            (int)snn_loader_samples(e->loader[2]), parameters, (int)e->steps, dir, device);
 }
 
 static int train(struct cli *cli, struct snn_experiment *e, const char *dir) {
@@ -47,7 +48,10 @@ static int train(struct cli *cli, struct snn_experiment *e, const char *dir) {
                          "%s exists already: --resume goes on with it, --out DIR (or run.dir) names another", dir);
     SNN_TRY(snn_experiment_data(e, cli->data, 7, 0, 0));
     print_head(cli, e, dir);
-    SNN_TRY(snn_train(e, &options, &result));
+    int rc = snn_train(e, &options, &result);
+    if (rc == SNN_EUSAGE && !e->device.shared && e->network.model.tape.pool_bytes && !cli->quiet)
+        cli_print_layers(stderr, &e->network.model); /* a plan that does not fit: what takes how much */
+    SNN_TRY(rc);
     return print_result(cli, dir, &result);
 }
 

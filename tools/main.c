@@ -31,8 +31,9 @@ const struct cli_command cli_commands[] = {
      "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]",
      "accuracy against timesteps (timesteps.csv, timesteps.png), or training speed and memory",
      COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint", cmd_bench},
-    {"plan", "plan CONFIG [--rule NAME|all]", "bytes by layer and purpose, before anything runs", COMMON " --rule",
-     cmd_plan},
+    {"plan", "plan CONFIG [--rule NAME|all] [--device cuda] [--roofline CARD]",
+     "bytes by layer and purpose, before anything runs; the floor of a step on a CUDA card",
+     COMMON " --rule --roofline", cmd_plan},
     {"check", "check [CONFIG]",
      "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss", COMMON,
      cmd_check},
@@ -100,7 +101,8 @@ static void fill_standard_files(void) {
 }
 
 static int end(const struct cli *cli, int rc) {
-    if (rc >= 0 && (fflush(stdout) || ferror(stdout))) rc = snn_error(SNN_EFAIL, "cannot write to stdout: %s", strerror(errno));
+    if (rc >= 0 && (fflush(stdout) || ferror(stdout)))
+        rc = snn_error(SNN_EFAIL, "cannot write to stdout: %s", strerror(errno));
     if (rc < 0 && (rc != SNN_EINTR || !cli->quiet)) fprintf(stderr, "snntrain: %s\n", snn_error_text());
     return rc < 0 ? -rc : 0;
 }

@@ -22,6 +22,7 @@ struct snn_optim_kernels;  /* optim/optim_kernels.h */
 struct snn_device {
     const char *name;    /* "cpu", "cuda:0" */
     const char *variant; /* instruction set or card */
+    char note[200];      /* why `auto` did not take a card, where that may surprise */
     int threads;
     size_t cache;  /* a batch whose activations take more bytes passes in slices; 0: always whole */
     int interval;  /* optimiser steps between two looks at what they brought: looking waits for the device */

@@ -31,6 +31,9 @@ struct snn_memory_kernels {
     /* Bytes that may still be allocated, and bytes in all; 0 where nobody can say. */
     void (*room)(struct snn_device *device, size_t *left, size_t *total);
 
+    /* Device memory that staging such batches takes, beside what is allocated here. */
+    size_t (*stage_bytes)(struct snn_device *device, const struct snn_batch *shape);
+
     void (*zero)(struct snn_device *device, void *to, size_t bytes);
     void (*copy)(struct snn_device *device, void *to, const void *from, size_t bytes); /* device to device */
     /* Host to device; `from` may be overwritten as soon as the call returns. */

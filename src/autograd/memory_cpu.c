@@ -23,6 +23,11 @@ static void room(struct snn_device *device, size_t *left, size_t *total) {
     *left = *total = 0; /* what other programs leave is not ours to know */
 }
 
+static size_t stage_bytes(struct snn_device *device, const struct snn_batch *shape) {
+    (void)device, (void)shape;
+    return 0;
+}
+
 static void zero(struct snn_device *device, void *to, size_t bytes) {
     (void)device;
     memset(to, 0, bytes);
@@ -30,7 +35,7 @@ static void zero(struct snn_device *device, void *to, size_t bytes) {
 
 static void copy(struct snn_device *device, void *to, const void *from, size_t bytes) {
     (void)device;
-    memcpy(to, from, bytes);
+    if (bytes) memcpy(to, from, bytes);
 }
 
 static int download(struct snn_device *device, void *to, const void *from, size_t bytes) {
@@ -59,6 +64,7 @@ const struct snn_memory_kernels snn_memory_cpu = {
     .host = allocate,
     .host_release = release,
     .room = room,
+    .stage_bytes = stage_bytes,
     .zero = zero,
     .copy = copy,
     .upload = copy,

@@ -22,7 +22,7 @@ int snn_error(int code, const char *format, ...) {
 
 const char *snn_error_text(void) { return sentence; }
 
-_Noreturn void snn_panic(const char *file, int line, const char *cond, const char *format, ...) {
+void snn_panic(const char *file, int line, const char *cond, const char *format, ...) {
     va_list args;
     va_start(args, format);
     fprintf(stderr, "snntrain: internal error at %s:%d: %s: ", file, line, cond);

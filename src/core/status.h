@@ -37,7 +37,7 @@ const char *snn_error_text(void);
         if (!(cond)) snn_panic(__FILE__, __LINE__, #cond, __VA_ARGS__);                                                \
     } while (0)
 
-_Noreturn void snn_panic(const char *file, int line, const char *cond, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void snn_panic(const char *file, int line, const char *cond, const char *format, ...)
+    __attribute__((noreturn, format(printf, 4, 5)));
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * device.c - the CPU's kernel tables, for the widest instruction set that runs here. */
+ * device.c - the CPU's kernel tables, for the widest instruction set that runs here, or a CUDA card. */
 #include "train/device.h"
 
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/isa.h"
 #include "core/status.h"
+#include "train/device_cuda.h"
 
 #define X(suffix, test)                                                                                                \
     extern const struct snn_math_kernels snn_math_cpu##suffix;                                                         \
@@ -35,11 +37,7 @@ static int usable_cores(void) {
     return count < 1 ? 1 : count;
 }
 
-int snn_device_open(const char *name, int threads, struct snn_device *out) {
-    if (!strncmp(name, "cuda", 4) && (!name[4] || name[4] == ':'))
-        return snn_error(SNN_EUSAGE, "--device %s: this build has no CUDA backend (use cpu or auto)", name);
-    if (strcmp(name, "cpu") && strcmp(name, "auto"))
-        return snn_error(SNN_EUSAGE, "--device: expected auto, cpu or cuda[:N], got '%s'", name);
+static int open_cpu(int threads, struct snn_device *out) {
     *out = (struct snn_device){.name = "cpu",
                                .threads = threads > 0 ? threads : usable_cores(),
                                .cache = CACHE,
@@ -60,6 +58,41 @@ int snn_device_open(const char *name, int threads, struct snn_device *out) {
 #undef X
     if (limit && !known) return snn_error(SNN_EUSAGE, "SNNTRAIN_ISA: expected base, avx2 or avx512, got '%s'", limit);
     return SNN_OK;
+}
+
+/* The first card, or the CPU, with the reason when this is a build for cards. */
+static int open_best(int threads, struct snn_device *out) {
+    if (snn_cuda_load(0, out) >= 0) return SNN_OK;
+    char why[sizeof out->note] = "";
+    if (snn_cuda_built()) snprintf(why, sizeof why, "%s", snn_error_text());
+    SNN_TRY(open_cpu(threads, out));
+    memcpy(out->note, why, sizeof why);
+    return SNN_OK;
+}
+
+int snn_device_open(const char *name, int threads, struct snn_device *out) {
+    char *end;
+    if (!strcmp(name, "cpu")) return open_cpu(threads, out);
+    if (!strcmp(name, "auto")) return open_best(threads, out);
+    if (strncmp(name, "cuda", 4))
+        return snn_error(SNN_EUSAGE, "--device: expected auto, cpu or cuda[:N], got '%s'", name);
+    long index = name[4] == ':' && name[5] >= '0' && name[5] <= '9' ? strtol(name + 5, &end, 10) : 0;
+    if (name[4] && (name[4] != ':' || name[5] < '0' || name[5] > '9' || *end || index > 1023))
+        return snn_error(SNN_EUSAGE, "--device: expected cuda or cuda:N, got '%s'", name);
+    int rc = snn_cuda_load((int)index, out);
+    if (rc == SNN_EUSAGE) { /* why, in one line, with what to do instead */
+        char why[900];
+        snprintf(why, sizeof why, "%s", snn_error_text());
+        return snn_error(SNN_EUSAGE, "--device %s: %s (--device cpu runs here)", name, why);
+    }
+    return rc;
+}
+
+void snn_device_text(const struct snn_device *device, char *out, size_t size) {
+    if (!device->shared) snprintf(out, size, "%s (%s)", device->name, device->variant);
+    else
+        snprintf(out, size, "%s (%s, %d threads)%s%s", device->name, device->variant, device->threads,
+                 *device->note ? "; no card: " : "", device->note);
 }
 
 void snn_device_close(struct snn_device *device) {

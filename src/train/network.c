@@ -105,15 +105,29 @@ static int bind_mirror(struct snn_network *n) {
     return SNN_OK;
 }
 
+/* Of the batches on their way, which are not in the arena. */
+static size_t batch_bytes(const struct snn_network *n) {
+    const struct snn_tensor *x = n->model.tape.input;
+    struct snn_batch shape = {.form = x->is_static   ? SNN_BATCH_STATIC
+                                      : x->is_sparse ? SNN_BATCH_EVENTS
+                                                     : SNN_BATCH_FRAMES,
+                              .T = n->plan.T,
+                              .B = n->plan.B,
+                              .C = (int32_t)x->units,
+                              .H = 1,
+                              .W = 1};
+    return n->device->memory->stage_bytes(n->device, &shape);
+}
+
 static int reserve(struct snn_network *n, struct snn_arena *arena) {
     const struct snn_memory_kernels *memory = n->device->memory;
-    size_t left, total, size = arena->used;
+    size_t left, total, size = arena->used, batches = batch_bytes(n);
     memory->room(n->device, &left, &total);
-    if (total && size > left)
-        return snn_error(SNN_EFAIL,
+    if (total && size + batches > left)
+        return snn_error(SNN_EUSAGE,
                          "%s: %.1f MB are planned, %.1f MB of the card's %.1f MB are free (a smaller "
                          "train.batch needs less; `snntrain plan` shows what takes how much)",
-                         n->device->name, (double)size * 1e-6, (double)left * 1e-6, (double)total * 1e-6);
+                         n->device->name, (double)(size + batches) * 1e-6, (double)left * 1e-6, (double)total * 1e-6);
     void *base = memory->allocate(n->device, size);
     if (!base)
         return snn_error(SNN_EFAIL, "out of memory: %.1f MB were planned (`snntrain plan CONFIG` shows for what)",

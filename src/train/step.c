@@ -35,5 +35,9 @@ int snn_step(struct snn_network *n, const struct snn_trainer_ops *trainer, const
     SNN_TRY(snn_network_stage(n, batch));
     snn_network_set_step(n, step->seed, (uint32_t)step->number, 1 / step->samples);
     if (step->last) snn_optim_advance(n->optim, n->device, step->rate.factor, step->rate.beta1);
+    if (n->model.tape.profile) { /* node by node: what is repeated as a whole has no parts to time */
+        queue(&w);
+        return SNN_OK;
+    }
     return n->device->memory->run(n->device, &key, queue, &w);
 }

@@ -1,0 +1,733 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cost.c - the kernel tables of the CUDA backend with a declaration of cost in the place of each launch.
+ *
+ * Every entry walks through the launches of its namesake in the .cu file of the same name and must change with it;
+ * tests/test_roofline.c compares the two by name and by number. Bytes are a lower bound for a kernel alone: each array
+ * it touches is moved once, and what it reads again is in the cache. Operations are those in single precision that a
+ * kernel cannot do without, counted by number it handles; addresses, counts and random bits are free. */
+#include "cuda/cost.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "autograd/conv.h"
+#include "autograd/loss.h"
+#include "autograd/math.h"
+#include "autograd/memory.h"
+#include "autograd/norm.h"
+#include "autograd/pool.h"
+#include "core/status.h"
+#include "cuda/sizes.h"
+#include "layers/neuron.h"
+#include "optim/optim_kernels.h"
+#include "optim/optim_rules.h"
+
+enum { BLOCK = 256, WARPS = BLOCK / 32, PARTIALS = 1 << 16 }; /* backend.h */
+enum { NUMBER = sizeof(real), COUNT = sizeof(int32_t), WORD = sizeof(uint64_t) };
+
+struct region { /* of addresses */
+    void *memory;
+    size_t bytes;
+};
+
+struct counter { /* the backend's own */
+    struct snn_costs *costs;
+    struct region *region;
+    int regions, room;
+};
+
+static struct counter *counter_of(struct snn_device *device) { return device->backend; }
+static const struct snn_costs *costs_of(struct snn_device *device) { return counter_of(device)->costs; }
+
+static void launch(struct snn_device *device, const char *kernel, double bytes, double flops) {
+    struct snn_costs *costs = counter_of(device)->costs;
+    for (int i = 0; i < costs->count; ++i) {
+        struct snn_cost *c = &costs->cost[i];
+        if (c->bytes != bytes || c->flops != flops || strcmp(c->kernel, kernel) != 0) continue;
+        ++c->launches;
+        return;
+    }
+    if (costs->count == costs->room) {
+        costs->room = costs->room ? 2 * costs->room : 64;
+        costs->cost = realloc(costs->cost, (size_t)costs->room * sizeof *costs->cost);
+        SNN_CHECK(costs->cost, "out of memory while costs are counted");
+    }
+    costs->cost[costs->count++] = (struct snn_cost){kernel, 1, bytes, flops};
+}
+
+/* `batch` products C (m,n) = A (m,k) B (k,n), or += when `adds`; `shared`: they have one A. */
+static void multiply(struct snn_device *device, const char *kernel, double batch, bool shared, double m, double n,
+                     double k, bool adds) {
+    double a = (shared ? 1 : batch) * m * k, b = batch * k * n, c = batch * m * n;
+    launch(device, kernel, NUMBER * (a + b + (adds ? 2 : 1) * c), 2 * batch * m * n * k);
+}
+
+static double row_bytes(const struct snn_rows *x, double units) {
+    return x->bits ? (double)x->words * WORD : units * NUMBER;
+}
+
+/* ---- memory ---- */
+
+static void *reserve(struct snn_device *device, size_t bytes, int protection) {
+    struct counter *c = counter_of(device);
+    if (c->regions == c->room) {
+        int room = c->room ? 2 * c->room : 16;
+        struct region *more = realloc(c->region, (size_t)room * sizeof *more);
+        if (!more) return NULL;
+        c->region = more, c->room = room;
+    }
+    if (!bytes) bytes = SNN_ALIGN;
+    void *memory = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    c->region[c->regions++] = (struct region){memory, bytes};
+    return memory;
+}
+
+static void *allocate(struct snn_device *device, size_t bytes) { return reserve(device, bytes, PROT_NONE); }
+static void *host(struct snn_device *device, size_t bytes) { return reserve(device, bytes, PROT_READ | PROT_WRITE); }
+
+static void release(struct snn_device *device, void *memory) {
+    struct counter *c = counter_of(device);
+    for (int i = 0; memory && i < c->regions; ++i) {
+        if (c->region[i].memory != memory) continue;
+        munmap(memory, c->region[i].bytes);
+        c->region[i] = c->region[--c->regions];
+        return;
+    }
+    SNN_CHECK(!memory, "memory is given back that was never taken");
+}
+
+static void room(struct snn_device *device, size_t *left, size_t *total) {
+    (void)device;
+    *left = *total = 0;
+}
+
+static size_t stage_bytes(struct snn_device *device, const struct snn_batch *shape) {
+    (void)device;
+    return snn_cuda_stage_bytes(shape);
+}
+
+static void zero(struct snn_device *device, void *to, size_t bytes) {
+    (void)to;
+    if (bytes) launch(device, "memory.cudaMemsetAsync", (double)bytes, 0);
+}
+
+static void copy(struct snn_device *device, void *to, const void *from, size_t bytes) {
+    (void)to, (void)from;
+    if (bytes) launch(device, "memory.cudaMemcpyAsync", 2 * (double)bytes, 0);
+}
+
+/* Uploads are a few hundred bytes before a step, and cross another bus. */
+static void upload(struct snn_device *device, void *to, const void *from, size_t bytes) {
+    (void)device, (void)to, (void)from, (void)bytes;
+}
+
+static int download(struct snn_device *device, void *to, const void *from, size_t bytes) {
+    (void)device, (void)from;
+    if (bytes) memset(to, 0, bytes);
+    return SNN_OK;
+}
+
+/* Batches are copied beside the work, over another bus. */
+static int stage(struct snn_device *device, const struct snn_batch *batch, struct snn_batch *staged) {
+    (void)device;
+    *staged = *batch;
+    return SNN_OK;
+}
+
+static int run(struct snn_device *device, const struct snn_work_key *key, void (*work)(void *payload), void *payload) {
+    (void)key;
+    work(payload);
+    ++counter_of(device)->costs->graphs;
+    return SNN_OK;
+}
+
+static void forget(struct snn_device *device) { (void)device; }
+
+static const struct snn_memory_kernels memory_table = {.allocate = allocate,
+                                                       .release = release,
+                                                       .host = host,
+                                                       .host_release = release,
+                                                       .room = room,
+                                                       .stage_bytes = stage_bytes,
+                                                       .zero = zero,
+                                                       .copy = copy,
+                                                       .upload = upload,
+                                                       .download = download,
+                                                       .stage = stage,
+                                                       .run = run,
+                                                       .forget = forget};
+
+/* ---- linear ---- */
+
+enum { MOST_ROWS = 1 << 30 }; /* of one product */
+
+static size_t linear_scratch(int threads, const struct snn_linear_shape *s) {
+    (void)threads;
+    return snn_cuda_linear_scratch(s);
+}
+
+static double rows_from(const struct snn_linear_shape *s, ptrdiff_t r0) {
+    return s->rows - r0 < MOST_ROWS ? (double)(s->rows - r0) : (double)MOST_ROWS;
+}
+
+static void linear(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x, const real *w,
+                   const real *b, real *y, void *scratch) {
+    double rows = (double)s->rows, in = s->in, out = s->out;
+    (void)w, (void)y, (void)scratch;
+    if (s->rows < 1) return;
+    if (x->bits) {
+        launch(device, "linear.add_weight_rows",
+               rows * row_bytes(x, in) + NUMBER * (in * out + (b ? out : 0) + rows * out),
+               costs_of(device)->spikes * rows * in * out);
+        return;
+    }
+    if (b) launch(device, "linear.repeat_bias", NUMBER * (out + rows * out), 0);
+    for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += MOST_ROWS)
+        multiply(device, "linear.cublasSgemm", 1, false, rows_from(s, r0), out, in, b != NULL);
+}
+
+static void linear_grad_input(struct snn_device *device, const struct snn_linear_shape *s, const real *gy,
+                              const real *w, bool adds, real *gx) {
+    (void)gy, (void)w, (void)gx;
+    for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += MOST_ROWS)
+        multiply(device, "linear.cublasSgemm", 1, false, rows_from(s, r0), s->in, s->out, adds);
+}
+
+static void grad_bias(struct snn_device *device, const struct snn_linear_shape *s) {
+    enum { ROOM = PARTIALS * 2, MOST_COLUMNS = ROOM / 2, MOST_PARTS = 64, LEAST_ROWS = 64 };
+    for (ptrdiff_t o0 = 0; o0 < s->out; o0 += MOST_COLUMNS) {
+        ptrdiff_t n = s->out - o0 < MOST_COLUMNS ? s->out - o0 : MOST_COLUMNS;
+        ptrdiff_t parts = (s->rows + LEAST_ROWS - 1) / LEAST_ROWS;
+        if (parts > MOST_PARTS) parts = MOST_PARTS;
+        if (parts > ROOM / n) parts = ROOM / n;
+        double partial = (double)(parts * n), columns = (double)s->rows * (double)n;
+        launch(device, "linear.add_columns", NUMBER * (columns + partial), columns);
+        launch(device, "linear.add_column_parts", NUMBER * (partial + 2 * (double)n), partial);
+    }
+}
+
+static void grad_weight_spikes(struct snn_device *device, const struct snn_linear_shape *s) {
+    const struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(s);
+    double rows = (double)s->rows, out = s->out, parts = (double)plan.parts;
+    for (ptrdiff_t i0 = 0; i0 < s->in; i0 += plan.slab) {
+        double inputs = (double)(s->in - i0 < plan.slab ? s->in - i0 : plan.slab);
+        launch(device, "linear.add_gradient_rows",
+               rows * inputs / 8 + NUMBER * (rows * out + parts * inputs * (double)plan.padded),
+               costs_of(device)->spikes * rows * inputs * out);
+        launch(device, "linear.add_parts", NUMBER * inputs * out * (parts + 2), inputs * out * parts);
+    }
+}
+
+static void linear_grad_weight(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                               const real *gy, real *gw, real *gb, void *scratch) {
+    (void)gy, (void)gw, (void)scratch;
+    if (s->rows < 1) return;
+    if (gb) grad_bias(device, s);
+    if (x->bits) {
+        grad_weight_spikes(device, s);
+        return;
+    }
+    for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += MOST_ROWS)
+        multiply(device, "linear.cublasSgemm", 1, false, s->out, s->in, rows_from(s, r0), true);
+}
+
+/* ---- math ---- */
+
+static void add(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, ptrdiff_t b_n, real *y) {
+    (void)a, (void)b, (void)y;
+    if (n >= 1) launch(device, "math.add_numbers", NUMBER * (2 * (double)n + (double)b_n), (double)n);
+}
+
+static void accumulate(struct snn_device *device, ptrdiff_t n, const real *x, bool adds, real *y) {
+    (void)x, (void)y;
+    if (n >= 1) launch(device, "math.accumulate_numbers", NUMBER * (double)n * (adds ? 3 : 2), adds ? (double)n : 0);
+}
+
+static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, bool adds, real *y) {
+    double steps = (double)T * (double)n;
+    (void)x, (void)y;
+    if (n >= 1) launch(device, "math.sum_steps", NUMBER * (steps + (double)n * (adds ? 2 : 1)), steps);
+}
+
+static double mask_bytes(int32_t B, int32_t units) { return (double)B * (double)(((ptrdiff_t)units + 63) / 64) * WORD; }
+
+static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
+                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
+    (void)clock, (void)layer, (void)sample, (void)p, (void)mask;
+    if (B >= 1) launch(device, "math.draw_mask", mask_bytes(B, units) + (double)B * COUNT, 0);
+}
+
+static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+                    const struct snn_dropout *p, const real *x, real *y) {
+    double n = (double)rows * units;
+    (void)mask, (void)p, (void)x, (void)y;
+    if (rows >= 1) launch(device, "math.drop", 2 * NUMBER * n + mask_bytes(B, units), n);
+}
+
+static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, int32_t *nonzero) {
+    (void)x, (void)nonzero;
+    if (rows >= 1) launch(device, "math.count_rows", (double)rows * (NUMBER * (double)units + COUNT), 0);
+}
+
+static void add_counts(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
+                       const int32_t *length, int64_t *sum) {
+    (void)nonzero, (void)sum;
+    if (T < 1 || B < 1) return;
+    launch(device, "math.add_up_counts", (double)B * COUNT * ((is_static ? 1 : T) + (length ? 1 : 0)), 0);
+}
+
+static void cut_lengths(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *length,
+                        int32_t *cut_length, uint8_t *mask) {
+    (void)t0, (void)length, (void)cut_length, (void)mask;
+    if (T >= 1 && B >= 1) launch(device, "math.cut", 2.0 * B * COUNT + (double)T * B, 0);
+}
+
+static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
+                        const float *frames, real *y, int32_t *nonzero) {
+    double rows = (double)T * B;
+    (void)stride, (void)frames, (void)y;
+    if (T < 1 || B < 1) return;
+    launch(device, "math.take_frames", rows * (2 * NUMBER * (double)units + (nonzero ? COUNT : 0)), 0);
+}
+
+static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
+                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
+    double rows = (double)T * B, events = costs_of(device)->events * (double)units;
+    (void)stride, (void)row, (void)index, (void)y;
+    if (T < 1 || B < 1) return;
+    launch(device, "math.take_events",
+           rows * (NUMBER * (double)units + events * (COUNT + (value ? sizeof(float) : 0)) + COUNT +
+                   (nonzero ? COUNT : 0)),
+           0);
+}
+
+static const struct snn_math_kernels math_table = {
+    linear_scratch, linear,  linear_grad_input, linear_grad_weight, add,         accumulate,  sum_over_time,
+    dropout_mask,   dropout, count_nonzero,     add_counts,         cut_lengths, load_frames, load_events};
+
+/* ---- convolution ---- */
+
+static size_t conv_scratch(int threads, const struct snn_conv_shape *s, ptrdiff_t rows) {
+    (void)threads;
+    return snn_cuda_conv_scratch(s, rows);
+}
+
+static bool is_pointwise(const struct snn_conv_shape *s) {
+    enum { ENOUGH_PIXELS = 64 };
+    return s->kernel[0] == 1 && s->kernel[1] == 1 && s->stride[0] == 1 && s->stride[1] == 1 && !s->padding[0] &&
+           !s->padding[1] && s->groups == 1 && (ptrdiff_t)s->H * s->W >= ENOUGH_PIXELS;
+}
+
+/* Sizes of a chunk of images, and of the products of a group. */
+struct chunk {
+    ptrdiff_t images;
+    double live, columns, taps, channels;
+    double in, out; /* numbers of the images on both sides */
+};
+
+static struct chunk chunk_at(const struct snn_conv_shape *s, const struct snn_cuda_conv_layout *l, ptrdiff_t rows,
+                             ptrdiff_t r0) {
+    struct chunk c = {.images = rows - r0 < l->images ? rows - r0 : l->images};
+    c.live = (double)(c.images * l->pixels), c.columns = (double)snn_cuda_conv_columns(l, c.images);
+    c.taps = (double)l->taps / s->groups, c.channels = (double)s->O / s->groups;
+    c.in = (double)c.images * s->C * s->H * s->W, c.out = s->O * c.live;
+    return c;
+}
+
+static void products(struct snn_device *device, double batch, bool shared, double m, double n, double k, bool adds) {
+    enum { MOST_BATCH = 32768 };
+    for (double left = batch; left > 0; left -= MOST_BATCH)
+        multiply(device, "conv.cublasSgemmStridedBatched", left < MOST_BATCH ? left : MOST_BATCH, shared, m, n, k,
+                 adds);
+}
+
+static void unfold(struct snn_device *device, const struct snn_rows *x, const struct chunk *c, double taps) {
+    double images = (double)c->images;
+    launch(device, "conv.unfold", images * row_bytes(x, c->in / images) + NUMBER * taps * c->columns, 0);
+}
+
+static void conv_forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
+                         const struct snn_rows *x, const real *w, const real *b, real *y, void *scratch) {
+    struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
+    double bias = b ? s->O : 0;
+    bool in_place = is_pointwise(s) && !x->bits;
+    (void)w, (void)y, (void)scratch;
+    for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
+        struct chunk c = chunk_at(s, &l, rows, r0);
+        if (in_place) {
+            if (b) launch(device, "conv.scatter_channels", NUMBER * (c.out + bias), 0);
+            products(device, (double)c.images, true, s->O, (double)l.pixels, s->C, b != NULL);
+            continue;
+        }
+        unfold(device, x, &c, (double)l.taps);
+        products(device, s->groups, false, c.channels, c.live, c.taps, false);
+        launch(device, "conv.scatter_channels", NUMBER * (2 * c.out + bias), b ? c.out : 0);
+    }
+}
+
+static void conv_grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy,
+                            const real *w, bool adds, real *gx, void *scratch) {
+    struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
+    (void)gy, (void)w, (void)gx, (void)scratch;
+    for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
+        struct chunk c = chunk_at(s, &l, rows, r0);
+        if (is_pointwise(s)) {
+            products(device, (double)c.images, true, s->C, (double)l.pixels, s->O, adds);
+            continue;
+        }
+        launch(device, "conv.gather_channels", NUMBER * (c.out + s->O * c.columns), 0);
+        products(device, s->groups, false, c.taps, c.live, c.channels, false);
+        double unfolded = (double)l.taps * c.live;
+        launch(device, "conv.fold", NUMBER * (unfolded + (adds ? 2 : 1) * c.in), unfolded);
+    }
+}
+
+static void add_parts(struct snn_device *device, double n, double parts) {
+    launch(device, "conv.add_parts", NUMBER * n * (parts + 2), n * parts);
+}
+
+static void conv_grad_bias(struct snn_device *device, int32_t O, double columns) {
+    enum { MANY_LINES = 1024, LOADS = 16 };
+    int32_t parts = (int32_t)columns / (BLOCK * LOADS);
+    if (parts > MANY_LINES / O) parts = MANY_LINES / O;
+    if (parts < 1) parts = 1;
+    launch(device, "conv.sum_lines", NUMBER * O * (columns + (parts > 1 ? parts : 2)), O * columns);
+    if (parts > 1) add_parts(device, O, parts);
+}
+
+static void conv_grad_weight(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
+                             const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch) {
+    struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
+    (void)gy, (void)gw, (void)scratch;
+    for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
+        struct chunk c = chunk_at(s, &l, rows, r0);
+        unfold(device, x, &c, (double)l.taps);
+        launch(device, "conv.gather_channels", NUMBER * (c.out + s->O * c.columns), 0);
+        double length = c.columns / l.parts;
+        if (l.parts == 1) {
+            products(device, s->groups, false, c.channels, c.taps, length, true);
+        } else {
+            for (int32_t group = 0; group < s->groups; ++group)
+                products(device, l.parts, false, c.channels, c.taps, length, false);
+            add_parts(device, s->O * c.taps, l.parts);
+        }
+        if (gb) conv_grad_bias(device, s->O, c.columns);
+    }
+}
+
+static const struct snn_conv_kernels conv_table = {conv_scratch, conv_forward, conv_grad_input, conv_grad_weight};
+
+/* ---- pooling ---- */
+
+static size_t pool_scratch(int threads, const struct snn_pool_shape *s) {
+    (void)threads, (void)s;
+    return 0;
+}
+
+struct windows { /* numbers of all rows on both sides, and taps of all windows */
+    double in, out, taps;
+};
+static struct windows windows_of(const struct snn_pool_shape *s, ptrdiff_t rows) {
+    double out = (double)rows * s->C * s->OH * s->OW;
+    return (struct windows){(double)rows * s->C * s->H * s->W, out, out * s->kernel[0] * s->kernel[1]};
+}
+
+static void pool_forward(struct snn_device *device, const char *kernel, const struct snn_pool_shape *s, ptrdiff_t rows,
+                         const struct snn_rows *x, bool chooses, bool counts) {
+    struct windows w = windows_of(s, rows);
+    if (rows == 0) return;
+    double count = counts ? (double)rows * COUNT : 0;
+    if (counts) launch(device, "pool.zero_counts", count, 0);
+    launch(device, kernel,
+           (double)rows * row_bytes(x, w.in / (double)rows) + NUMBER * w.out + (chooses ? w.out : 0) + count, w.taps);
+}
+
+static void pool_backward(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, bool chooses,
+                          bool adds) {
+    struct windows w = windows_of(s, rows);
+    if (rows == 0) return;
+    launch(device, "pool.gather_windows", NUMBER * (w.out + (adds ? 2 : 1) * w.in) + (chooses ? w.out : 0),
+           chooses ? w.out : w.taps);
+}
+
+static void average(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
+                    real *y, int32_t *nonzero, void *scratch) {
+    (void)y, (void)scratch;
+    pool_forward(device, "pool.average_windows", s, rows, x, false, nonzero != NULL);
+}
+
+static void maximum(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
+                    real *y, uint8_t *choice, int32_t *nonzero, void *scratch) {
+    (void)y, (void)scratch;
+    pool_forward(device, "pool.maximum_windows", s, rows, x, choice != NULL, nonzero != NULL);
+}
+
+static void average_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
+                         bool adds, real *gx) {
+    (void)gy, (void)gx;
+    pool_backward(device, s, rows, false, adds);
+}
+
+static void maximum_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
+                         const uint8_t *choice, bool adds, real *gx) {
+    (void)gy, (void)choice, (void)gx;
+    pool_backward(device, s, rows, true, adds);
+}
+
+static const struct snn_pool_kernels pool_table = {pool_scratch, average, average_grad, maximum, maximum_grad};
+
+/* ---- normalisation ---- */
+
+enum { FILLING = 1024, MOST_PARTS = 64, FIGURES = 3, MOST_LINES = 65535 };
+enum { FIGURES_ROOM = PARTIALS * (int)(sizeof(double) / sizeof(float)) };
+
+struct share { /* how the elements of a channel are shared by blocks (norm.cu) */
+    ptrdiff_t rows, groups, channels, parts, inner;
+};
+
+static struct share share_of(const struct snn_norm_shape *s, bool joint) {
+    enum { SEGMENT = 1024 };
+    struct share k = {
+        .rows = joint ? s->T * s->B : s->B, .groups = joint ? 1 : s->T, .channels = s->C, .inner = s->inner};
+    ptrdiff_t width = 1, segments = (s->inner + SEGMENT - 1) / SEGMENT, most = (k.rows * segments + WARPS - 1) / WARPS;
+    while (width < 32 && width < s->inner) width *= 2;
+    ptrdiff_t blocks = (s->C + 32 / width - 1) / (32 / width) * k.groups;
+    k.parts = blocks ? FILLING / blocks : 1;
+    if (k.parts > most) k.parts = most;
+    if (k.parts > MOST_PARTS) k.parts = MOST_PARTS;
+    if (k.parts < 1) k.parts = 1;
+    return k;
+}
+
+/* The two launches that every slice of channels and groups takes: `part` reads `arrays` of elements and leaves figures,
+ * `join` puts them together. */
+static void add_up_channels(struct snn_device *device, const struct share *k, const char *part, const char *join,
+                            int arrays, double operations) {
+    ptrdiff_t most = FIGURES_ROOM / FIGURES / k->parts;
+    for (ptrdiff_t c = 0, channels; c < k->channels; c += channels) {
+        channels = k->channels - c < most ? k->channels - c : most;
+        ptrdiff_t abreast = most / channels < MOST_LINES ? most / channels : MOST_LINES;
+        for (ptrdiff_t g = 0, groups; g < k->groups; g += groups) {
+            groups = k->groups - g < abreast ? k->groups - g : abreast;
+            double lines = (double)(groups * channels), figures = lines * (double)(k->parts * FIGURES);
+            double n = lines * (double)k->rows * (double)k->inner;
+            launch(device, part, NUMBER * (arrays * n + figures), operations * n);
+            launch(device, join, NUMBER * (figures + 2 * lines + 4 * (double)channels), figures);
+        }
+    }
+}
+
+static double elements(const struct snn_norm_shape *s) { return (double)s->T * s->B * s->C * (double)s->inner; }
+
+static void batch(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                  const real *b, const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y) {
+    (void)x, (void)w, (void)b, (void)mask, (void)running_mean, (void)running_var, (void)saved, (void)y;
+    if (s->T == 0 || s->B == 0) return;
+    struct share all = share_of(s, s->joint);
+    add_up_channels(device, &all, "norm.part_statistics", "norm.join_statistics", 1, 5);
+    launch(device, "norm.normalise", 2 * NUMBER * elements(s), 2 * elements(s));
+}
+
+static void batch_eval(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                       const real *b, const real *running_mean, const real *running_var, real *y) {
+    (void)x, (void)w, (void)b, (void)running_mean, (void)running_var, (void)y;
+    if (s->T > 0 && s->B > 0) launch(device, "norm.normalise", 2 * NUMBER * elements(s), 2 * elements(s));
+}
+
+static void any_grad(struct snn_device *device, const struct snn_norm_shape *s, bool constant, bool adds) {
+    if (s->T == 0 || s->B == 0) return;
+    struct share all = share_of(s, constant || s->joint);
+    add_up_channels(device, &all, "norm.part_gradient", "norm.join_gradient", 2, 4);
+    launch(device, "norm.spread_gradient", NUMBER * elements(s) * (2 + !constant + adds),
+           elements(s) * ((constant ? 1 : 4) + adds));
+}
+
+static void batch_grad(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                       const uint8_t *mask, const real *saved, const real *gy, real *partial, real *gw, real *gb,
+                       bool adds, real *gx) {
+    (void)x, (void)w, (void)mask, (void)saved, (void)gy, (void)partial, (void)gw, (void)gb, (void)gx;
+    any_grad(device, s, false, adds);
+}
+
+static void batch_eval_grad(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
+                            const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb,
+                            bool adds, real *gx) {
+    (void)x, (void)w, (void)running_mean, (void)running_var, (void)gy, (void)gw, (void)gb, (void)gx;
+    any_grad(device, s, true, adds);
+}
+
+static void layer(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w,
+                  const real *b, real *saved, real *y) {
+    double n = (double)rows * (double)units;
+    (void)eps, (void)x, (void)w, (void)b, (void)saved, (void)y;
+    if (rows > 0) launch(device, "norm.layer_rows", 2 * NUMBER * (n + (double)rows + (double)units), 8 * n);
+}
+
+static void layer_grad(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w,
+                       const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx) {
+    (void)x, (void)w, (void)saved, (void)gy, (void)gw, (void)gb, (void)gx;
+    if (rows == 0) return;
+    ptrdiff_t parts = FILLING / ((units + 31) / 32), most = (rows + WARPS - 1) / WARPS;
+    if (parts > most) parts = most;
+    if (parts > MOST_PARTS) parts = MOST_PARTS;
+    if (parts < 1) parts = 1;
+    ptrdiff_t abreast = FIGURES_ROOM / 2 / parts;
+    for (ptrdiff_t first = 0; first < units; first += abreast) {
+        double count = (double)(units - first < abreast ? units - first : abreast), n = (double)rows * count;
+        double figures = 2 * count * (double)parts;
+        launch(device, "norm.layer_units_part", NUMBER * (2 * n + 2 * (double)rows + figures), 5 * n);
+        launch(device, "norm.layer_units_join", NUMBER * (figures + 4 * count), figures);
+    }
+    double n = (double)rows * (double)units;
+    launch(device, "norm.layer_rows_gradient", NUMBER * (n * (adds ? 4 : 3) + 2 * (double)rows + (double)units),
+           n * (adds ? 12 : 11));
+}
+
+static const struct snn_norm_kernels norm_table = {batch, batch_eval, batch_grad, batch_eval_grad, layer, layer_grad};
+
+/* ---- loss: in double, a small part of a step ---- */
+
+static void evaluate(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
+                     double *scratch) {
+    double n = (double)call->T * call->B * call->C;
+    (void)sample_loss, (void)scratch;
+    if (call->B == 0) return;
+    launch(device, "loss.evaluate_samples",
+           NUMBER * n * (gradient ? 2 : 1) + (double)call->B * (sizeof(double) + COUNT),
+           n * call->loss->terms * (gradient ? 4 : 2));
+}
+
+static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                  const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
+    double n = (double)call->T * call->B * call->C;
+    (void)how, (void)sample_loss, (void)loss, (void)correct, (void)scratch;
+    if (call->B == 0) return;
+    launch(device, "loss.count_correct", NUMBER * n + (double)call->B * COUNT, n);
+    launch(device, "loss.add_losses", (double)call->B * sizeof(double), call->B);
+}
+
+static const struct snn_loss_kernels loss_table = {evaluate, tally};
+
+/* ---- neurons ---- */
+
+static void scan_forward(struct snn_device *device, const struct snn_scan *s) {
+    double state = (double)s->B * (double)s->N, all = s->T * state;
+    bool y = s->y && (s->y != s->u || s->spec->spikes);
+    if (s->B < 1 || s->N < 1) return;
+    double numbers = (s->x_step ? all : state) + (s->u ? all : 0) + (y ? all : 0) + (s->state_in ? state : 0) +
+                     (s->state_out ? state : 0);
+    double bits = s->bits ? (double)s->T * s->B * s->words * WORD : 0;
+    launch(device, "neuron.scan_forward", NUMBER * numbers + bits, 4 * all); /* charge 2, fire 1, reset 1 */
+}
+
+static void scan_backward(struct snn_device *device, const struct snn_scan *s) {
+    double state = (double)s->B * (double)s->N, all = s->T * state;
+    if (s->B < 1 || s->N < 1) return;
+    double gx = s->gx ? (s->x_step ? all : state) * (s->adds ? 2 : 1) : 0;
+    double numbers = NUMBER * (2 * all + gx + (s->state_in && s->partial ? state : 0));
+    if (s->partial)
+        launch(device, "neuron.scan_backward_sums", numbers + 3 * sizeof(double) * (double)snn_scan_items(s->B, s->N),
+               14 * all);
+    else launch(device, "neuron.scan_backward", numbers, 8 * all); /* surrogate 3, adjoint 3, carry 1, drive 1 */
+}
+
+static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero) {
+    (void)bits, (void)nonzero;
+    if (rows >= 1) launch(device, "neuron.count_bits", (double)rows * ((double)words * WORD + COUNT), 0);
+}
+
+static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w,
+                              struct snn_affine *out) {
+    (void)plif, (void)w, (void)out;
+    launch(device, "neuron.make_coefficients", 4 * NUMBER, 3);
+}
+
+static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
+                      ptrdiff_t items, real *gw) {
+    (void)plif, (void)w, (void)partial, (void)gw;
+    launch(device, "neuron.add_plif_grad", 3 * sizeof(double) * (double)items + 3 * NUMBER, 4 * (double)items);
+}
+
+static const struct snn_neuron_kernels neuron_table = {scan_forward, scan_backward, count, plif_coefficients,
+                                                       plif_grad};
+
+/* ---- optimiser ---- */
+
+static void step(struct snn_device *device, int rule, ptrdiff_t n, real *restrict value, const real *restrict grad,
+                 real *const slot[3], const real *scalar, const struct snn_gate *gate) {
+    static const struct {
+        const char *kernel;
+        int states;
+    } rules[] = {
+#define ROW(name, states) {"optim.step_" #name, states},
+        SNN_OPTIM_RULES(ROW)
+#undef ROW
+    };
+    (void)value, (void)grad, (void)slot, (void)scalar, (void)gate;
+    if (n < 1 || rule < 0 || rule >= SNN_RULE_COUNT) return;
+    launch(device, rules[rule].kernel, NUMBER * (double)n * (3 + 2 * rules[rule].states),
+           (double)n * (2 + 4 * rules[rule].states));
+}
+
+static void sum_of_squares(struct snn_device *device, ptrdiff_t n, const real *grad, double *out) {
+    enum { SQUARE_BLOCKS = 1024 };
+    ptrdiff_t blocks = (n + BLOCK - 1) / BLOCK;
+    (void)grad, (void)out;
+    if (blocks < 1) blocks = 1;
+    if (blocks > SQUARE_BLOCKS) blocks = SQUARE_BLOCKS;
+    double partial = (double)blocks * sizeof(double);
+    launch(device, "optim.add_squares", NUMBER * (double)n + partial, 2 * (double)n);
+    launch(device, "optim.add_partials", partial + sizeof(double), (double)blocks);
+}
+
+static void gate(struct snn_device *device, int n, const double *squares, double max_norm, const double *loss,
+                 const uint32_t *clock, struct snn_gate *out) {
+    (void)squares, (void)max_norm, (void)loss, (void)clock, (void)out;
+    launch(device, "optim.close_gate", n * sizeof(double) + sizeof *out, n);
+}
+
+/* Most steps are not clipped: the kernel looks at the factor and ends. */
+static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const struct snn_gate *gate) {
+    (void)grad, (void)gate;
+    if (n >= 1) launch(device, "optim.scale_numbers", NUMBER, 0);
+}
+
+static const struct snn_optim_kernels optim_table = {step, sum_of_squares, gate, scale};
+
+/* ---- opening ---- */
+
+static void close_counter(struct snn_device *device) {
+    struct counter *c = counter_of(device);
+    for (int i = 0; i < c->regions; ++i) munmap(c->region[i].memory, c->region[i].bytes);
+    free(c->costs->cost);
+    c->costs->cost = NULL, c->costs->count = c->costs->room = 0;
+    free(c->region);
+    free(c);
+}
+
+int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
+    enum { STEPS_AHEAD = 32 };
+    if (sizeof(real) != sizeof(float)) return snn_error(SNN_EUSAGE, "gradients are checked in double, on the CPU");
+    struct counter *c = calloc(1, sizeof *c);
+    if (!c) return snn_error(SNN_EFAIL, "out of memory");
+    c->costs = costs;
+    costs->cost = NULL, costs->count = costs->room = 0, costs->graphs = 0;
+    *out = (struct snn_device){.name = "cuda",
+                               .variant = "counted",
+                               .threads = 1,
+                               .interval = STEPS_AHEAD,
+                               .backend = c,
+                               .close = close_counter,
+                               .memory = &memory_table,
+                               .math = &math_table,
+                               .conv = &conv_table,
+                               .pool = &pool_table,
+                               .norm = &norm_table,
+                               .loss = &loss_table,
+                               .neuron = &neuron_table,
+                               .optim = &optim_table};
+    return SNN_OK;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * loss.cu - losses, their gradients and the read-out of classes, in double as on the CPU: a block a sample.
+ *
+ * Two ways to lay the threads over the outputs of a sample. Step by step: `width` lanes share a step and the block does
+ * many steps at a time; gradients are written this way by every term, so that a thread adds to its own numbers only.
+ * Class by class: a thread goes down the steps of its class, with as many threads to a class as there are, whose
+ * results are put together in order. No sum depends on anything but the shape. */
+#include <math.h>
+
+#include "cuda/backend.h"
+#include "cuda/reduce.cuh"
+
+/* Classes whose three arrays of doubles fit into shared memory. Should there be more, one block does all samples, with
+ * the arrays in scratch. */
+enum { SHARED_CLASSES = 1024 };
+
+struct outputs { /* of one sample: step t at [t * stride] */
+    const real *o;
+    ptrdiff_t stride;
+    int32_t C;
+    int32_t width;   /* lanes of a step: a power of two up to 32 */
+    int32_t abreast; /* threads side by side over the classes: a power of two up to BLOCK */
+};
+
+/* ---- step by step ---- */
+
+/* Lane `lane` of slot `slot` takes classes lane, lane + width, ... of steps slot, slot + slots, ... Lanes of a warp go
+ * through the same number of rounds, since they meet in sums: those without a step take part with nothing. */
+#define EACH_ROUND(s, t, steps)                                                                                        \
+    for (int32_t t = (int32_t)threadIdx.x / (s).width, rounds_left = round_count(s, steps); rounds_left > 0;           \
+         t += BLOCK / (s).width, --rounds_left)
+#define EACH_CLASS(s, live, c)                                                                                         \
+    for (int32_t c = (live) ? (int32_t)threadIdx.x % (s).width : (s).C; c < (s).C; c += (s).width)
+
+static __device__ __forceinline__ int32_t round_count(const struct outputs &s, int32_t steps) {
+    int32_t slots = BLOCK / s.width;
+    return steps > 0 ? (steps - 1) / slots + 1 : 0;
+}
+
+/* Largest of z (C) and sum of exp(z - largest), for all lanes of the slot; nothing is read unless `live`. */
+template <typename N>
+static __device__ __forceinline__ void softmax_figures(const struct outputs &s, const N *z, bool live, double *top,
+                                                       double *sum) {
+    double largest = -HUGE_VAL, total = 0;
+    EACH_CLASS(s, live, c) { largest = (double)z[c] > largest ? (double)z[c] : largest; }
+    largest = lanes_largest(largest, s.width);
+    EACH_CLASS(s, live, c) { total += exp((double)z[c] - largest); }
+    *top = largest, *sum = lanes_sum(total, s.width);
+}
+
+/* What class c adds to l(z), and dl/dz[c]. `steps` scales the targets of mse_count. */
+static __device__ __forceinline__ double class_loss(const struct snn_loss_term &term, double z, bool is_label,
+                                                    int32_t C, int32_t steps, double log_sum, double *g) {
+    if (term.kind == SNN_LOSS_CE) {
+        double eps = term.label_smoothing, q = eps / C + (is_label ? 1 - eps : 0);
+        *g = exp(z - log_sum) - q;
+        return q > 0 ? q * (log_sum - z) : 0;
+    }
+    double share = term.kind == SNN_LOSS_MSE_COUNT ? 1.0 / steps : 1;
+    double target = is_label ? term.correct : term.incorrect;
+    if (term.kind == SNN_LOSS_MSE_COUNT) target = floor(target * steps);
+    else if (!isnan(term.target)) target = term.target;
+    *g = 2 * (z - target) / C * share;
+    return (z - target) * (z - target) / C * share;
+}
+
+/* ---- class by class ---- */
+
+enum drawing { DRAW_SUM, DRAW_LARGEST, DRAW_SHARES, DRAW_FIRST_SPIKE }; /* shares: of the softmax of a step */
+
+struct drawn { /* shared memory of draw() */
+    double value[BLOCK], top[BLOCK], sum[BLOCK];
+    int32_t step[BLOCK];
+};
+
+/* z (C): steps [from, to) of every class drawn together; a first spike is minus its step, or -inf. first (C) or NULL:
+ * the first step that has the largest output. Ends with a barrier: z may be read. */
+static __device__ void draw(const struct outputs &s, enum drawing how, int32_t from, int32_t to, struct drawn *shared,
+                            double *z, double *first) {
+    int32_t line = (int32_t)threadIdx.x / s.abreast, lines = BLOCK / s.abreast;
+    for (int32_t c0 = 0; c0 < s.C; c0 += s.abreast) {
+        int32_t c = c0 + (int32_t)threadIdx.x % s.abreast, at = from;
+        double value = how == DRAW_FIRST_SPIKE || how == DRAW_LARGEST ? -HUGE_VAL : 0;
+        if (how == DRAW_LARGEST && c < s.C && from < to) value = s.o[from * s.stride + c];
+        for (int32_t t0 = from; t0 < to; t0 += BLOCK) {
+            int32_t count = min(to - t0, (int32_t)BLOCK);
+            if (how == DRAW_SHARES) {
+                __syncthreads();
+                EACH_ROUND(s, t, count) {
+                    double top, sum;
+                    softmax_figures(s, s.o + (t0 + t) * s.stride, t < count, &top, &sum);
+                    if (t < count && threadIdx.x % s.width == 0) shared->top[t] = top, shared->sum[t] = sum;
+                }
+                __syncthreads();
+            }
+            for (int32_t t = line; c < s.C && t < count; t += lines) {
+                double o = s.o[(t0 + t) * s.stride + c];
+                if (how == DRAW_SUM) value += o;
+                else if (how == DRAW_SHARES) value += exp(o - shared->top[t]) / shared->sum[t];
+                else if (how == DRAW_LARGEST && o > value) value = o, at = t0 + t;
+                else if (how == DRAW_FIRST_SPIKE && o > 0 && value == -HUGE_VAL) value = -(t0 + t);
+            }
+        }
+        __syncthreads();
+        shared->value[threadIdx.x] = value, shared->step[threadIdx.x] = at;
+        __syncthreads();
+        if (line == 0 && c < s.C) {
+            for (int32_t k = 1; k < lines; ++k) {
+                double other = shared->value[threadIdx.x + k * s.abreast];
+                int32_t other_at = shared->step[threadIdx.x + k * s.abreast];
+                if (how == DRAW_SUM || how == DRAW_SHARES) value += other;
+                else if (other > value || (other == value && other_at < at)) value = other, at = other_at;
+            }
+            z[c] = value;
+            if (first) first[c] = at;
+        }
+    }
+    __syncthreads();
+}
+
+/* ---- evaluate ---- */
+
+struct job {
+    struct snn_loss loss;
+    int32_t T, B, steps, width, abreast;
+    int32_t C;
+    const real *output;
+    const int32_t *label, *length, *total;
+    const double *scale;
+};
+
+struct sample {
+    struct outputs s;
+    real *g; /* its gradient, as s.o, or NULL */
+    int32_t length, total, label;
+    double scale; /* of the gradient */
+};
+
+static __device__ __forceinline__ struct outputs outputs_of(const struct job &job, int32_t b) {
+    struct outputs s;
+    s.o = job.output + (ptrdiff_t)b * job.C, s.stride = (ptrdiff_t)job.B * job.C, s.C = job.C;
+    s.width = job.width, s.abreast = job.abreast;
+    return s;
+}
+
+/* This thread's part of a term that sees one step at a time. */
+static __device__ double over_steps(const struct snn_loss_term &term, const struct sample &a) {
+    double loss = 0;
+    EACH_ROUND(a.s, t, a.length) {
+        bool live = t < a.length;
+        const real *o = a.s.o + t * a.s.stride;
+        double top = 0, sum = 1, gz;
+        if (term.kind == SNN_LOSS_CE) softmax_figures(a.s, o, live, &top, &sum);
+        double log_sum = top + log(sum);
+        EACH_CLASS(a.s, live, c) {
+            loss += class_loss(term, o[c], c == a.label, a.s.C, a.total, log_sum, &gz) / a.total;
+            if (a.g) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
+        }
+    }
+    return loss;
+}
+
+/* The same for a term on the steps drawn together. memory (3,C) is shared by the block. */
+static __device__ double over_reduced(const struct snn_loss_term &term, const struct sample &a, struct drawn *shared,
+                                      double *memory) {
+    int32_t C = a.s.C, n = a.length;
+    double *z = memory, *gz = memory + C, *first = memory + 2 * C, loss = 0, top = 0, sum = 1;
+    enum drawing how = term.over == SNN_OVER_MAX           ? DRAW_LARGEST
+                       : term.over == SNN_OVER_SOFTMAX_SUM ? DRAW_SHARES
+                                                           : DRAW_SUM;
+    draw(a.s, how, term.over == SNN_OVER_LAST ? n - 1 : 0, n, shared, z, first);
+    double factor = term.over == SNN_OVER_MEAN ? n : 1, k = a.scale * term.weight;
+    if (factor != 1)
+        for (int32_t c = (int32_t)threadIdx.x; c < C; c += BLOCK) z[c] /= factor;
+    __syncthreads();
+    /* Every slot works out the same; the first one keeps it. */
+    if (term.kind == SNN_LOSS_CE) softmax_figures(a.s, (const double *)z, true, &top, &sum);
+    double log_sum = top + log(sum);
+    EACH_CLASS(a.s, (int32_t)threadIdx.x < a.s.width, c) {
+        loss += class_loss(term, z[c], c == a.label, C, n, log_sum, &gz[c]);
+    }
+    __syncthreads();
+    if (!a.g) return loss;
+    EACH_ROUND(a.s, t, n) {
+        bool live = t < n;
+        const real *o = a.s.o + t * a.s.stride;
+        real *g = a.g + t * a.s.stride;
+        if (term.over == SNN_OVER_SOFTMAX_SUM) {
+            double dot = 0;
+            softmax_figures(a.s, o, live, &top, &sum);
+            EACH_CLASS(a.s, live, c) { dot += exp(o[c] - top) / sum * gz[c]; }
+            dot = lanes_sum(dot, a.s.width);
+            EACH_CLASS(a.s, live, c) { g[c] += (real)(k * (exp(o[c] - top) / sum) * (gz[c] - dot)); }
+        } else {
+            EACH_CLASS(a.s, live && (term.over != SNN_OVER_LAST || t == n - 1), c) {
+                if (term.over != SNN_OVER_MAX || first[c] == t) g[c] += (real)(k * gz[c] / factor);
+            }
+        }
+    }
+    return loss;
+}
+
+static __global__ void __launch_bounds__(BLOCK, 1)
+    evaluate_samples(struct job job, double *scratch, double *sample_loss, real *gradient) {
+    DYN_SHARED(double, dynamic);
+    __shared__ struct drawn shared;
+    __shared__ double sums[WARPS];
+    double *memory = scratch ? scratch : dynamic;
+    for (int32_t b = (int32_t)blockIdx.x; b < job.B; b += (int32_t)gridDim.x) {
+        struct sample a;
+        a.s = outputs_of(job, b), a.g = gradient ? gradient + (ptrdiff_t)b * job.C : NULL;
+        a.length = job.length ? job.length[b] : job.T, a.total = job.total ? job.total[b] : job.steps;
+        a.label = job.label[b], a.scale = job.scale ? *job.scale : 1;
+        if (a.g) EACH_ROUND(a.s, t, job.T) {
+                EACH_CLASS(a.s, t < job.T, c) { a.g[t * a.s.stride + c] = 0; }
+            }
+        double loss = 0;
+        for (int i = 0; i < job.loss.terms && a.length > 0; ++i) {
+            const struct snn_loss_term &term = job.loss.term[i];
+            loss += term.weight *
+                    (term.over == SNN_OVER_STEP ? over_steps(term, a) : over_reduced(term, a, &shared, memory));
+        }
+        loss = block_sum(loss, sums);
+        if (threadIdx.x == 0) sample_loss[b] = loss;
+    }
+}
+
+/* ---- tally ---- */
+
+/* Adds the samples whose class is their label: integers, so the order of the blocks does not matter. */
+static __global__ void __launch_bounds__(BLOCK, 1)
+    count_correct(struct job job, enum snn_decide how, double *scratch, int64_t *correct) {
+    DYN_SHARED(double, dynamic);
+    __shared__ struct drawn shared;
+    double *scores = scratch ? scratch : dynamic;
+    unsigned long long hits = 0;
+    for (int32_t b = (int32_t)blockIdx.x; b < job.B; b += (int32_t)gridDim.x) {
+        struct outputs s = outputs_of(job, b);
+        int32_t n = job.length ? job.length[b] : job.T, lane = (int32_t)threadIdx.x % 32;
+        enum drawing drawing = how == SNN_DECIDE_MAX           ? DRAW_LARGEST
+                               : how == SNN_DECIDE_SOFTMAX_SUM ? DRAW_SHARES
+                               : how == SNN_DECIDE_FIRST_SPIKE ? DRAW_FIRST_SPIKE
+                                                               : DRAW_SUM;
+        draw(s, drawing, how == SNN_DECIDE_LAST && n > 0 ? n - 1 : 0, n, &shared, scores, NULL);
+        double steps = how == SNN_DECIDE_MEAN ? n : 1, best = scores[0] / steps;
+        int32_t best_at = 0; /* of the first largest */
+        for (int32_t c = lane; c < s.C; c += 32) {
+            double score = scores[c] / steps;
+            if (score > best) best = score, best_at = c;
+        }
+        for (int offset = 16; offset > 0; offset /= 2) {
+            double other = __shfl_xor_sync(0xffffffffu, best, offset);
+            int32_t other_at = __shfl_xor_sync(0xffffffffu, best_at, offset);
+            if (other > best || (other == best && other_at < best_at)) best = other, best_at = other_at;
+        }
+        if (best_at == job.label[b]) ++hits;
+        __syncthreads();
+    }
+    if (threadIdx.x == 0 && hits > 0) atomicAdd((unsigned long long *)correct, hits);
+}
+
+static __global__ void __launch_bounds__(BLOCK) add_losses(int32_t B, const double *sample_loss, double *loss) {
+    __shared__ double sums[WARPS];
+    double sum = 0;
+    for (int32_t b = (int32_t)threadIdx.x; b < B; b += BLOCK) sum += sample_loss[b];
+    sum = block_sum(sum, sums);
+    if (threadIdx.x == 0) *loss += sum;
+}
+
+/* ---- the table ---- */
+
+static struct job job_of(const struct snn_loss_call *call) {
+    struct job job;
+    job.loss = *call->loss;
+    job.T = call->T, job.B = call->B, job.C = call->C, job.steps = call->steps;
+    job.width = power_of_two(call->C, 32), job.abreast = power_of_two(call->C, BLOCK);
+    job.output = call->output, job.label = call->label, job.length = call->length, job.total = call->total;
+    job.scale = call->scale;
+    return job;
+}
+
+static void evaluate(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
+                     double *scratch) {
+    struct snn_cuda *cuda = cuda_of(device);
+    bool fits = call->C <= SHARED_CLASSES;
+    if (call->B == 0) return;
+    LAUNCH(evaluate_samples, (unsigned)(fits ? call->B : 1), BLOCK, (fits ? 3 * (size_t)call->C : 1) * sizeof(double),
+           cuda->compute, job_of(call), fits ? NULL : scratch, sample_loss, gradient);
+    cuda_note(cuda, cudaGetLastError());
+}
+
+static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                  const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
+    struct snn_cuda *cuda = cuda_of(device);
+    bool fits = call->C <= SHARED_CLASSES;
+    if (call->B == 0) return;
+    LAUNCH(count_correct, (unsigned)(fits ? call->B : 1), BLOCK, (fits ? (size_t)call->C : 1) * sizeof(double),
+           cuda->compute, job_of(call), how, fits ? NULL : scratch, correct);
+    LAUNCH(add_losses, 1, BLOCK, 0, cuda->compute, call->B, sample_loss, loss);
+    cuda_note(cuda, cudaGetLastError());
+}
+
+const struct snn_loss_kernels snn_loss_cuda = {evaluate, tally};

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * sizes.h - scratch that the CUDA kernels need, by shape: plain C, so that memory can be planned without a toolkit. */
+#ifndef SNN_CUDA_SIZES_H
+#define SNN_CUDA_SIZES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "autograd/conv.h"
+#include "autograd/math.h"
+#include "autograd/pool.h"
+#include "core/arena.h"
+#include "core/batch.h"
+
+/* ---- batches on their way ---- */
+
+static inline size_t snn_cuda_aligned(size_t bytes) { return (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN; }
+
+/* Bytes of the two places that batches take turns in (stage.cu): frames whole, events for one entry in eight units,
+ * which is more than most data sets have; a denser batch makes its place larger when it comes. */
+static inline size_t snn_cuda_stage_bytes(const struct snn_batch *batch) {
+    size_t rows = (size_t)batch->T * (size_t)batch->B, units = (size_t)batch->C * (size_t)batch->H * (size_t)batch->W;
+    size_t bytes = 3 * (size_t)batch->B * sizeof(int32_t) + 8 * SNN_ALIGN;
+    if (batch->form == SNN_BATCH_STATIC) bytes += (size_t)batch->B * units * sizeof(float);
+    else if (batch->form == SNN_BATCH_FRAMES) bytes += rows * units * sizeof(float);
+    else bytes += (rows + 1) * sizeof(int32_t) + rows * units / 8 * (sizeof(int32_t) + sizeof(float));
+    return 2 * snn_cuda_aligned(bytes);
+}
+
+/* ---- linear ---- */
+
+/* How the weight gradient from spikes is cut: into passes over `slab` inputs, these into tiles of inputs and `outs`
+ * outputs, and the rows into `parts` of `part_rows` each, whose sums meet in scratch. All of it depends on the shape
+ * alone, since it decides in which order numbers are added. */
+struct snn_cuda_linear_plan {
+    int32_t outs;     /* of a tile: 32 or 128 */
+    ptrdiff_t padded; /* outputs rounded up to whole tiles */
+    ptrdiff_t slab, parts, part_rows;
+};
+
+static inline struct snn_cuda_linear_plan snn_cuda_linear_plan(const struct snn_linear_shape *shape) {
+    enum {
+        TILE_IN = 128,       /* inputs of the tile of a block */
+        CHUNK = 64,          /* rows that are fetched at once: a part is a multiple */
+        LEAST = 2 * CHUNK,   /* rows of a part that are worth a sum of its own */
+        ENOUGH = 264,        /* blocks: two on each multiprocessor of a large card */
+        MOST = 8 * (1 << 20) /* numbers in scratch, unless one tile a pass takes more */
+    };
+    struct snn_cuda_linear_plan plan;
+    plan.outs = shape->out <= 64 ? 32 : 128;
+    plan.padded = ((ptrdiff_t)shape->out + plan.outs - 1) / plan.outs * plan.outs;
+    ptrdiff_t tiles_in = ((ptrdiff_t)shape->in + TILE_IN - 1) / TILE_IN, fit = MOST / (TILE_IN * plan.padded);
+    if (tiles_in > fit) tiles_in = fit < 1 ? 1 : fit;
+    plan.slab = tiles_in * TILE_IN;
+    ptrdiff_t blocks = tiles_in * (plan.padded / plan.outs), most = (shape->rows + LEAST - 1) / LEAST;
+    plan.parts = ENOUGH / blocks;
+    if (plan.parts > most) plan.parts = most;
+    if (plan.parts < 1) plan.parts = 1;
+    plan.part_rows = ((shape->rows + plan.parts - 1) / plan.parts + CHUNK - 1) / CHUNK * CHUNK;
+    if (plan.part_rows > 0) plan.parts = (shape->rows + plan.part_rows - 1) / plan.part_rows;
+    return plan;
+}
+
+/* Bytes for the sums of the parts, (parts, inputs of a pass, padded). */
+static inline size_t snn_cuda_linear_scratch(const struct snn_linear_shape *shape) {
+    struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(shape);
+    ptrdiff_t inputs = shape->in < plan.slab ? shape->in : plan.slab;
+    return (size_t)(plan.parts * inputs * plan.padded) * sizeof(real);
+}
+
+/* ---- convolution ---- */
+
+/* Images pass in chunks; a chunk is matrices with a column for each output pixel of each image (conv.cu): the unfolded
+ * input (taps, columns), the output or its gradient (O, columns), and for the weight gradient `parts` products of
+ * (O, taps of a group), each over an equal share of the columns. */
+struct snn_cuda_conv_layout {
+    ptrdiff_t taps;   /* C * kh * kw, of all groups together */
+    ptrdiff_t pixels; /* OH * OW */
+    ptrdiff_t images; /* of a chunk, at least 1 */
+    int32_t parts;    /* 1: the product is added to the weight gradient at once */
+};
+
+/* Columns of a chunk, padded so that every part starts at a multiple of four. */
+static inline ptrdiff_t snn_cuda_conv_columns(const struct snn_cuda_conv_layout *l, ptrdiff_t images) {
+    ptrdiff_t length = (images * l->pixels + l->parts - 1) / l->parts;
+    return (length + 3) / 4 * 4 * l->parts;
+}
+
+static inline struct snn_cuda_conv_layout snn_cuda_conv_layout(const struct snn_conv_shape *s, ptrdiff_t rows) {
+    /* A chunk should lie in the cache of a large card and still fill it; a product of few tiles is cut into parts of
+     * some length until there are as many as the card runs at a time. */
+    enum { CHUNK = 1 << 24, MOST_COLUMNS = 1 << 30, TILE = 64, TILES = 528, LENGTH = 512, MOST_PARTS = 64 };
+    struct snn_cuda_conv_layout l;
+    l.taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1], l.pixels = (ptrdiff_t)s->OH * s->OW;
+    ptrdiff_t larger = (ptrdiff_t)s->H * s->W > l.pixels ? (ptrdiff_t)s->H * s->W : l.pixels;
+    ptrdiff_t most = CHUNK / ((l.taps + s->O) * l.pixels), widest = MOST_COLUMNS / larger, chunks;
+    if (most > widest) most = widest;
+    if (most < 1) most = 1;
+    chunks = rows < 1 ? 1 : (rows + most - 1) / most;
+    l.images = rows < 1 ? 1 : (rows + chunks - 1) / chunks;
+    ptrdiff_t taps = l.taps / s->groups, channels = s->O / s->groups;
+    ptrdiff_t tiles = ((taps + TILE - 1) / TILE) * ((channels + TILE - 1) / TILE) * s->groups;
+    ptrdiff_t parts = TILES / tiles, longest = l.images * l.pixels / LENGTH, largest = CHUNK / (s->O * taps);
+    if (parts > longest) parts = longest;
+    if (parts > largest) parts = largest;
+    if (parts > MOST_PARTS) parts = MOST_PARTS;
+    l.parts = (int32_t)(parts < 1 ? 1 : parts);
+    return l;
+}
+
+static inline size_t snn_cuda_conv_scratch(const struct snn_conv_shape *s, ptrdiff_t rows) {
+    struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
+    ptrdiff_t numbers = (l.taps + s->O) * snn_cuda_conv_columns(&l, l.images);
+    if (l.parts > 1) numbers += l.parts * s->O * (l.taps / s->groups);
+    return (size_t)numbers * sizeof(real);
+}
+
+#endif

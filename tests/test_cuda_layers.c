@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_cuda_layers.c - whole networks on the CPU and on a card (the emulated one, or a real one where
+ * SNN_TEST_CUDA=real), layer by layer.
+ *
+ * A spike that flips changes everything behind it, so both sides get the same input, spikes and weights before every
+ * layer: what a layer makes of them, forward and backward, must agree. Spikes must agree to the bit: a flip is only
+ * allowed where the membrane is as near to the threshold as the bound, and is counted. */
+#include <float.h>
+#include <math.h>
+
+#include "autograd/loss.h"
+#include "autograd/memory.h"
+#include "layers/neuron.h"
+#include "net_rig.h"
+
+/* Bound on a difference, relative to the largest number of the tensor: orders of addition differ. */
+#define BOUND 1e-5
+
+enum { CPU, CARD };
+
+static const char *const models[] = {
+    "[conv: {out: 4, kernel: 3, padding: 1, stride: 2}, batchnorm, lif, residual: {body: [conv: {out: 4, kernel: 3, "
+    "padding: 1}, if], shortcut: [conv: {out: 4, kernel: 1, bias: false}]}, maxpool: 2, dropout: 0.2, flatten, repeat: "
+    "{times: 2, body: [linear: 12, plif: {surrogate: atan}]}, layernorm, linear: 4, li]",
+    "[conv: {out: 6, kernel: [3, 2], groups: 2, dilation: 2}, batchnorm: {over: joint}, lif: {reset: subtract, fire: "
+    "gt, "
+    "surrogate: triangle}, avgpool: 2, flatten, linear: 70, lif: {beta: 0.8, reset_delay: true}, dropout: 0.4, linear: "
+    "4]",
+    "[flatten, linear: 130, lif: {tau: 3, decay_input: true, detach_reset: true, surrogate: {name: sigmoid, alpha: "
+    "3}}, "
+    "linear: 65, lif: {reset: none, surrogate: slayer}, linear: 4, lif]",
+    "[maxpool: {kernel: 3, stride: 2, padding: 1}, conv: {out: 5, kernel: 3, padding: 1}, if, conv: {out: 3, kernel: "
+    "1}, "
+    "lif: {reset: value, v_reset: -0.1}, avgpool: {kernel: 3, stride: 1, padding: 1}, flatten, layernorm, linear: 4]",
+};
+enum { MODELS = sizeof models / sizeof *models };
+
+struct pair {
+    struct made_network of[2];
+    struct made_batch made;
+    struct snn_slice slice[2];
+    struct snn_run run[2];
+    int flips;
+    long compared;
+};
+
+static const char *card(void) { return "cuda"; }
+
+static void open_pair(struct pair *p, int model, bool still, bool masked, bool train) {
+    memset(p, 0, sizeof *p);
+    open_network(models[model], still, &p->of[CPU]);
+    open_network_on(card(), models[model], still, &p->of[CARD]);
+    make_batch(STEPS, still, masked, &p->made);
+    for (int d = 0; d < 2; ++d) {
+        struct snn_network *n = &p->of[d].net;
+        struct snn_network_plan plan = {.T = STEPS, .B = SAMPLES, .cut = STEPS, .train = true, .slice = SAMPLES};
+        ck_ok(snn_network_allocate(n, &plan));
+        int32_t first = 0;
+        ck_ok(snn_network_stage(n, &p->made.batch));
+        snn_network_set_step(n, 5, 9, 1.0 / SAMPLES);
+        ck_assert(snn_network_slice(n, &first, &p->slice[d]));
+        p->run[d] = (struct snn_run){.device = n->device,
+                                     .batch = &p->slice[d].staged,
+                                     .T = STEPS,
+                                     .B = SAMPLES,
+                                     .train = train,
+                                     .first_cut = true,
+                                     .mask = masked ? n->mask : NULL,
+                                     .clock = n->controls->clock};
+    }
+    struct snn_params *params = &p->of[CPU].net.model.params;
+    snn_params_init(params, 21, params->value);
+    for (ptrdiff_t i = 0; i < params->learned; ++i) params->value[i] *= 2; /* enough to fire */
+}
+
+static void close_pair(struct pair *p) { close_network(&p->of[CPU]), close_network(&p->of[CARD]); }
+
+/* Give the card the CPU's numbers. */
+static void hand_over(struct pair *p, void *to, const void *from, size_t bytes) {
+    if (to && from) p->of[CARD].device.memory->upload(&p->of[CARD].device, to, from, bytes);
+}
+
+/* `terms`: size of what was added up to make one number, where sums may cancel. */
+static void compare_sums(struct pair *p, const char *what, const char *name, const real *expected, real *on_card,
+                         ptrdiff_t n, double terms) {
+    if (!expected || !on_card) {
+        ck_assert_msg(!expected == !on_card, "%s of %s is on one side only", what, name);
+        return;
+    }
+    real *got = malloc((size_t)n * sizeof *got);
+    double most = 0;
+    ck_ok(p->of[CARD].device.memory->download(&p->of[CARD].device, got, on_card, (size_t)n * sizeof *got));
+    for (ptrdiff_t i = 0; i < n; ++i) most = fmax(most, fabs((double)expected[i]));
+    for (ptrdiff_t i = 0; i < n; ++i)
+        ck_assert_msg(fabs((double)got[i] - (double)expected[i]) <= BOUND * (most + 1e-6) + FLT_EPSILON * terms,
+                      "%s of %s at %td: %.9g on the card, %.9g on the CPU (largest %g)", what, name, i, (double)got[i],
+                      (double)expected[i], most);
+    p->compared += n;
+    free(got);
+}
+
+static void compare_numbers(struct pair *p, const char *what, const char *name, const real *expected, real *on_card,
+                            ptrdiff_t n) {
+    compare_sums(p, what, name, expected, on_card, n, 0);
+}
+
+static void compare_bits(struct pair *p, const struct snn_tensor *t, const struct snn_tensor *on_card, ptrdiff_t rows) {
+    if (!t->bits) return;
+    size_t words = (size_t)rows * (size_t)t->words;
+    uint64_t *got = malloc(words * sizeof *got);
+    int32_t *counts = malloc((size_t)rows * sizeof *counts);
+    struct snn_device *device = &p->of[CARD].device;
+    ck_ok(device->memory->download(device, got, on_card->bits, words * sizeof *got));
+    ck_ok(device->memory->download(device, counts, on_card->nonzero, (size_t)rows * sizeof *counts));
+    for (size_t w = 0; w < words; ++w) p->flips += __builtin_popcountll(got[w] ^ t->bits[w]);
+    for (ptrdiff_t r = 0; r < rows; ++r) ck_assert_int_eq(counts[r], t->nonzero[r]);
+    free(got), free(counts);
+}
+
+static void set_input(struct pair *p) {
+    const struct snn_tensor *x[2];
+    for (int d = 0; d < 2; ++d) {
+        struct snn_network *n = &p->of[d].net;
+        struct snn_cut cut = {
+            .batch = &p->slice[d].batch, .staged = &p->slice[d].staged, .T = STEPS, .train = p->run[d].train};
+        int nodes = n->model.tape.nodes;
+        n->model.tape.nodes = 0; /* the input alone */
+        snn_network_forward(n, &cut);
+        n->model.tape.nodes = nodes;
+        snn_tape_prepare(&n->model.tape, n->device);
+        x[d] = n->model.tape.input;
+    }
+    ptrdiff_t rows = snn_run_rows(&p->run[CPU], x[CPU]);
+    compare_numbers(p, "input", "the network", x[CPU]->data, x[CARD]->data, rows * x[CPU]->units);
+    struct snn_params *params = &p->of[CPU].net.model.params;
+    hand_over(p, p->of[CARD].net.model.params.value, params->value, (size_t)params->size * sizeof(real));
+}
+
+static void forward_layer(struct pair *p, int i) {
+    struct snn_node *node[2];
+    for (int d = 0; d < 2; ++d) {
+        node[d] = p->of[d].net.model.tape.node[i];
+        node[d]->op->forward(node[d], &p->run[d]);
+    }
+    const struct snn_tensor *y = node[CPU]->out, *on_card = node[CARD]->out;
+    ptrdiff_t rows = snn_run_rows(&p->run[CPU], y), n = rows * y->units;
+    compare_numbers(p, "output", node[CPU]->name, y->data, on_card->data, n);
+    compare_bits(p, y, on_card, rows);
+    ck_assert_msg(!p->flips, "%s: %d spikes flipped", node[CPU]->name, p->flips);
+    hand_over(p, on_card->data, y->data, (size_t)n * sizeof(real));
+    if (y->bits) hand_over(p, on_card->bits, y->bits, (size_t)rows * (size_t)y->words * sizeof *y->bits);
+}
+
+static void compare_params(struct pair *p, const struct snn_node *node, const struct snn_node *on_card, bool gradients,
+                           double terms) {
+    for (int k = 0; k < SNN_NODE_PARAMS && node->param[k]; ++k) {
+        const struct snn_param *a = node->param[k], *b = on_card->param[k];
+        if (gradients && !a->buffer) compare_sums(p, "gradient", a->name, a->grad, b->grad, a->count, terms);
+        if (!gradients) compare_numbers(p, "value", a->name, a->value, b->value, a->count);
+    }
+}
+
+static void loss_gradient(struct pair *p) {
+    struct snn_tensor *y[2];
+    double sum[2];
+    for (int d = 0; d < 2; ++d) {
+        struct snn_network *n = &p->of[d].net;
+        struct snn_cut cut = {.batch = &p->slice[d].batch, .staged = &p->slice[d].staged, .T = STEPS, .train = true};
+        y[d] = n->model.tape.output;
+        snn_network_loss(n, &cut, true);
+        ck_ok(snn_network_loss_sum(n, &cut, &sum[d]));
+        snn_network_zero_gradients(n);
+    }
+    ptrdiff_t n = snn_run_rows(&p->run[CPU], y[CPU]) * y[CPU]->units;
+    ck_assert_msg(fabs(sum[0] - sum[1]) <= 1e-12 * fabs(sum[0]), "loss %.17g, on the card %.17g", sum[0], sum[1]);
+    compare_numbers(p, "gradient", "the loss", y[CPU]->grad, y[CARD]->grad, n);
+    hand_over(p, y[CARD]->grad, y[CPU]->grad, (size_t)n * sizeof(real));
+}
+
+static void backward_layer(struct pair *p, int i) {
+    struct snn_node *node[2];
+    const struct snn_tensor *y = p->of[CPU].net.model.tape.node[i]->out;
+    double terms = 0;
+    for (ptrdiff_t k = 0; y->grad && k < snn_run_rows(&p->run[CPU], y) * y->units; ++k)
+        terms += fabs((double)y->grad[k]);
+    for (int d = 0; d < 2; ++d) {
+        node[d] = p->of[d].net.model.tape.node[i];
+        if (!node[d]->out->needs_grad) return;
+        node[d]->op->backward(node[d], &p->run[d]);
+    }
+    compare_params(p, node[CPU], node[CARD], true, terms);
+    for (int k = 0; k < SNN_NODE_INPUTS && node[CPU]->in[k]; ++k) {
+        const struct snn_tensor *x = node[CPU]->in[k], *on_card = node[CARD]->in[k];
+        ptrdiff_t n = snn_run_rows(&p->run[CPU], x) * x->units;
+        compare_numbers(p, "gradient of the input", node[CPU]->name, x->grad, on_card->grad, n);
+        hand_over(p, on_card->grad, x->grad, (size_t)n * sizeof(real));
+    }
+}
+
+/* Cases: model, static input or events, lengths, training or evaluation. */
+START_TEST(layer_by_layer) {
+    struct pair p;
+    int model = _i / 8;
+    bool train = !(_i & 1);
+    open_pair(&p, model, _i & 2, _i & 4, train);
+    set_input(&p);
+    struct snn_tape *tape = &p.of[CPU].net.model.tape;
+    long spikes = 0;
+    for (int scope = 1; scope >= 0; --scope)
+        for (int i = 0; i < tape->nodes; ++i)
+            if (tape->node[i]->batch_scope == scope) {
+                forward_layer(&p, i);
+                const struct snn_tensor *y = tape->node[i]->out;
+                for (ptrdiff_t r = 0; y->bits && r < snn_run_rows(&p.run[CPU], y); ++r) spikes += y->nonzero[r];
+            }
+    ck_assert_int_gt(spikes, 50); /* the nets are alive: there is something to compare */
+    for (int i = 0; i < tape->nodes; ++i)
+        compare_params(&p, tape->node[i], p.of[CARD].net.model.tape.node[i], false, 0); /* running statistics */
+    if (train) {
+        loss_gradient(&p);
+        for (int scope = 0; scope < 2; ++scope)
+            for (int i = tape->nodes - 1; i >= 0; --i)
+                if (tape->node[i]->batch_scope == scope) backward_layer(&p, i);
+    }
+    ck_assert_int_gt(p.compared, 3000);
+    close_pair(&p);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cuda_layers");
+    TCase *t = tcase_create("layers");
+    const char *library = getenv("SNN_CUDAEMU");
+    if (library && *library) setenv("SNNTRAIN_CUDA", library, 1);
+    struct snn_device device;
+    if (snn_device_open("cuda", 0, &device) < 0) {
+        printf("1..0 # SKIP no card, and no emulator in this build: %s\n", snn_error_text());
+        return 0;
+    }
+    snn_device_close(&device);
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, layer_by_layer, 0, 8 * MODELS);
+    suite_add_tcase(suite, t);
+    return run_suite(suite);
+}
