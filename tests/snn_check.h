@@ -4,9 +4,11 @@
 #define SNN_TEST_CHECK_H
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/status.h"
 
@@ -38,9 +40,24 @@ static inline const char *shared_dir(void) {
     return path;
 }
 
+/* Tests of the CUDA backend run on the emulated card of the build, or, with SNN_TEST_CARD=real, on the machine's own.
+ * NULL: there is one; else why not. A process that has used a real card must not fork: no card is opened here. */
+static inline bool real_card(void) {
+    const char *wish = getenv("SNN_TEST_CARD");
+    return wish && !strcmp(wish, "real");
+}
+static inline const char *why_no_card(void) {
+    const char *emulator = getenv("SNN_CUDAEMU");
+    if (real_card()) return access("/dev/nvidiactl", F_OK) ? "this machine has no NVIDIA card" : NULL;
+    if (!emulator || !*emulator) return "this build has no emulated card (no C++ compiler)";
+    setenv("SNNTRAIN_CUDA", emulator, 1);
+    return NULL;
+}
+
 /* Run a suite; the exit status says whether all passed. */
 static inline int run_suite(Suite *suite) {
     SRunner *runner = srunner_create(suite);
+    if (real_card()) srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

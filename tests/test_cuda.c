@@ -283,12 +283,11 @@ START_TEST(not_finite) {
 END_TEST
 
 int main(void) {
-    emulator = getenv("SNN_CUDAEMU");
-    if (!emulator || !*emulator) {
-        printf("1..0 # SKIP this build has no emulated card (no C++ compiler)\n");
+    if (why_no_card()) {
+        printf("1..0 # SKIP %s\n", why_no_card());
         return 0;
     }
-    setenv("SNNTRAIN_CUDA", emulator, 1);
+    emulator = getenv("SNNTRAIN_CUDA");
     Suite *suite = suite_create("cuda");
     TCase *t = tcase_create("cuda");
     tcase_set_timeout(t, 200);

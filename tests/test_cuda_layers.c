@@ -44,12 +44,10 @@ struct pair {
     long compared;
 };
 
-static const char *card(void) { return "cuda"; }
-
 static void open_pair(struct pair *p, int model, bool still, bool masked, bool train) {
     memset(p, 0, sizeof *p);
     open_network(models[model], still, &p->of[CPU]);
-    open_network_on(card(), models[model], still, &p->of[CARD]);
+    open_network_on("cuda", models[model], still, &p->of[CARD]);
     make_batch(STEPS, still, masked, &p->made);
     for (int d = 0; d < 2; ++d) {
         struct snn_network *n = &p->of[d].net;
@@ -230,14 +228,10 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cuda_layers");
     TCase *t = tcase_create("layers");
-    const char *library = getenv("SNN_CUDAEMU");
-    if (library && *library) setenv("SNNTRAIN_CUDA", library, 1);
-    struct snn_device device;
-    if (snn_device_open("cuda", 0, &device) < 0) {
-        printf("1..0 # SKIP no card, and no emulator in this build: %s\n", snn_error_text());
+    if (why_no_card()) {
+        printf("1..0 # SKIP %s\n", why_no_card());
         return 0;
     }
-    snn_device_close(&device);
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, layer_by_layer, 0, 8 * MODELS);
     suite_add_tcase(suite, t);

@@ -176,6 +176,7 @@ static int report(const struct cli *cli, const struct cli_trained *t, const stru
         }
         return cli_print_json(json_pack("{s:s,s:o}", "protocol", protocol, "rows", rows));
     }
+    cli_say_device(cli, &t->e.device);
     printf("timesteps  accuracy      loss   spikes/sample   synops/sample     macs/sample   energy uJ\n");
     for (int i = 0; i < table->count; ++i) {
         const struct row *r = &table->row[i];

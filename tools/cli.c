@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/status.h"
 #include "train/checkpoint.h"
+#include "train/device.h"
 
 /* ---- options ---- */
 
@@ -276,6 +277,14 @@ int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_
     rc = ready(cli, subset, timesteps, data, out);
     if (rc < 0) cli_close_trained(out);
     return rc;
+}
+
+void cli_say_device(const struct cli *cli, const struct snn_device *device) {
+    char text[512];
+    if (cli->quiet) return;
+    snn_device_text(device, text, sizeof text);
+    fprintf(cli->text, "device: %s\n", text);
+    fflush(cli->text);
 }
 
 void cli_close_trained(struct cli_trained *t) { snn_experiment_close(&t->e); }

@@ -50,6 +50,8 @@ struct cli_trained {
 };
 int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_t timesteps, bool data,
                      struct cli_trained *out);
+/* Tell people which device was chosen; nothing with --quiet. */
+void cli_say_device(const struct cli *cli, const struct snn_device *device);
 void cli_close_trained(struct cli_trained *t);
 /* "train" | "validation" | "test" */
 int cli_subset(const char *name, int *subset);

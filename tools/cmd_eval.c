@@ -47,6 +47,7 @@ static int print_result(const struct cli *cli, const struct cli_trained *t, cons
             (json_int_t)m->samples, "correct", (json_int_t)s->correct, "accuracy", snn_metrics_accuracy(m), "loss",
             snn_metrics_loss(m), "timesteps", (int)s->timesteps, "spikes_per_sample", s->spikes / n,
             "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
+    cli_say_device(cli, &t->e.device);
     printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m),
            (long long)s->correct, (long long)m->samples, snn_metrics_loss(m), (int)s->timesteps);
     printf("a sample: %.0f spikes, %.3g synaptic operations, %.3g multiply-adds, about %.3g uJ (45 nm constants)\n",

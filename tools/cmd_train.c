@@ -5,7 +5,6 @@
 #include "cli.h"
 #include "core/file.h"
 #include "core/status.h"
-#include "train/device.h"
 #include "train/run.h"
 
 static json_t *split_json(const struct snn_record *r) {
@@ -29,13 +28,12 @@ static int print_result(const struct cli *cli, const char *dir, const struct snn
 
 static void print_head(const struct cli *cli, const struct snn_experiment *e, const char *dir) {
     ptrdiff_t parameters = 0;
-    char device[512];
     if (cli->quiet) return;
-    snn_device_text(&e->device, device, sizeof device);
     for (int i = 0; i < e->network.model.layers; ++i) parameters += e->network.model.layer[i].parameters;
-    fprintf(cli->text, "%s: %d train%s%s, %d test samples; %td parameters; %d steps; run folder %s\ndevice: %s\n",
-            e->data.name, (int)snn_loader_samples(e->loader[0]), e->loader[1] ? " + validation" : "", "",
-            (int)snn_loader_samples(e->loader[2]), parameters, (int)e->steps, dir, device);
+    fprintf(cli->text, "%s: %d train%s%s, %d test samples; %td parameters; %d steps; run folder %s\n", e->data.name,
+            (int)snn_loader_samples(e->loader[0]), e->loader[1] ? " + validation" : "", "",
+            (int)snn_loader_samples(e->loader[2]), parameters, (int)e->steps, dir);
+    cli_say_device(cli, &e->device);
 }
 
 static int train(struct cli *cli, struct snn_experiment *e, const char *dir) {
