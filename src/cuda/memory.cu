@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * memory.cu - device memory, and what passes between it and the host.
  *
- * Everything is queued on the compute stream; only `download` and `allocate` wait. Uploads go through a ring of
- * page-locked memory, so that the caller's memory is free at once and the copy still runs behind. */
+ * Everything is queued on the compute stream; only `download`, `allocate` and large uploads wait. Small uploads go
+ * through a ring of page-locked memory, so that the caller's memory is free at once and the copy still runs behind. */
 #include "cuda/memory.h"
 
 #include <stdlib.h>
@@ -98,8 +98,9 @@ static void upload(struct snn_device *device, void *to, const void *from, size_t
     struct snn_cuda *cuda = cuda_of(device);
     struct cuda_ring *ring = cuda->ring;
     if (!bytes || cuda->error != cudaSuccess) return;
-    if (bytes > HALF) { /* the driver takes what it needs of pageable memory before it returns */
+    if (bytes > HALF) { /* weights, not part of a step; a card that reads pageable memory itself may do so later */
         cuda_note(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda->compute));
+        cuda_note(cuda, cudaStreamSynchronize(cuda->compute));
         return;
     }
     if (ring->at + bytes > HALF) {
@@ -125,17 +126,6 @@ static int download(struct snn_device *device, void *to, const void *from, size_
 }
 
 const struct snn_memory_kernels snn_memory_cuda = {
-    .allocate = allocate,
-    .release = release,
-    .host = host,
-    .host_release = host_release,
-    .room = room,
-    .stage_bytes = stage_bytes,
-    .zero = zero,
-    .copy = copy,
-    .upload = upload,
-    .download = download,
-    .stage = cuda_stage,
-    .run = cuda_run,
-    .forget = cuda_forget,
+    allocate, release, host,     host_release, room,     stage_bytes, zero,
+    copy,     upload,  download, cuda_stage,   cuda_run, cuda_forget,
 };

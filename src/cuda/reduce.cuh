@@ -11,10 +11,10 @@
 
 #include "cuda/backend.h"
 
-/* The smallest power of two that is not below n, at most `most` (a power of two). */
+/* The smallest power of two that is not below n, but at most `most`. */
 static inline int32_t power_of_two(ptrdiff_t n, int32_t most) {
     int32_t width = 1;
-    while (width < most && width < n) width *= 2;
+    while (width * 2 <= most && width < n) width *= 2;
     return width;
 }
 

@@ -36,6 +36,7 @@ struct snn_cuda_linear_plan {
     int32_t outs;     /* of a tile: 32 or 128 */
     ptrdiff_t padded; /* outputs rounded up to whole tiles */
     ptrdiff_t slab, parts, part_rows;
+    ptrdiff_t most_parts; /* of these rows or of fewer: `parts` alone may grow when rows get fewer */
 };
 
 static inline struct snn_cuda_linear_plan snn_cuda_linear_plan(const struct snn_linear_shape *shape) {
@@ -56,16 +57,18 @@ static inline struct snn_cuda_linear_plan snn_cuda_linear_plan(const struct snn_
     plan.parts = ENOUGH / blocks;
     if (plan.parts > most) plan.parts = most;
     if (plan.parts < 1) plan.parts = 1;
+    plan.most_parts = plan.parts;
     plan.part_rows = ((shape->rows + plan.parts - 1) / plan.parts + CHUNK - 1) / CHUNK * CHUNK;
     if (plan.part_rows > 0) plan.parts = (shape->rows + plan.part_rows - 1) / plan.part_rows;
     return plan;
 }
 
-/* Bytes for the sums of the parts, (parts, inputs of a pass, padded). */
+/* Bytes for the sums of the parts, (parts, inputs of a pass, padded). They are planned once for the largest batch, and
+ * are enough for any batch of fewer rows. */
 static inline size_t snn_cuda_linear_scratch(const struct snn_linear_shape *shape) {
     struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(shape);
     ptrdiff_t inputs = shape->in < plan.slab ? shape->in : plan.slab;
-    return (size_t)(plan.parts * inputs * plan.padded) * sizeof(real);
+    return (size_t)(plan.most_parts * inputs * plan.padded) * sizeof(real);
 }
 
 /* ---- convolution ---- */
@@ -86,31 +89,47 @@ static inline ptrdiff_t snn_cuda_conv_columns(const struct snn_cuda_conv_layout 
     return (length + 3) / 4 * 4 * l->parts;
 }
 
-static inline struct snn_cuda_conv_layout snn_cuda_conv_layout(const struct snn_conv_shape *s, ptrdiff_t rows) {
-    /* A chunk should lie in the cache of a large card and still fill it; a product of few tiles is cut into parts of
-     * some length until there are as many as the card runs at a time. */
-    enum { CHUNK = 1 << 24, MOST_COLUMNS = 1 << 30, TILE = 64, TILES = 528, LENGTH = 512, MOST_PARTS = 64 };
-    struct snn_cuda_conv_layout l;
-    l.taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1], l.pixels = (ptrdiff_t)s->OH * s->OW;
-    ptrdiff_t larger = (ptrdiff_t)s->H * s->W > l.pixels ? (ptrdiff_t)s->H * s->W : l.pixels;
-    ptrdiff_t most = CHUNK / ((l.taps + s->O) * l.pixels), widest = MOST_COLUMNS / larger, chunks;
+enum { SNN_CUDA_CONV_CHUNK = 1 << 24 }; /* numbers that a chunk should have: they lie in the cache of a large card */
+
+/* Images of a chunk at most. */
+static inline ptrdiff_t snn_cuda_conv_most_images(const struct snn_conv_shape *s) {
+    enum { MOST_COLUMNS = 1 << 30 };
+    ptrdiff_t taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1], pixels = (ptrdiff_t)s->OH * s->OW;
+    ptrdiff_t larger = (ptrdiff_t)s->H * s->W > pixels ? (ptrdiff_t)s->H * s->W : pixels;
+    ptrdiff_t most = SNN_CUDA_CONV_CHUNK / ((taps + s->O) * pixels), widest = MOST_COLUMNS / larger;
     if (most > widest) most = widest;
-    if (most < 1) most = 1;
-    chunks = rows < 1 ? 1 : (rows + most - 1) / most;
-    l.images = rows < 1 ? 1 : (rows + chunks - 1) / chunks;
-    ptrdiff_t taps = l.taps / s->groups, channels = s->O / s->groups;
+    return most < 1 ? 1 : most;
+}
+
+/* Parts of the weight gradient of a chunk: a product of few tiles is cut into parts of some length until there are as
+ * many as a large card runs at a time. More images never make fewer parts. */
+static inline int32_t snn_cuda_conv_parts(const struct snn_conv_shape *s, ptrdiff_t images) {
+    enum { TILE = 64, TILES = 528, LENGTH = 512, MOST_PARTS = 64 };
+    ptrdiff_t taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1] / s->groups, channels = s->O / s->groups;
     ptrdiff_t tiles = ((taps + TILE - 1) / TILE) * ((channels + TILE - 1) / TILE) * s->groups;
-    ptrdiff_t parts = TILES / tiles, longest = l.images * l.pixels / LENGTH, largest = CHUNK / (s->O * taps);
+    ptrdiff_t parts = TILES / tiles, longest = images * s->OH * s->OW / LENGTH;
+    ptrdiff_t largest = SNN_CUDA_CONV_CHUNK / (s->O * taps);
     if (parts > longest) parts = longest;
     if (parts > largest) parts = largest;
     if (parts > MOST_PARTS) parts = MOST_PARTS;
-    l.parts = (int32_t)(parts < 1 ? 1 : parts);
+    return (int32_t)(parts < 1 ? 1 : parts);
+}
+
+static inline struct snn_cuda_conv_layout snn_cuda_conv_layout(const struct snn_conv_shape *s, ptrdiff_t rows) {
+    struct snn_cuda_conv_layout l;
+    l.taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1], l.pixels = (ptrdiff_t)s->OH * s->OW;
+    ptrdiff_t most = snn_cuda_conv_most_images(s), chunks = rows < 1 ? 1 : (rows + most - 1) / most;
+    l.images = rows < 1 ? 1 : (rows + chunks - 1) / chunks;
+    l.parts = snn_cuda_conv_parts(s, l.images);
     return l;
 }
 
+/* Bytes, planned once for the largest batch and enough for any batch of fewer rows: as these may make larger chunks
+ * (chunks are equal), the room is that of the largest chunk there can be, with its padding. */
 static inline size_t snn_cuda_conv_scratch(const struct snn_conv_shape *s, ptrdiff_t rows) {
-    struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
-    ptrdiff_t numbers = (l.taps + s->O) * snn_cuda_conv_columns(&l, l.images);
+    ptrdiff_t most = snn_cuda_conv_most_images(s), images = rows < 1 ? 1 : rows < most ? rows : most;
+    struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, images);
+    ptrdiff_t numbers = (l.taps + s->O) * (images * l.pixels + 4 * (ptrdiff_t)l.parts);
     if (l.parts > 1) numbers += l.parts * s->O * (l.taps / s->groups);
     return (size_t)numbers * sizeof(real);
 }
