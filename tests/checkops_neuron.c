@@ -482,9 +482,11 @@ static void call_plif_coefficients(struct ops *ops, struct snn_device *device, c
 static const double plif_weights[] = {-6, -1, -0.3, 0, 0.5, 2, 8};
 
 static struct other begin_plif(struct ops *ops, int k) {
-    struct other o = {.plif = {.decay_input = k & 1, .v_reset = (real)(k & 2 ? -0.4 : 0)}};
-    double weight = plif_weights[k / 4];
-    ops_begin(ops, "w %g, v_reset %g, decay_input %d", weight, (double)o.plif.v_reset, o.plif.decay_input);
+    struct other o = {.plif = {.decay_input = k & 1}};
+    double weight = plif_weights[k / 4], v_reset = k & 2 ? -0.4 : 0;
+    ops_begin(ops, "w %g, v_reset %g, decay_input %d", weight, v_reset, o.plif.decay_input);
+    real *reset = ops_input(ops, 1, sizeof *reset);
+    *reset = (real)v_reset, o.plif.v_reset = reset;
     real *w = ops_input(ops, 1, sizeof *w);
     *w = (real)weight;
     o.w = w;
@@ -500,7 +502,7 @@ static void check_plif_coefficients(struct ops *ops) {
         wide rate = 1 / (1 + expl(-(wide)*o.w));
         out[3] = (real)1.25, out[4] = (real)-0.5; /* theta and v_reset stay */
         sums[0] = (struct ops_sum){1 - rate, 1, 0}, sums[1] = (struct ops_sum){o.plif.decay_input ? rate : 1, rate, 0};
-        sums[2] = (struct ops_sum){o.plif.v_reset * rate, fabsl(o.plif.v_reset * rate), 0};
+        sums[2] = (struct ops_sum){*o.plif.v_reset * rate, fabsl(*o.plif.v_reset * rate), 0};
         sums[3] = (struct ops_sum){1.25, 0, -1}, sums[4] = (struct ops_sum){-0.5, 0, -1};
         o.coefficients = (struct snn_affine *)(void *)out;
         ops_expect_sums(ops, out, sums);
@@ -527,7 +529,7 @@ static void check_plif_grad(struct ops *ops) {
         ops_term(gw, *o.gw);
         for (ptrdiff_t i = 0; i < 3 * o.items; ++i) {
             partial[i] = 2 * ops_unit(ops) - 1;
-            wide factor = i % 3 == 0 ? -1 : i % 3 == 1 ? o.plif.decay_input : o.plif.v_reset;
+            wide factor = i % 3 == 0 ? -1 : i % 3 == 1 ? o.plif.decay_input : *o.plif.v_reset;
             ops_term(gw, partial[i] * factor * slope);
         }
         ops_expect_sums(ops, o.gw, gw);

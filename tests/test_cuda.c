@@ -26,11 +26,13 @@ static long asked_of(const char *counter) {
 static const char *const runs[] = {
     "seed: 3\n" DATA CONV_MODEL "train: {epochs: 2, batch: 16, accumulate: 2, schedule: {name: cosine, per: step}}\n",
     "seed: 4\ndata: {name: mnist, timesteps: 3, coding: rate}\n"
-    "model: [flatten, linear: 20, plif, dropout: 0.2, linear: 16, lif: {surrogate: atan}, linear: 10]\n"
+    "model: [flatten, linear: 20, plif: {reset: value, v_reset: -0.1}, dropout: 0.2, linear: 16, lif: {surrogate: "
+    "atan}, linear: 10]\n"
     "train: {epochs: 2, batch: 18, clip: 0.5, optimizer: {name: sgd, momentum: 0.9, lr: 0.05},\n"
     "        schedule: {name: one_cycle, max_lr: 0.2, per: step},\n"
     "        anneal: [{key: model.3.dropout.p, to: 0.5}, {key: model.5.lif.tau, to: 1.5, until: 0.7, shape: cosine},\n"
-    "                 {key: model.5.lif.surrogate.alpha, to: 5}]}\nrun: {checkpoint_every: 2 steps}\n",
+    "                 {key: model.5.lif.surrogate.alpha, to: 5}, {key: model.2.plif.v_reset, to: -0.4}]}\nrun: "
+    "{checkpoint_every: 2 steps}\n",
     "seed: 5\ndata: {name: mnist, timesteps: 4, coding: latency}\n"
     "model: [conv: {out: 4, kernel: 5, stride: 3}, lif, residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, "
     "lif: {tau: 3}]}, flatten, linear: 10]\n"

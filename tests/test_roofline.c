@@ -11,7 +11,9 @@
 
 #include "autograd/math.h"
 #include "autograd/memory.h"
+#include "core/rng.h"
 #include "cuda/cost.h"
+#include "cuda/sizes.h"
 #include "snn_check.h"
 #include "train/device.h"
 #include "train/roofline.h"
@@ -561,6 +563,42 @@ START_TEST(command_with_a_card) {
 }
 END_TEST
 
+/* Scratch is planned once for the largest batch, and every smaller one must do with it, whatever chunks and parts it is
+ * cut into. What a batch uses is what linear.cu and conv.cu lay out. */
+START_TEST(scratch_for_fewer_rows) {
+    uint32_t drawn = 0;
+#define ONE_OF(n) (1 + (int32_t)snn_rng_below(snn_rng_u32(9, SNN_RNG_TEST, 0, 0, drawn++), n))
+    for (int k = 0; k < 300; ++k) {
+        ptrdiff_t most = ONE_OF(3000);
+        struct snn_linear_shape linear = {most, ONE_OF(2000), ONE_OF(600)};
+        struct snn_conv_shape conv = {.C = ONE_OF(20), .H = ONE_OF(40), .W = ONE_OF(40), .O = ONE_OF(70), .groups = 1};
+        for (int i = 0; i < 2; ++i) {
+            conv.kernel[i] = ONE_OF(5), conv.stride[i] = ONE_OF(2), conv.dilation[i] = 1,
+            conv.padding[i] = conv.kernel[i];
+        }
+        conv.OH = snn_conv_out(conv.H, conv.kernel[0], conv.stride[0], conv.padding[0], 1);
+        conv.OW = snn_conv_out(conv.W, conv.kernel[1], conv.stride[1], conv.padding[1], 1);
+        size_t of_linear = snn_cuda_linear_scratch(&linear), of_conv = snn_cuda_conv_scratch(&conv, most);
+        for (ptrdiff_t rows = 1; rows <= most; rows += 1 + rows / 40) {
+            struct snn_linear_shape fewer = linear;
+            fewer.rows = rows;
+            struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(&fewer);
+            ptrdiff_t inputs = linear.in < plan.slab ? linear.in : plan.slab;
+            ck_assert_msg((size_t)(plan.parts * inputs * plan.padded) * sizeof(real) <= of_linear,
+                          "linear %d -> %d: %td rows use more than was planned for %td", linear.in, linear.out, rows,
+                          most);
+            struct snn_cuda_conv_layout l = snn_cuda_conv_layout(&conv, rows);
+            ptrdiff_t used = (l.taps + conv.O) * snn_cuda_conv_columns(&l, l.images);
+            if (l.parts > 1) used += l.parts * conv.O * l.taps;
+            ck_assert_msg((size_t)used * sizeof(real) <= of_conv,
+                          "conv %dx%dx%d -> %d: %td images use more than was planned for %td", conv.C, conv.H, conv.W,
+                          conv.O, rows, most);
+        }
+    }
+#undef ONE_OF
+}
+END_TEST
+
 int main(void) {
     setenv("CUDAEMU_VERBOSE", "1", 1); /* before the emulator reads it */
     Suite *s = suite_create("roofline");
@@ -579,6 +617,7 @@ int main(void) {
     tcase_add_loop_test(t, launches_as_emulated, 0, COUNT_OF(networks));
     tcase_add_test(t, command);
     tcase_add_test(t, command_with_a_card);
+    tcase_add_test(t, scratch_for_fewer_rows);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

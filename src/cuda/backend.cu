@@ -16,8 +16,10 @@
 enum { WORKSPACE = 32 << 20, STEPS_AHEAD = 32, LEAST_MAJOR = 7, LEAST_MINOR = 5 };
 
 int cuda_failed(struct snn_cuda *cuda) {
-    const char *hint =
-        cuda->error == cudaErrorMemoryAllocation ? "" : "; a run goes on from its last checkpoint with --resume";
+    const char *hint = cuda->hint ? cuda->hint : "";
+    if (!cuda->hint && cuda->opened && cuda->error != cudaErrorMemoryAllocation)
+        hint = "; a run goes on from its last checkpoint with --resume";
+    if (cuda->blas_error) return cuda->fail(SNN_EFAIL, "cuda:%d: cuBLAS: %s%s", cuda->index, cuda->blas_error, hint);
     return cuda->fail(SNN_EFAIL, "cuda:%d: %s (%s)%s", cuda->index, cudaGetErrorString(cuda->error),
                       cudaGetErrorName(cuda->error), hint);
 }
@@ -72,6 +74,10 @@ static int open_card(struct snn_cuda *cuda) {
     if (card.major * 10 + card.minor < LEAST_MAJOR * 10 + LEAST_MINOR)
         return cuda->fail(SNN_EUSAGE, "cuda:%d, %s, has compute capability %d.%d: %d.%d is needed", cuda->index,
                           card.name, card.major, card.minor, LEAST_MAJOR, LEAST_MINOR);
+    if (cuda_find_code() != cudaSuccess)
+        return cuda->fail(SNN_EUSAGE,
+                          "this build has no code for cuda:%d, %s, sm_%d%d: configure it with -Dgpu_arch=%d%d or all",
+                          cuda->index, card.name, card.major, card.minor, card.major, card.minor);
     snprintf(cuda->name, sizeof cuda->name, "cuda:%d", cuda->index);
     snprintf(cuda->card, sizeof cuda->card, "%s, sm_%d%d", card.name, card.major, card.minor);
     cuda_note(cuda, cudaStreamCreateWithFlags(&cuda->compute, cudaStreamNonBlocking));
@@ -84,6 +90,7 @@ static int open_card(struct snn_cuda *cuda) {
         return cuda->fail(SNN_EFAIL, "cuda:%d: cuBLAS does not start: %s", cuda->index, cublasGetStatusString(status));
     if (cuda_ring_open(cuda) || cuda_stage_open(cuda) || cuda_graphs_open(cuda))
         return cuda->fail(SNN_EFAIL, "out of memory");
+    cuda->opened = true;
     return cuda->error == cudaSuccess ? 0 : cuda_failed(cuda);
 }
 

@@ -36,14 +36,17 @@ struct cuda_ring;
 struct cuda_graphs;
 
 struct snn_cuda {
-    int index;            /* of the card */
-    char name[16];        /* "cuda:0" */
-    char card[280];       /* the card's own name, and its architecture */
-    cudaStream_t compute; /* kernels, in order */
-    cublasHandle_t blas;  /* on compute */
-    double *partial;      /* (PARTIALS), device memory: what the blocks of one reduction leave for the next kernel */
-    void *workspace;      /* cuBLAS's */
-    cudaError_t error;    /* the first that happened; little is done after it */
+    int index;              /* of the card */
+    char name[16];          /* "cuda:0" */
+    char card[280];         /* the card's own name, and its architecture */
+    cudaStream_t compute;   /* kernels, in order */
+    cublasHandle_t blas;    /* on compute */
+    double *partial;        /* (PARTIALS), device memory: what the blocks of one reduction leave for the next kernel */
+    void *workspace;        /* cuBLAS's */
+    cudaError_t error;      /* the first that happened; little is done after it */
+    const char *blas_error; /* cuBLAS's own words where the error is its */
+    const char *hint;       /* what may help against the error; NULL: nothing in particular */
+    bool opened;
     snn_cuda_fail *fail;
 
     cudaStream_t copier; /* batches */
@@ -58,6 +61,14 @@ static inline struct snn_cuda *cuda_of(struct snn_device *device) { return (stru
 static inline void cuda_note(struct snn_cuda *cuda, cudaError_t error) {
     if (cuda->error == cudaSuccess) cuda->error = error;
 }
+
+static inline void cuda_note_blas(struct snn_cuda *cuda, cublasStatus_t status) {
+    if (status == CUBLAS_STATUS_SUCCESS || cuda->error != cudaSuccess) return;
+    cuda->error = cudaErrorUnknown, cuda->blas_error = cublasGetStatusString(status);
+}
+
+/* Is there code for the current card in this library? It would be missed only when the first kernel starts. */
+cudaError_t cuda_find_code(void);
 
 /* The sentence for cuda->error. Returns SNN_EFAIL. */
 int cuda_failed(struct snn_cuda *cuda);

@@ -155,7 +155,7 @@ static void multiply(struct snn_cuda *cuda, struct product p) {
             cuda->blas, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, p.n, p.m,
             p.k, &alpha, p.b + i * p.step_b, p.ldb, p.step_b, p.a + i * p.step_a, p.lda, p.step_a, &p.beta,
             p.c + i * p.step_c, p.ldc, p.step_c, count);
-        if (status != CUBLAS_STATUS_SUCCESS) cuda_note(cuda, cudaErrorUnknown);
+        cuda_note_blas(cuda, status);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include "cuda/stage.h"
 
-enum { MOST = 64 };
+enum { MOST = 512 };
 
 struct graph {
     struct snn_work_key key;
@@ -46,11 +46,13 @@ void cuda_forget(struct snn_device *device) { cuda_drop_graphs(cuda_of(device));
 
 static void capture(struct snn_cuda *cuda, struct graph *g, void (*work)(void *payload), void *payload) {
     cudaGraph_t graph = NULL;
+    cuda->hint = "; SNNTRAIN_CUDA_GRAPHS=0 in the environment runs without captured steps";
     cuda_note(cuda, cudaStreamBeginCapture(cuda->compute, cudaStreamCaptureModeThreadLocal));
     work(payload);
     cuda_note(cuda, cudaStreamEndCapture(cuda->compute, &graph));
-    if (cuda->error == cudaSuccess) cuda_note(cuda, cudaGraphInstantiate(&g->exec, graph, 0));
+    if (cuda->error == cudaSuccess) cuda_note(cuda, cudaGraphInstantiateWithFlags(&g->exec, graph, 0));
     if (graph) cuda_note(cuda, cudaGraphDestroy(graph));
+    if (cuda->error == cudaSuccess) cuda->hint = NULL;
 }
 
 int cuda_run(struct snn_device *device, const struct snn_work_key *key, void (*work)(void *payload), void *payload) {

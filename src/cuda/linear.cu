@@ -273,7 +273,7 @@ static void product(struct snn_cuda *cuda, bool transpose_a, bool transpose_b, p
     cublasStatus_t status =
         cublasSgemm(cuda->blas, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
                     (int)n, (int)m, (int)k, &one, b, (int)ldb, a, (int)lda, &beta, c, (int)ldc);
-    if (status != CUBLAS_STATUS_SUCCESS) cuda_note(cuda, cudaErrorUnknown);
+    cuda_note_blas(cuda, status);
 }
 
 enum { MOST_ROWS = 1 << 30 }; /* of one product: cuBLAS counts in int */

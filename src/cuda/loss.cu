@@ -79,8 +79,8 @@ static __device__ void draw(const struct outputs &s, enum drawing how, int32_t f
                             double *z, double *first) {
     int32_t line = (int32_t)threadIdx.x / s.abreast, lines = BLOCK / s.abreast;
     for (int32_t c0 = 0; c0 < s.C; c0 += s.abreast) {
-        int32_t c = line < lines ? c0 + (int32_t)threadIdx.x % s.abreast : s.C,
-                at = from; /* s.C: a rest that makes no line */
+        int32_t c = c0 + (int32_t)threadIdx.x % s.abreast, at = from;
+        if (line >= lines) c = s.C; /* a rest of the block that makes no line has nothing to do */
         double value = how == DRAW_FIRST_SPIKE || how == DRAW_LARGEST ? -HUGE_VAL : 0;
         if (how == DRAW_LARGEST && c < s.C && from < to) value = s.o[from * s.stride + c];
         for (int32_t t0 = from; t0 < to; t0 += BLOCK) {

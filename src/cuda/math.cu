@@ -244,6 +244,13 @@ static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t
                  y, nonzero);
 }
 
+cudaError_t cuda_find_code(void) {
+    struct cudaFuncAttributes found;
+    cudaError_t error = cudaFuncGetAttributes(&found, accumulate_numbers);
+    if (error != cudaSuccess) cudaGetLastError();
+    return error;
+}
+
 const struct snn_math_kernels snn_math_cuda = {
     snn_cuda_linear_bytes,
     snn_cuda_linear,

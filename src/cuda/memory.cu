@@ -12,7 +12,7 @@
 #include "cuda/sizes.h"
 #include "cuda/stage.h"
 
-enum { HALF = 256 << 10 };
+enum { HALF = 256 << 10, RESERVE = 256 << 20 };
 
 struct cuda_ring {
     unsigned char *memory; /* two halves; one is filled while copies from the other may still run */
@@ -26,7 +26,8 @@ int cuda_ring_open(struct snn_cuda *cuda) {
     if (!ring) return -1;
     cuda->ring = ring;
     cuda_note(cuda, cudaHostAlloc((void **)&ring->memory, 2 * HALF, cudaHostAllocDefault));
-    for (int i = 0; i < 2; ++i) cuda_note(cuda, cudaEventCreateWithFlags(&ring->done[i], cudaEventDisableTiming));
+    for (int i = 0; i < 2; ++i)
+        cuda_note(cuda, cudaEventCreateWithFlags(&ring->done[i], cudaEventDisableTiming | cudaEventBlockingSync));
     return 0;
 }
 
@@ -77,6 +78,9 @@ static void host_release(struct snn_device *device, void *memory) {
 static void room(struct snn_device *device, size_t *left, size_t *total) {
     *left = *total = 0;
     cuda_note(cuda_of(device), cudaMemGetInfo(left, total));
+    /* The driver loads kernels when they are first used, ours and cuBLAS's, and needs room for them. */
+    size_t reserve = *total / 16 < RESERVE ? *total / 16 : (size_t)RESERVE;
+    *left = *left > reserve ? *left - reserve : 0;
 }
 
 static size_t stage_bytes(struct snn_device *device, const struct snn_batch *shape) {

@@ -220,7 +220,7 @@ static __device__ __forceinline__ real logistic(real w) { return (real)(1 / (1 +
 /* One thread: in double, for a number that decides about every neuron. */
 static __global__ void make_coefficients(struct snn_plif plif, const real *w, struct snn_affine *out) {
     const real k = logistic(*w);
-    out->lambda = 1 - k, out->kappa = plif.decay_input ? k : 1, out->drive = plif.v_reset * k;
+    out->lambda = 1 - k, out->kappa = plif.decay_input ? k : 1, out->drive = *plif.v_reset * k;
 }
 
 static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w,
@@ -233,10 +233,10 @@ static __global__ void __launch_bounds__(BLOCK)
     add_plif_grad(struct snn_plif plif, const real *w, const double *__restrict__ partial /* (items, 3) */,
                   ptrdiff_t items, real *gw) {
     __shared__ double shared[WARPS];
+    const double v_reset = *plif.v_reset;
     double sum = 0;
     for (ptrdiff_t i = threadIdx.x; i < items; i += BLOCK)
-        sum +=
-            -partial[3 * i] + (plif.decay_input ? partial[3 * i + 1] : 0) + (double)plif.v_reset * partial[3 * i + 2];
+        sum += -partial[3 * i] + (plif.decay_input ? partial[3 * i + 1] : 0) + v_reset * partial[3 * i + 2];
     sum = block_sum(sum, shared);
     if (threadIdx.x != 0) return;
     const double k = logistic(*w);

@@ -30,7 +30,8 @@ int cuda_stage_open(struct snn_cuda *cuda) {
     cuda->stage = stage;
     for (int i = 0; i < 2; ++i) {
         cuda_note(cuda, cudaEventCreateWithFlags(&stage->place[i].ready, cudaEventDisableTiming));
-        cuda_note(cuda, cudaEventCreateWithFlags(&stage->place[i].used, cudaEventDisableTiming));
+        cuda_note(cuda,
+                  cudaEventCreateWithFlags(&stage->place[i].used, cudaEventDisableTiming | cudaEventBlockingSync));
     }
     return 0;
 }
@@ -66,8 +67,9 @@ static int make_room(struct snn_cuda *cuda, struct place *p, size_t bytes) {
         cudaMalloc((void **)&p->device, bytes) != cudaSuccess) {
         cudaGetLastError();
         empty(p);
-        return cuda->fail(SNN_EFAIL, "cuda:%d: out of memory: a batch needs %.1f MB twice on the card", cuda->index,
-                          (double)bytes * 1e-6);
+        return cuda->fail(SNN_EFAIL,
+                          "cuda:%d: out of memory: batches need %.1f MB twice, on the card and in page-locked memory",
+                          cuda->index, (double)bytes * 1e-6);
     }
     p->bytes = bytes;
     return 0;

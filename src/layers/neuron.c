@@ -57,8 +57,9 @@ static struct snn_affine coefficients(const struct snn_neuron_options *o) {
 }
 
 static struct snn_plif plif_of(const struct snn_node *node) {
-    const struct snn_neuron_options *o = options_of(node);
-    return (struct snn_plif){o->decay_input, (real)(o->reset == SNN_RESET_VALUE ? o->v_reset : 0)};
+    const struct neuron *aux = node->aux;
+    const struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
+    return (struct snn_plif){options_of(node)->decay_input, &numbers->coefficients.v_reset};
 }
 
 static struct snn_neuron_spec spec_of(const struct snn_neuron_options *o) {

@@ -95,7 +95,7 @@ static inline ptrdiff_t snn_scan_items(int32_t B, ptrdiff_t N) {
 struct snn_plif { /* how PLIF's parameter becomes coefficients: k = sigmoid(w), lambda = 1-k, kappa = k or 1, drive =
                      v_reset k */
     bool decay_input;
-    real v_reset;
+    const real *v_reset; /* device memory: it may be annealed */
 };
 
 struct snn_neuron_kernels {

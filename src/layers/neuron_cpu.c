@@ -239,7 +239,7 @@ static void plif_coefficients(struct snn_device *device, const struct snn_plif *
                               struct snn_affine *out) {
     (void)device;
     real k = logistic(*w);
-    out->lambda = 1 - k, out->kappa = plif->decay_input ? k : 1, out->drive = plif->v_reset * k;
+    out->lambda = 1 - k, out->kappa = plif->decay_input ? k : 1, out->drive = *plif->v_reset * k;
 }
 
 static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
@@ -248,7 +248,7 @@ static void plif_grad(struct snn_device *device, const struct snn_plif *plif, co
     double sum[3] = {0}, k = logistic(*w);
     for (ptrdiff_t i = 0; i < items; ++i)
         for (int j = 0; j < 3; ++j) sum[j] += partial[3 * i + j];
-    *gw += (real)((-sum[0] + (plif->decay_input ? sum[1] : 0) + (double)plif->v_reset * sum[2]) * k * (1 - k));
+    *gw += (real)((-sum[0] + (plif->decay_input ? sum[1] : 0) + (double)*plif->v_reset * sum[2]) * k * (1 - k));
 }
 
 extern const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu);
