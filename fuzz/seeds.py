@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def archive(members):
         for name, data, method in members:
             file.writestr(zipfile.ZipInfo(name), data, method)
     return out.getvalue()
+
+
+def tar_gz(members, layout):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=layout) as file:
+        for name, data in members:
+            about = tarfile.TarInfo(name)
+            about.size = len(data)
+            file.addfile(about, io.BytesIO(data))
+    return gzip.compress(out.getvalue(), mtime=0)
+
+
+def photographs(*labels):
+    return b"".join(bytes(label) + bytes(range(256)) * 12 for label in labels)
 
 
 MODEL = """data: {name: mnist, timesteps: 4, coding: %s, validation: 0.1}
@@ -80,6 +95,15 @@ def seeds(configs):
     yield "nmnist", b"\x50" + recording([(0, 240, 0, 0), *events[::-1], (33, 33, 1, 0x7FFFFF)])
     yield "nmnist", b"\x21" + archive([stored])
     yield "nmnist", b"\x31" + archive([("Train/0/._x.bin", b"", zipfile.ZIP_STORED), ("Train/0/2.bin", plain, zipfile.ZIP_DEFLATED), stored])
+    ten = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
+    files = [(f"cifar-10-batches-bin/{name}", photographs([i])) for i, name in enumerate(ten)]
+    for which, data in enumerate((photographs([0], [9]), photographs([4]), photographs([19, 99]), photographs([0, 0], [3, 50]))):
+        yield "cifar", bytes([which]) + data
+    yield "cifar", b"\4" + tar_gz([("readme.html", b"text"), *files], tarfile.USTAR_FORMAT)
+    yield "cifar", b"\4" + tar_gz([("x" * 200, b""), *files[::-1]], tarfile.GNU_FORMAT)
+    files = [(f"./cifar-100-binary/{name}.bin", photographs([1, 2])) for name in ("train", "test")]
+    yield "cifar", b"\5" + tar_gz([("\u00e9" * 200, b""), *files], tarfile.PAX_FORMAT)
+    yield "cifar", b"\5" + gzip.decompress(tar_gz(files, tarfile.USTAR_FORMAT))[:8000]
     yield from (("model", path.read_bytes()) for path in configs)
     yield "model", (MODEL % ("rate", "mean", "adamw", "{name: cosine, per: step}")).encode()
     yield "model", (MODEL % ("direct", "step", "sgd", "{name: one_cycle, max_lr: 0.1, cycle_momentum: false}")).encode()

@@ -972,6 +972,33 @@ START_TEST(data) {
 }
 END_TEST
 
+/* Pixels of a PNG that are red, and blue at most a little. */
+static size_t red_pixels(const char *path) {
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    ck_assert_msg(png_image_begin_read_from_file(&image, path), "%s: %s", path, image.message);
+    image.format = PNG_FORMAT_RGB;
+    unsigned char *pixels = malloc(PNG_IMAGE_SIZE(image));
+    ck_assert_msg(png_image_finish_read(&image, NULL, pixels, 0, NULL), "%s: %s", path, image.message);
+    size_t red = 0;
+    for (size_t i = 0; i < PNG_IMAGE_SIZE(image); i += 3)
+        red += pixels[i] > 240 && pixels[i + 1] < 20 && pixels[i + 2] > 30 && pixels[i + 2] < 50;
+    free(pixels);
+    return red;
+}
+
+START_TEST(data_in_colour) {
+    made_cifar10("cifar", 12);
+    json_t *said = expect_json(snntrain("data", "info", "cifar10", "--data", "cifar", "--json"));
+    ck_assert(number(said, "train") == 60 && number(said, "test") == 12 && number(said, "files") == 6);
+    json_decref(said);
+    json_decref(expect_json(snntrain("data", "verify", "cifar10", "--data", "cifar", "--json")));
+    expect_done(snntrain("data", "show", "cifar10", "--data", "cifar", "--index", "14", "-o", "red.png"));
+    ck_assert_uint_gt(red_pixels("red.png"), 32 * 32); /* sample 14 is record 2 of the second file: blue is 40 */
+    expect_done(snntrain("data", "show", "cifar10", "--data", "cifar", "--index", "13", "-o", "redder.png"));
+    ck_assert_uint_eq(red_pixels("redder.png"), 0);
+}
+END_TEST
+
 START_TEST(check) {
     write_config(DATA, "data: {name: nmnist, timesteps: auto, bin: {by: duration, dt: 10 ms}}");
     json_t *said = expect_json(snntrain("check", "--json", "c.yaml", "--set", "model.2.lif.tau=20 ms", "--seed", "4"));
@@ -1035,6 +1062,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, plan);
     tcase_add_test(t, list);
     tcase_add_test(t, data);
+    tcase_add_test(t, data_in_colour);
     tcase_add_test(t, check);
     suite_add_tcase(suite, t);
     int failed = run_suite(suite);

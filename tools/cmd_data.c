@@ -25,11 +25,14 @@ static int info(const struct cli *cli, struct snn_dataset *set) {
                                         (int)i->classes, "train", (int)i->count[0], "test", (int)i->count[1], "shape",
                                         (int)i->C, (int)i->H, (int)i->W, "files", (int)i->files, "root", set->root,
                                         "train_by_class", by_class[0], "test_by_class", by_class[1]));
-    printf("%s in %s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n%-6s %-12s %8s %8s\n", i->name,
+    int wide = 12; /* of the names' column */
+    for (int32_t c = 0; i->class_name && c < i->classes; ++c)
+        if ((int)strlen(i->class_name[c]) > wide) wide = (int)strlen(i->class_name[c]);
+    printf("%s in %s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n%-6s %-*s %8s %8s\n", i->name,
            set->root, (int)i->count[0], (int)i->count[1], (int)i->files, i->events ? "events on" : "images", (int)i->C,
-           (int)i->H, (int)i->W, "class", "", "train", "test");
+           (int)i->H, (int)i->W, "class", wide, "", "train", "test");
     for (int32_t c = 0; c < i->classes; ++c)
-        printf("%-6d %-12s %8lld %8lld\n", (int)c, i->class_name ? i->class_name[c] : "",
+        printf("%-6d %-*s %8lld %8lld\n", (int)c, wide, i->class_name ? i->class_name[c] : "",
                (long long)json_integer_value(json_array_get(by_class[0], (size_t)c)),
                (long long)json_integer_value(json_array_get(by_class[1], (size_t)c)));
     json_decref(by_class[0]), json_decref(by_class[1]);

@@ -11,7 +11,8 @@
 
 #include "core/status.h"
 
-#define DATASETS(X) X(snn_mnist) X(snn_fashion_mnist) X(snn_kmnist) X(snn_nmnist)
+#define DATASETS(X)                                                                                                    \
+    X(snn_mnist) X(snn_fashion_mnist) X(snn_kmnist) X(snn_cifar10) X(snn_cifar100) X(snn_cifar100_coarse) X(snn_nmnist)
 
 #define DECLARE(set) extern const struct snn_dataset_ops set;
 DATASETS(DECLARE)
