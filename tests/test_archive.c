@@ -106,6 +106,22 @@ START_TEST(claims_take_no_memory) {
 }
 END_TEST
 
+/* GNU's sparse file: 512 bytes of data that lie at 2^34 of 2^34 + 512. */
+START_TEST(holes_take_no_memory) {
+    tar_put(&tar, "d/one", 'S', noise(), 512, 512);
+    memcpy(tar.bytes + 257, "ustar  \0", 8);
+    memcpy(tar.bytes + 386,
+           "200000000000"
+           "000000001000",
+           24);                                  /* offset, length */
+    memcpy(tar.bytes + 483, "200000001000", 12); /* the whole */
+    tar_checksum(tar.bytes);
+    tar_end(&tar);
+    tar_write_gz(&tar, "a.tar.gz");
+    refused("a.tar.gz", "a.tar.gz/d/one: is stored with holes");
+}
+END_TEST
+
 START_TEST(cut_anywhere_is_refused) {
     unsigned char bytes[8192];
     tar_file(&tar, "d/one", noise(), 600);
@@ -166,6 +182,7 @@ int main(void) {
     tcase_add_test(archive, a_missing_member_has_no_bytes);
     tcase_add_test(archive, broken_archives_are_refused);
     tcase_add_loop_test(archive, claims_take_no_memory, 0, 2);
+    tcase_add_test(archive, holes_take_no_memory);
     tcase_add_test(archive, cut_anywhere_is_refused);
     tcase_add_test(archive, changed_anywhere_is_refused_or_harmless);
     tcase_add_test(archive, a_wrong_checksum_is_refused);
