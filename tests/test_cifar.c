@@ -152,9 +152,8 @@ START_TEST(cifar_cut_anywhere_is_refused) {
     unsigned char bytes[3 * TEN];
     struct snn_dataset *set;
     write_ten("");
-    size_t size = make_batch(3, bytes);
-    for (size_t cut = 0; cut <= size; ++cut) {
-        ck_assert_int_eq(truncate(in(batch[3]), 0), 0);
+    make_batch(3, bytes);
+    for (size_t cut = 0; cut <= 2 * TEN; cut += cut > TEN + 8 && cut < 2 * TEN - 8 ? 7 : 1) {
         write_file(batch[3], bytes, cut);
         if (cut && cut % TEN == 0) {
             ck_ok(open_ten(&set));
