@@ -994,6 +994,40 @@ static void plant_nan(struct snn_network *n, int batch) {
     if (batch == 4) snn_params_find(&n->model.params, "model.1.linear.weight")->value[5] = NAN;
 }
 
+/* A norm asks for the gradient of its input, whatever that comes from: here nothing before it learns. */
+START_TEST(norm_behind_what_learns_nothing) {
+    static const char *const first[] = {"avgpool: 2", "maxpool: 2", "dropout: 0.5", "flatten"}, *const second[] = {
+                                                                                                    "batchnorm",
+                                                                                                    "layernorm"};
+    char yaml[512];
+    for (int i = 0; i < 4; ++i)
+        for (int k = 0; k < 2; ++k) {
+            snprintf(yaml, sizeof yaml,
+                     "data: {name: mnist, timesteps: 2}\nmodel: [%s, %s, lif, flatten, linear: 10]\ntrain: {epochs: 1, "
+                     "batch: 24}\n",
+                     first[i], second[k]);
+            ck_ok(train(yaml, made_path("norm%d%d", i, k), (struct asked){0}, NULL));
+        }
+}
+END_TEST
+
+/* A loss that only the evaluation finds to be broken. */
+static void nan_in_evaluation(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss,
+                              real *gradient, double *scratch) {
+    real_loss->evaluate(device, call, sample_loss, gradient, scratch);
+    if (!gradient) sample_loss[0] = NAN;
+}
+static void break_later(struct snn_network *n, int batch) {
+    stop_later(n, batch);
+    stopping_loss.evaluate = nan_in_evaluation;
+}
+
+START_TEST(not_finite_in_evaluation) {
+    ck_error(train(ways[1].yaml, made_path("broken"), (struct asked){.at = break_later}, NULL), SNN_EFAIL,
+             "epoch 1: the loss on the test data is not finite");
+}
+END_TEST
+
 START_TEST(not_finite) {
     /* a rate that blows up: named by layer or parameter, and step */
     static const char *const rates[] = {"1e10", "1e25", "1e38"};
@@ -1100,6 +1134,8 @@ int main(void) {
     tcase_add_loop_test(t, anneal, 0, 3);
     tcase_add_loop_test(t, kept_epoch, 0, 2);
     tcase_add_test(t, early_stop);
+    tcase_add_test(t, norm_behind_what_learns_nothing);
+    tcase_add_test(t, not_finite_in_evaluation);
     tcase_add_test(t, not_finite);
     tcase_add_test(t, full_disk);
     tcase_add_test(t, foreign_checkpoint);

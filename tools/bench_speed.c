@@ -72,12 +72,18 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Steps that a device may run ahead are timed together: a look in between would be part of what is measured. */
+/* A device that runs ahead is timed in blocks of steps, since a look after each would be part of what is measured: the
+ * figures are then of the means of blocks. */
+static long block_of(const struct bench *b, long iters) {
+    if (b->e->device.shared) return 1;
+    return iters / 10 < 1 ? 1 : iters / 10 < b->e->device.interval ? iters / 10 : b->e->device.interval;
+}
+
 static int time_steps(struct bench *b, double *times, long iters) {
-    long ahead = b->e->device.interval, n;
+    long block = block_of(b, iters), n;
     for (long i = 0; i < iters && !cli_stop; i += n) {
         double started = snn_now();
-        n = iters - i < ahead ? iters - i : ahead;
+        n = iters - i < block ? iters - i : block;
         for (long k = 0; k < n; ++k) {
             if (k + 1 == n) snn_metrics_start(&b->metrics, &b->e->network); /* the loss that counts is the last one's */
             SNN_TRY(training_step(b, &b->batch[(i + k) % b->kept]));
@@ -86,7 +92,9 @@ static int time_steps(struct bench *b, double *times, long iters) {
         for (long k = 0; k < n; ++k) times[i + k] = (snn_now() - started) / (double)n;
         b->loss_last /= b->batch[0].B;
     }
-    return cli_stop ? snn_error(SNN_EINTR, "interrupted") : SNN_OK;
+    if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
+    if (!isfinite(b->loss_last)) return snn_error(SNN_EFAIL, "the loss is not finite after %ld steps", b->step);
+    return SNN_OK;
 }
 
 static int measure(const struct cli *cli, struct bench *b, double *times, long iters, long warmup) {
@@ -154,11 +162,12 @@ static int report(const struct cli *cli, const struct bench *b, double *times, l
     char device[512];
     snn_device_text(&e->device, device, sizeof device);
     if (!cli->json) {
-        printf("%s: batch %d, %d steps, %td parameters, %s\n%.2f ms a training step (median of %ld; "
+        printf("%s: batch %d, %d steps, %td parameters, %s\n%.2f ms a training step (median of %ld%s; "
                "best %.2f), %.0f samples/s\n"
                "peak memory %.1f MB, first step after %.3f s, loss %.4f -> %.4f\n",
-               cli->arg[1], batch, (int)e->steps, parameters, device, 1e3 * median, iters, 1e3 * times[0],
-               batch / median, rss, b->first_step_s, b->loss_first, b->loss_last);
+               cli->arg[1], batch, (int)e->steps, parameters, device, 1e3 * median, iters,
+               block_of(b, iters) > 1 ? " in blocks" : "", 1e3 * times[0], batch / median, rss, b->first_step_s,
+               b->loss_first, b->loss_last);
         if (b->profile) json_decref(profile_json(b, iters, mean, stdout));
         return SNN_OK;
     }
@@ -177,7 +186,8 @@ static int report(const struct cli *cli, const struct bench *b, double *times, l
 
 static int run(const struct cli *cli, struct bench *b) {
     struct snn_experiment *e = b->e;
-    long iters = cli->iters ? cli->iters : 20, warmup = cli->warmup >= 0 ? cli->warmup : 3;
+    long iters = cli->iters >= 0 ? cli->iters : 20, warmup = cli->warmup >= 0 ? cli->warmup : 3;
+    if (iters < 1) return snn_error(SNN_EUSAGE, "--iters: expected 1 or more, got %ld", iters);
     double *times = calloc((size_t)iters, sizeof *times);
     b->profile = cli->profile ? calloc(2 * (size_t)e->network.model.tape.nodes, sizeof *b->profile) : NULL;
     if (!times || (cli->profile && !b->profile)) {

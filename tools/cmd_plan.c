@@ -95,7 +95,7 @@ static json_t *plan_rules(struct planning *p) {
         if (!p->cli->json && !json_object_size(rules)) {
             printf("batch %d, %d steps", (int)batch.B, (int)batch.T);
             if (e->network.plan.slice < batch.B) printf(", in slices of %d samples", (int)e->network.plan.slice);
-            printf("%s\n", p->cuda ? ", on CUDA" : "");
+            printf("%s\n", p->cuda ? ", on CUDA" : ", on the CPU");
             cli_print_layers(stdout, &e->network.model);
         }
         if (!p->cli->json) print_rule(snn_trainers[i]->name, &arena, batches);
@@ -224,7 +224,8 @@ static int plan(struct planning *p) {
     else SNN_TRY(snn_experiment_data(e, p->cli->data, 7, 0, 0));
     if (p->cuda) e->network.device = &p->counting;
     json_t *rules = plan_rules(p);
-    json_t *all = json_pack("{s:o,s:o}", "rules", rules, "layers", layers_json(&e->network.model));
+    json_t *all = json_pack("{s:s,s:o,s:o}", "device", p->cuda ? "cuda" : "cpu", "rules", rules, "layers",
+                            layers_json(&e->network.model));
     if (p->cuda && *p->here)
         json_object_set_new(all, "card",
                             json_pack("{s:s,s:I,s:I,s:b}", "name", p->here, "free_bytes", (json_int_t)p->left,

@@ -110,7 +110,7 @@ static int end(const struct cli *cli, int rc) {
 int main(int argc, char **argv) {
     fill_standard_files();
     settle_threads(argv);
-    struct cli cli = {.started = process_start(), .warmup = -1};
+    struct cli cli = {.started = process_start(), .iters = -1, .warmup = -1};
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         cli_print_help(NULL);
         return argc < 2 ? 2 : 0;

@@ -34,6 +34,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct pool *aux = node->aux;
+    if (!node->in[0]->grad) return;
     run->device->pool->average_grad(run->device, &aux->shape, snn_run_rows(run, node->out), node->out->grad,
                                     snn_adds(node, 0, run), node->in[0]->grad);
 }
@@ -48,6 +49,7 @@ static void forward_max(struct snn_node *node, const struct snn_run *run) {
 
 static void backward_max(struct snn_node *node, const struct snn_run *run) {
     const struct pool *aux = node->aux;
+    if (!node->in[0]->grad) return;
     run->device->pool->maximum_grad(run->device, &aux->shape, snn_run_rows(run, node->out), node->out->grad,
                                     snn_tape_memory(aux->tape, aux->choice), snn_adds(node, 0, run), node->in[0]->grad);
 }

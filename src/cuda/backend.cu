@@ -17,8 +17,6 @@ enum { WORKSPACE = 32 << 20, STEPS_AHEAD = 32, LEAST_MAJOR = 7, LEAST_MINOR = 5 
 
 int cuda_failed(struct snn_cuda *cuda) {
     const char *hint = cuda->hint ? cuda->hint : "";
-    if (!cuda->hint && cuda->opened && cuda->error != cudaErrorMemoryAllocation)
-        hint = "; a run goes on from its last checkpoint with --resume";
     if (cuda->blas_error) return cuda->fail(SNN_EFAIL, "cuda:%d: cuBLAS: %s%s", cuda->index, cuda->blas_error, hint);
     return cuda->fail(SNN_EFAIL, "cuda:%d: %s (%s)%s", cuda->index, cudaGetErrorString(cuda->error),
                       cudaGetErrorName(cuda->error), hint);
@@ -90,7 +88,6 @@ static int open_card(struct snn_cuda *cuda) {
         return cuda->fail(SNN_EFAIL, "cuda:%d: cuBLAS does not start: %s", cuda->index, cublasGetStatusString(status));
     if (cuda_ring_open(cuda) || cuda_stage_open(cuda) || cuda_graphs_open(cuda))
         return cuda->fail(SNN_EFAIL, "out of memory");
-    cuda->opened = true;
     return cuda->error == cudaSuccess ? 0 : cuda_failed(cuda);
 }
 

@@ -46,7 +46,6 @@ struct snn_cuda {
     cudaError_t error;      /* the first that happened; little is done after it */
     const char *blas_error; /* cuBLAS's own words where the error is its */
     const char *hint;       /* what may help against the error; NULL: nothing in particular */
-    bool opened;
     snn_cuda_fail *fail;
 
     cudaStream_t copier; /* batches */

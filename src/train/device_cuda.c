@@ -30,9 +30,14 @@ typedef int open_function(int index, fail_function *fail, struct snn_device *out
 /* From the program's folder: installed beside it, under its prefix, and as the build lays it out. */
 static const char *const places[] = {LIBRARY, "../lib/snntrain/" LIBRARY, "../src/cuda/" LIBRARY};
 
+static const char *asked_for(void) {
+    const char *path = getenv("SNNTRAIN_CUDA");
+    return path && *path ? path : NULL;
+}
+
 static int find_library(char path[PATH_MAX]) {
     char program[PATH_MAX];
-    const char *wish = getenv("SNNTRAIN_CUDA");
+    const char *wish = asked_for();
     if (wish) return snprintf(path, PATH_MAX, "%s", wish) < PATH_MAX ? SNN_OK : SNN_EUSAGE;
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     char *slash = n > 0 ? memrchr(program, '/', (size_t)n) : NULL;
@@ -40,7 +45,9 @@ static int find_library(char path[PATH_MAX]) {
         int length = snprintf(path, PATH_MAX, "%.*s/%s", (int)(slash - program), program, places[i]);
         if (length < PATH_MAX && !access(path, R_OK)) return SNN_OK;
     }
-    return snn_error(SNN_EUSAGE, "this build has no CUDA backend (it was made without the CUDA toolkit)");
+    return snn_error(SNN_EUSAGE,
+                     "the CUDA backend is not there: no " LIBRARY
+                     " beside the program or in ../lib/snntrain (a build without the CUDA toolkit has none)");
 }
 
 bool snn_cuda_built(void) {
@@ -50,7 +57,7 @@ bool snn_cuda_built(void) {
 
 /* Loading cuBLAS takes a while: where there is no driver it is in vain. */
 static int check_driver(void) {
-    if (getenv("SNNTRAIN_CUDA")) return SNN_OK;
+    if (asked_for()) return SNN_OK;
     void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
     if (!driver) return snn_error(SNN_EUSAGE, "no NVIDIA driver is installed");
     dlclose(driver);

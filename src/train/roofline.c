@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "autograd/memory.h"
 #include "core/status.h"
@@ -38,7 +39,7 @@ int snn_card_find(const char *name, const struct snn_card **out) {
     char names[256] = "";
     size_t n = 0;
     for (const struct snn_card *card = snn_cards; card->name; ++card) {
-        if (!strcmp(card->name, name)) {
+        if (!strcasecmp(card->name, name)) {
             *out = card;
             return SNN_OK;
         }

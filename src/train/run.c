@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "autograd/memory.h"
 #include "core/file.h"
 #include "core/status.h"
 #include "train/checkpoint.h"
@@ -213,8 +214,15 @@ static int evaluate_split(struct loop *l, int subset, struct snn_record *out) {
     snn_bar_start(&bar, split_names[subset], snn_loader_samples(l->e->loader[subset]), !l->options->quiet);
     snn_metrics_reset(&l->eval);
     struct snn_evaluate_options options = {.subset = subset, .bar = &bar};
-    SNN_TRY(snn_evaluate(l->e, &options, &l->eval));
+    int rc = snn_evaluate(l->e, &options, &l->eval);
     snn_bar_clear(&bar);
+    SNN_TRY(rc);
+    if (!isfinite(snn_metrics_loss(&l->eval)))
+        return snn_error(
+            SNN_EFAIL,
+            "epoch %lld: the loss on the %s data is not finite (a smaller train.optimizer.lr or train.clip "
+            "may help)",
+            (long long)l->progress.epoch + 1, split_names[subset]);
     *out = record_of(l, subset, &l->eval, snn_now() - started);
     return snn_runlog_add(&l->log, out, l->e, &l->eval);
 }
@@ -330,6 +338,17 @@ static int run(struct loop *l, struct snn_run_result *result) {
     return finish(l, result);
 }
 
+/* A failure that is the device's: what is left of the run. */
+static int lost_device(const struct loop *l, const char *last) {
+    struct snn_device *device = &l->e->device;
+    char why[700];
+    snprintf(why, sizeof why, "%s", snn_error_text());
+    if (device->shared || device->memory->download(device, NULL, NULL, 0) >= 0) return snn_error(SNN_EFAIL, "%s", why);
+    if (!snn_file_exists(last)) return snn_error(SNN_EFAIL, "%s; nothing of the run was saved yet", why);
+    return snn_error(SNN_EFAIL, "%s; `snntrain train %s --resume` goes on from the last checkpoint", why,
+                     l->options->dir);
+}
+
 int snn_train(struct snn_experiment *e, const struct snn_run_options *options, struct snn_run_result *result) {
     struct loop l = {.e = e, .options = options, .saved_at = snn_now()};
     l.progress.best = -1, l.progress.stop_best = NAN;
@@ -348,6 +367,7 @@ int snn_train(struct snn_experiment *e, const struct snn_run_options *options, s
     if (rc >= 0) rc = run(&l, result);
     for (int i = 0; i < e->network.model.params.count; ++i)
         if (!e->network.model.params.list[i]->buffer) result->parameters += e->network.model.params.list[i]->count;
+    if (rc == SNN_EFAIL) rc = lost_device(&l, last);
     result->seconds = snn_now() - started;
     snn_runlog_close(&l.log);
     snn_metrics_free(&l.progress.epoch_sums), snn_metrics_free(&l.eval);
