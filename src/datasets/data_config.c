@@ -14,6 +14,7 @@ struct section {
 };
 
 static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
+static const char *const own_word[] = {"own", NULL};
 static const char *const by_word[] = {"count", "time", "duration", NULL};
 static const char *const coding_word[] = {"direct", "rate", "latency", NULL};
 
@@ -30,8 +31,8 @@ const struct snn_key snn_data_keys[] = {
     {"mean", SNN_REAL, AT(config.mean), "0", -1e6, 1e6, NULL, "images coded direct are (pixel/255 - mean)/std"},
     {"std", SNN_REAL, AT(config.std), "1", 1e-6, 1e6, NULL, "see mean"},
     {"pad", SNN_NODE, AT(pad), "{}", 0, 0, NULL, "how recordings of different length share a batch: {to, mask}"},
-    {"validation", SNN_REAL, AT(config.validation), "0", 0, 1, NULL,
-     "fraction of the training samples set apart, class by class"},
+    {"validation", SNN_REAL, AT(config.validation), "0", 0, 1, own_word,
+     "fraction of the training samples set apart, class by class; own: those that the data set has for it"},
     {"split_seed", SNN_INT, AT(config.split_seed), "0", 0, 9e15, NULL, "draws the validation samples"},
     {"workers", SNN_INT, AT(config.workers), "1", 0, 64, NULL, "threads that prepare batches; 0: none"},
     {0},
@@ -92,6 +93,16 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     return SNN_OK;
 }
 
+/* Validation samples of the set's own never train: a fraction of the others beside them would be a third kind. */
+static int check_validation(const struct snn_conf *at, const struct snn_dataset_ops *ops, double validation) {
+    if (validation >= 1) return snn_conf_error(at, "is %g, expected less than 1", validation);
+    if (isnan(validation) && !ops->own_validation)
+        return snn_conf_error(at, "is own, and %s has no validation samples: expected a fraction", ops->name);
+    if (validation > 0 && ops->own_validation)
+        return snn_conf_error(at, "is %g, and %s has validation samples: expected own, or 0", validation, ops->name);
+    return SNN_OK;
+}
+
 static int unknown_set(const struct snn_conf *at, const char *name) {
     enum { MOST = 64 };
     const char *names[MOST + 1];
@@ -112,8 +123,7 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
     const struct snn_dataset_ops *ops = snn_dataset_find(config->name);
     if (!ops) return unknown_set(snn_conf_get(map, "name"), config->name);
     SNN_TRY(check_dt(snn_conf_get(section.bin, "dt"), config->bin.dt));
-    if (config->validation >= 1)
-        return snn_conf_error(snn_conf_get(map, "validation"), "is %g, expected less than 1", config->validation);
+    SNN_TRY(check_validation(snn_conf_get(map, "validation"), ops, config->validation));
     SNN_TRY(ops->events ? check_recordings(map, &section) : check_images(map, &section));
     *out = *config;
     return SNN_OK;

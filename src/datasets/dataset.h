@@ -37,6 +37,7 @@ struct snn_dataset_info {
     int32_t count[2];              /* samples by enum snn_split */
     const char *const *class_name; /* `classes` names, or NULL */
     int32_t files;                 /* files (or archive members) that hold the samples */
+    int32_t own_validation;        /* the last so many training samples are for validation, by the set's own word */
 };
 
 struct snn_dataset;
@@ -45,10 +46,11 @@ struct snn_dataset_ops {
     const char *name, *help;
     int32_t classes, C, H, W; /* known before any file is read: shapes of the model come from here */
     bool events;
+    bool own_validation;           /* some training samples are for validation (info.own_validation) */
     const char *system_dir;        /* where a system package puts it, or NULL */
     const char *how_to_get;        /* one sentence: what to download, from where, how large */
     bool (*has)(const char *root); /* does the folder hold any file of this set? else the next place is looked at */
-    /* Sets info.count, .class_name and .files; dataset.c sets the rest. */
+    /* Sets info.count, .class_name, .files and .own_validation; dataset.c sets the rest. */
     int (*open)(const char *root, struct snn_dataset **out);
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */

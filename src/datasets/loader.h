@@ -27,7 +27,7 @@ struct snn_data_config { /* the `data:` section */
         long long to; /* N, or -1 max, -2 batch */
         bool mask;
     } pad;
-    double validation; /* fraction of the training samples, stratified; 0: none */
+    double validation; /* fraction of the training samples, stratified; 0: none; NAN: those that the set has */
     long long split_seed;
     long long workers;
 };

@@ -2,7 +2,7 @@
  * order.c - which samples a subset holds.
  *
  * The validation split is drawn class by class with its own seed: it keeps the classes' shares, and stays the same when
- * the model's seed changes. */
+ * the model's seed changes. Where a set has validation samples of its own, these are they, and they never train. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -36,9 +36,10 @@ int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, doubl
         free(memory);
         return snn_error(SNN_EFAIL, "out of memory for the order of %d samples", all);
     }
+    int32_t mixed = subset == SNN_SUBSET_TEST ? all : all - set->info.own_validation; /* samples that may train */
     if (subset != SNN_SUBSET_TEST && validation > 0) mark_validation(set, validation, split_seed, memory, chosen);
     for (int32_t i = 0; i < all; ++i)
-        if (chosen[i] == wanted) memory[n++] = i;
+        if (i < mixed ? chosen[i] == wanted : wanted) memory[n++] = i;
     free(chosen);
     if (!n) {
         free(memory);
