@@ -19,6 +19,7 @@ struct made_spikes {
     int labels, speakers;       /* entries; 0: as many as recordings; -1: none */
     int words;                  /* of extra/keys; 0: none; below 0: so many of variable length */
     int chunk;                  /* recordings a chunk of packed data; 0: in one piece */
+    hsize_t userblock;          /* bytes before the file proper */
     const char *without;        /* a data set to leave out, or NULL */
 };
 
@@ -36,7 +37,7 @@ static inline hid_t made_set_of(hid_t file, const char *name, hid_t type, int co
                                 hid_t memory) {
     hsize_t dims = (hsize_t)count, part = (hsize_t)chunk;
     hid_t space = H5Screate_simple(1, &dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
-    if (chunk) H5Pset_chunk(how, 1, &part), H5Pset_deflate(how, 4);
+    if (chunk) H5Pset_chunk(how, 1, &part), H5Pset_shuffle(how), H5Pset_deflate(how, 4);
     hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
     int good = set >= 0 && (!data || H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
     H5Dclose(set), H5Sclose(space), H5Pclose(how);
@@ -77,7 +78,9 @@ static inline int made_words(hid_t file, int words) {
 
 /* 0, or -1 when it cannot be written. */
 static inline int made_spikes_file(const char *path, const struct made_spikes *made) {
-    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), half = made_half(H5T_ORDER_LE);
+    hid_t how = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_userblock(how, made->userblock);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, how, H5P_DEFAULT), half = made_half(H5T_ORDER_LE);
     H5Gclose(H5Gcreate2(file, "spikes", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     H5Gclose(H5Gcreate2(file, "extra", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     const char *without = made->without ? made->without : "";
@@ -98,7 +101,7 @@ static inline int made_spikes_file(const char *path, const struct made_spikes *m
         bad |= made_set_of(file, "/extra/speaker", H5T_STD_U16LE, made->speakers ? made->speakers : made->recordings, 0,
                            ids, H5T_NATIVE_INT);
     if (made->words) bad |= made_words(file, made->words);
-    H5Tclose(half);
+    H5Tclose(half), H5Pclose(how);
     H5Fclose(file);
     free(ids);
     return bad;

@@ -72,6 +72,7 @@ START_TEST(every_number_type) {
             struct made_spikes made = good;
             made.time_type = times[i], made.unit_type = units[k];
             made.chunk = k % 2 ? 3 : 0;
+            made.userblock = i % 2 ? 1024 : 0;
             struct snn_dataset *set;
             ck_ok(open_with(&made, &set));
             expect_good(set);
@@ -295,6 +296,27 @@ START_TEST(refuses_other_shapes_and_kinds) {
 }
 END_TEST
 
+START_TEST(what_was_never_written_is_empty) {
+    hid_t list = H5Tvlen_create(H5T_IEEE_F32LE), units = H5Tvlen_create(H5T_STD_U16LE);
+    for (int chunked = 0; chunked < 2; ++chunked) {
+        struct snn_dataset *set;
+        struct snn_sample sample = {0};
+        make("shd_train.h5", &good);
+        make_test_file("shd_test.h5");
+        replace("/spikes/times", list, 1, TRAIN, chunked);
+        replace("/spikes/units", units, 1, TRAIN, chunked);
+        ck_ok(open_digits(&set));
+        for (int i = 0; i < TRAIN; ++i) {
+            ck_ok(set->ops->get(set, SNN_TRAIN, i, &sample));
+            ck_assert_uint_eq(sample.event_count, 0);
+        }
+        snn_sample_free(&sample);
+        snn_dataset_close(&set);
+    }
+    H5Tclose(list), H5Tclose(units);
+}
+END_TEST
+
 /* Chunks that were never written take no place in the file: it is small whatever it claims. */
 START_TEST(refuses_enormous_claims) {
     struct snn_dataset *set;
@@ -303,7 +325,7 @@ START_TEST(refuses_enormous_claims) {
     make("shd_train.h5", &good);
     make_test_file("shd_test.h5");
     replace("/spikes/times", list, 1, huge, true);
-    ck_error(open_digits(&set), SNN_EDATA, "/spikes/times has 1152921504606846976 entries, expected at most 16777216");
+    ck_error(open_digits(&set), SNN_EDATA, "/spikes/times has 1152921504606846976 entries, expected at most 1048576");
     replace("/spikes/units", units, 1, huge, true);
     ck_error(open_digits(&set), SNN_EDATA, "/spikes/times has 1152921504606846976 entries");
     make("shd_train.h5", &good);
@@ -313,38 +335,91 @@ START_TEST(refuses_enormous_claims) {
 }
 END_TEST
 
-/* A list that claims 2^32 - 1 elements: its length stands in the file before the heap's address. */
-START_TEST(refuses_an_enormous_recording) {
-    enum { N = 77, ROOM = 1 << 16 };
-    const int length_77 = N;
-    double time[N] = {0};
-    long long units[N] = {0};
-    struct made_spikes made = {.recordings = 1, .length = &length_77, .time = time, .unit = units};
+/* References of 77 elements, in a file of one recording: each is 77, an address below 2^16 and an object below 256. */
+enum { LISTED = 77, ROOM = 1 << 16 };
+
+static size_t make_listed(unsigned char *bytes, size_t reference[2]) {
+    const int all = LISTED;
+    const double time[LISTED] = {0};
+    const long long units[LISTED] = {0};
+    struct made_spikes made = {.recordings = 1, .length = &all, .time = time, .unit = units};
     make("shd_train.h5", &made);
     make_test_file("shd_test.h5");
-    unsigned char *bytes = malloc(ROOM);
-    size_t size = read_whole("shd_train.h5", bytes, ROOM);
+    size_t size = read_whole("shd_train.h5", bytes, ROOM), found = 0;
     ck_assert_uint_lt(size, ROOM);
-    int found = 0;
-    for (size_t at = 0; at + 16 <= size; ++at) /* length 77, an address below 2^16, object below 256 */
+    for (size_t at = 0; at + 16 <= size; ++at)
         if (!memcmp(bytes + at, "\x4d\0\0", 4) && !memcmp(bytes + at + 6, "\0\0\0\0\0", 6) && !bytes[at + 13]) {
-            memset(bytes + at, 0xff, 4);
-            ++found;
+            ck_assert_uint_lt(found, 2);
+            reference[found++] = at;
         }
-    ck_assert_int_eq(found, 2);
+    ck_assert_uint_eq(found, 2);
+    return size;
+}
+
+static const struct {
+    int which, at; /* of the two references (2: both), byte */
+    unsigned char value[8];
+    int size;
+    const char *sentence;
+} bad_reference[] = {
+    {2, 0, {0xff, 0xff, 0xff, 0xff}, 4, "recording 0 has 4294967295 spikes, expected at most 16777216"},
+    {2, 0, {0, 0, 0, 1}, 4, "list 0 is longer than what the heap holds"},
+    {2, 0, {79}, 1, "list 0 is longer than what the heap holds"},
+    {0, 0, {76}, 1, "recording 0 has "},
+    {2, 4, {8, 0}, 2, "list 0 points at what is no heap"},
+    {2, 4, {0xff, 0xff, 0xff}, 3, "list 0 points beyond the end of the file"},
+    {2, 4, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 8, "list 0 points beyond the end of the file"},
+    {2, 12, {99}, 1, "list 0 points at an object that its heap does not have"},
+    {2, 12, {0}, 1, "list 0 points at an object that its heap does not have"},
+    {2, 12, {1, 0, 1}, 3, "list 0 points at an object that its heap does not have"},
+};
+
+START_TEST(refuses_a_bad_reference) {
+    unsigned char *bytes = malloc(ROOM);
+    size_t reference[2], size = make_listed(bytes, reference);
+    for (int k = 0; k < 2; ++k)
+        if (bad_reference[_i].which == 2 || bad_reference[_i].which == k)
+            memcpy(bytes + reference[k] + bad_reference[_i].at, bad_reference[_i].value,
+                   (size_t)bad_reference[_i].size);
     write_file("shd_train.h5", bytes, size);
     struct snn_dataset *set;
     struct snn_sample sample = {0};
     ck_ok(open_digits(&set));
-    ck_error(set->ops->get(set, SNN_TRAIN, 0, &sample), SNN_EDATA, "/spikes/times: entry 0 cannot be read");
+    ck_error(set->ops->get(set, SNN_TRAIN, 0, &sample), SNN_EDATA, bad_reference[_i].sentence);
     snn_sample_free(&sample);
     snn_dataset_close(&set);
     free(bytes);
 }
 END_TEST
 
+/* The heap's own words: each byte of its header and of its first objects' headers, changed. */
+START_TEST(survives_a_bad_heap) {
+    static const unsigned char changes[] = {0, 0x7f, 0xff};
+    unsigned char *bytes = malloc(ROOM);
+    size_t reference[2], size = make_listed(bytes, reference);
+    unsigned char *heap = memmem(bytes, size, "GCOL", 4);
+    ck_assert_ptr_nonnull(heap);
+    int refused = 0;
+    struct snn_sample sample = {0};
+    for (int at = 0; at < 200 * 3; ++at) {
+        unsigned char before = heap[at / 3];
+        heap[at / 3] = changes[at % 3];
+        write_file("shd_train.h5", bytes, size);
+        heap[at / 3] = before;
+        struct snn_dataset *set;
+        ck_ok(open_digits(&set));
+        int status = set->ops->get(set, SNN_TRAIN, 0, &sample);
+        ck_assert_msg(status == SNN_EDATA || (status == SNN_OK && sample.event_count == LISTED), "byte %d", at / 3);
+        refused += status < 0;
+        snn_dataset_close(&set);
+    }
+    ck_assert_int_gt(refused, 20);
+    snn_sample_free(&sample);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(cut_anywhere_is_refused) {
-    enum { ROOM = 1 << 16 };
     unsigned char *bytes = malloc(ROOM);
     struct made_spikes made = good;
     made.words = 10;
@@ -501,8 +576,10 @@ int main(void) {
     tcase_add_test(shd, refuses_lists_of_different_length);
     tcase_add_test(shd, refuses_what_does_not_fit);
     tcase_add_test(shd, refuses_other_shapes_and_kinds);
+    tcase_add_test(shd, what_was_never_written_is_empty);
     tcase_add_test(shd, refuses_enormous_claims);
-    tcase_add_test(shd, refuses_an_enormous_recording);
+    tcase_add_loop_test(shd, refuses_a_bad_reference, 0, (int)(sizeof bad_reference / sizeof *bad_reference));
+    tcase_add_test(shd, survives_a_bad_heap);
     tcase_add_test(shd, cut_anywhere_is_refused);
     tcase_add_test(shd, other_files_and_none);
     tcase_add_test(shd, ssc_keeps_its_validation_samples_apart);

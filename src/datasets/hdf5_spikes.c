@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  * hdf5_spikes.c - SHD's layout through libhdf5.
  *
- * Times are IEEE halves in the distributed files. The library's own conversion of variable-length halves takes some
- * twenty times as long as reading them as they are, so they are widened here. A time becomes whole microseconds by
- * truncation: floor(floor(1e6 t) / dt) = floor(1e6 t / dt), so bins of whole microseconds are those of the exact time.
+ * Times are IEEE halves in the distributed files, for which the library's own conversion is slow: they are widened
+ * here. A time becomes whole microseconds by truncation: floor(floor(1e6 t) / dt) = floor(1e6 t / dt), so bins of whole
+ * microseconds are those of the exact time.
  *
- * libhdf5 need not be thread-safe, and shares its state between files: one lock of this file is around all calls. */
+ * libhdf5 need not be thread-safe, and shares its state between files: one lock of this file is around all calls.
+ * Recordings of halves and uint16_t are read without it. */
 #include "datasets/hdf5_spikes.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/status.h"
+#include "datasets/hdf5_lists.h"
 
 enum {
-    MAX_RECORDINGS = 1 << 24,
+    MAX_RECORDINGS = 1 << 20,
     MAX_EVENTS = 1 << 24, /* of a recording: real ones have some ten thousand */
     MAX_SECONDS = 65536,  /* more than a half can say */
     MAX_WORD = 64         /* bytes kept of a class's name */
@@ -27,7 +32,9 @@ enum width { HALF, SINGLE, DOUBLE };
 
 struct trains { /* /spikes/times or /spikes/units */
     const char *name;
-    hid_t set, space, type; /* type: in memory */
+    struct snn_list *list; /* (count) */
+    hid_t type, native;    /* an element in the file and in memory; native is -1 where they are the same */
+    size_t size, room;     /* bytes of an element in the file; of the larger of both */
 };
 
 struct snn_spikes_file {
@@ -36,10 +43,11 @@ struct snn_spikes_file {
     int32_t count;
     int32_t *label, *speaker; /* (count); speaker may be NULL */
     char **word;              /* (classes), or NULL */
-    hid_t file, one, transfer;
+    int fd;
+    hid_t file;
     struct trains times, units;
-    enum width width; /* of a time */
-    bool narrow;      /* units come as uint16_t, else as int64_t */
+    enum width width; /* of a time in memory */
+    bool narrow;      /* units are uint16_t in memory, else int64_t */
 };
 
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
@@ -169,7 +177,7 @@ static int read_words(struct snn_spikes_file *file, const char *name, hid_t set,
     char *bytes = calloc((size_t)count, size);
     file->word = calloc((size_t)file->layout.classes, sizeof *file->word);
     int status = bytes && file->word ? SNN_OK : no_memory(file);
-    if (status == SNN_OK && H5Dread(set, type, H5S_ALL, H5S_ALL, file->transfer, bytes) < 0)
+    if (status == SNN_OK && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0)
         status = unreadable(file, name);
     for (int32_t i = 0; status == SNN_OK && i < file->layout.classes; ++i) {
         const char *text = bytes + (size_t)i * size;
@@ -177,7 +185,7 @@ static int read_words(struct snn_spikes_file *file, const char *name, hid_t set,
         file->word[i] = word_of(text ? text : "", variable ? MAX_WORD : size);
         if (!file->word[i]) status = no_memory(file);
     }
-    if (bytes && variable) H5Dvlen_reclaim(type, space, file->transfer, bytes);
+    if (bytes && variable) H5Dvlen_reclaim(type, space, H5P_DEFAULT, bytes);
     free(bytes);
     return status;
 }
@@ -214,76 +222,64 @@ static bool is_half(hid_t type) {
            exponent == 10 && exponent_bits == 5 && mantissa == 0 && mantissa_bits == 10;
 }
 
-/* How an element is to be in memory: trains->type, file->width and file->narrow. */
-static int choose_type(struct snn_spikes_file *file, struct trains *trains, hid_t element, H5T_class_t class) {
-    hid_t memory;
-    if (H5Tget_class(element) != class)
+/* How an element is in the file and is to be in memory. */
+static int choose_type(struct snn_spikes_file *file, struct trains *trains, H5T_class_t class) {
+    if (H5Tget_class(trains->type) != class)
         return snn_error(SNN_EDATA, "%s: %s holds no lists of %s", file->path, trains->name,
                          class == H5T_FLOAT ? "floating-point numbers" : "integers");
+    trains->size = H5Tget_size(trains->type);
+    if (!trains->size || trains->size > sizeof(double))
+        return snn_error(SNN_EDATA, "%s: %s holds numbers of %zu bytes, expected at most 8", file->path, trains->name,
+                         trains->size);
     if (class == H5T_FLOAT) {
-        file->width = is_half(element) ? HALF : H5Tget_size(element) <= sizeof(float) ? SINGLE : DOUBLE;
-        memory = file->width == HALF ? element : file->width == SINGLE ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
+        file->width = is_half(trains->type) ? HALF : trains->size <= sizeof(float) ? SINGLE : DOUBLE;
+        if (file->width != HALF) trains->native = file->width == SINGLE ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
     } else {
-        file->narrow = H5Tequal(element, H5T_NATIVE_UINT16) > 0;
-        memory = file->narrow ? element : H5T_NATIVE_INT64; /* a conversion to uint16_t would hide what does not fit */
+        file->narrow = H5Tequal(trains->type, H5T_NATIVE_UINT16) > 0;
+        if (!file->narrow) trains->native = H5T_NATIVE_INT64; /* uint16_t would hide what does not fit */
     }
-    trains->type = H5Tvlen_create(memory);
-    return trains->type < 0 ? unreadable(file, trains->name) : SNN_OK;
+    size_t native = trains->native >= 0 ? H5Tget_size(trains->native) : 0;
+    trains->room = native > trains->size ? native : trains->size;
+    return SNN_OK;
+}
+
+static int find_lists(const struct snn_spikes_file *file, struct trains *trains, hid_t set, int64_t count) {
+    if (!count) return SNN_OK;
+    trains->list = malloc((size_t)count * sizeof *trains->list);
+    if (!trains->list) return no_memory(file);
+    const char *wrong = snn_lists_find(file->file, set, count, trains->list);
+    return wrong ? snn_error(SNN_EDATA, "%s: %s %s", file->path, trains->name, wrong) : SNN_OK;
 }
 
 static int open_trains(struct snn_spikes_file *file, struct trains *trains, H5T_class_t class, int64_t *count) {
-    SNN_TRY(open_list(file, trains->name, &trains->set, &trains->space, count));
-    hid_t list = H5Dget_type(trains->set), element = -1;
-    int status = SNN_OK;
-    if (list < 0) status = unreadable(file, trains->name);
-    else if (H5Tget_class(list) != H5T_VLEN)
-        status = snn_error(SNN_EDATA, "%s: %s is no list of variable-length lists", file->path, trains->name);
-    else if ((element = H5Tget_super(list)) < 0) status = unreadable(file, trains->name);
-    else status = choose_type(file, trains, element, class);
-    if (element >= 0) H5Tclose(element);
+    hid_t set = -1, space = -1, list = -1;
+    int status = open_list(file, trains->name, &set, &space, count);
+    if (status == SNN_OK) {
+        list = H5Dget_type(set);
+        if (list < 0) status = unreadable(file, trains->name);
+        else if (H5Tget_class(list) != H5T_VLEN)
+            status = snn_error(SNN_EDATA, "%s: %s is no list of variable-length lists", file->path, trains->name);
+        else if ((trains->type = H5Tget_super(list)) < 0) status = unreadable(file, trains->name);
+    }
+    if (status == SNN_OK) status = choose_type(file, trains, class);
+    if (status == SNN_OK) status = find_lists(file, trains, set, *count);
     if (list >= 0) H5Tclose(list);
+    close_list(set, space);
     return status;
-}
-
-/* The library asks for as many bytes as the file says that a list has. */
-static void *allocate(size_t size, void *payload) {
-    (void)payload;
-    return size <= MAX_EVENTS * sizeof(double) ? malloc(size) : NULL;
-}
-
-static void release(void *memory, void *payload) {
-    (void)payload;
-    free(memory);
-}
-
-static int read_train(const struct snn_spikes_file *file, const struct trains *trains, int32_t i, hvl_t *out) {
-    hsize_t start = (hsize_t)i, one = 1;
-    if (H5Sselect_hyperslab(trains->space, H5S_SELECT_SET, &start, NULL, &one, NULL) >= 0 &&
-        H5Dread(trains->set, trains->type, file->one, trains->space, file->transfer, out) >= 0)
-        return SNN_OK;
-    *out = (hvl_t){0};
-    char what[64];
-    snprintf(what, sizeof what, "%s: entry %d", trains->name, i);
-    return unreadable(file, what);
 }
 
 /* ---- open and close ---- */
 
 static int open_file(struct snn_spikes_file *file) {
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0) return snn_error(SNN_EDATA, "%s: cannot be read: %s", file->path, strerror(errno));
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return unreadable(file, "the file");
     H5Pset_file_locking(access, 0, 1); /* nothing is written, and some file systems have no locks */
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     file->file = H5Fopen(file->path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
-    if (file->file < 0) return unreadable(file, "the HDF5 file");
-    hsize_t one = 1;
-    file->one = H5Screate_simple(1, &one, NULL);
-    file->transfer = H5Pcreate(H5P_DATASET_XFER);
-    if (file->one < 0 || file->transfer < 0 ||
-        H5Pset_vlen_mem_manager(file->transfer, allocate, NULL, release, NULL) < 0)
-        return unreadable(file, "the HDF5 file");
-    return SNN_OK;
+    return file->file < 0 ? unreadable(file, "the HDF5 file") : SNN_OK;
 }
 
 static int read_file(struct snn_spikes_file *file) {
@@ -303,7 +299,7 @@ static int read_file(struct snn_spikes_file *file) {
 
 static void close_trains(struct trains *trains) {
     if (trains->type >= 0) H5Tclose(trains->type);
-    close_list(trains->set, trains->space);
+    free(trains->list);
 }
 
 void snn_spikes_close(struct snn_spikes_file **where) {
@@ -312,10 +308,9 @@ void snn_spikes_close(struct snn_spikes_file **where) {
     enter();
     close_trains(&file->times);
     close_trains(&file->units);
-    if (file->transfer >= 0) H5Pclose(file->transfer);
-    if (file->one >= 0) H5Sclose(file->one);
     if (file->file >= 0) H5Fclose(file->file);
     leave();
+    if (file->fd >= 0) close(file->fd);
     for (int32_t i = 0; file->word && i < file->layout.classes; ++i) free(file->word[i]);
     free(file->word);
     free(file->label);
@@ -331,11 +326,10 @@ int snn_spikes_open(const char *path, const struct snn_spikes_layout *layout, st
     if (!file) return snn_error(SNN_EFAIL, "%s: out of memory", path);
     *file = (struct snn_spikes_file){.path = strdup(path),
                                      .layout = *layout,
+                                     .fd = -1,
                                      .file = -1,
-                                     .one = -1,
-                                     .transfer = -1,
-                                     .times = {"/spikes/times", -1, -1, -1},
-                                     .units = {"/spikes/units", -1, -1, -1}};
+                                     .times = {.name = "/spikes/times", .type = -1, .native = -1},
+                                     .units = {.name = "/spikes/units", .type = -1, .native = -1}};
     int status = SNN_EFAIL;
     if (!file->path) {
         snn_error(SNN_EFAIL, "%s: out of memory", path);
@@ -393,22 +387,16 @@ static int sort_events(const struct snn_spikes_file *file, struct snn_event *eve
     return SNN_OK;
 }
 
-static int make_events(const struct snn_spikes_file *file, int32_t i, const hvl_t *times, const hvl_t *units,
+static int make_events(const struct snn_spikes_file *file, int32_t i, const void *times, const void *units,
                        struct snn_sample *sample) {
-    size_t n = times->len;
-    if (n != units->len)
-        return snn_error(SNN_EDATA, "%s: recording %d has %zu times and %zu units, expected as many", file->path, i, n,
-                         units->len);
-    if (n > MAX_EVENTS)
-        return snn_error(SNN_EDATA, "%s: recording %d has %zu spikes, expected at most %d", file->path, i, n,
-                         MAX_EVENTS);
+    size_t n = file->times.list[i].length;
     SNN_TRY(snn_sample_room(sample, 0, n));
     sample->event_count = n;
     bool sorted = true;
     int64_t last = 0;
     for (size_t k = 0; k < n; ++k) {
-        double t = second_at(file, times->p, k);
-        int64_t unit = file->narrow ? ((const uint16_t *)units->p)[k] : ((const int64_t *)units->p)[k];
+        double t = second_at(file, times, k);
+        int64_t unit = file->narrow ? ((const uint16_t *)units)[k] : ((const int64_t *)units)[k];
         if (!(t >= 0 && t <= MAX_SECONDS)) /* not a number, too */
             return snn_error(SNN_EDATA, "%s: recording %d: spike %zu is at %g s, expected 0..%d s", file->path, i, k, t,
                              MAX_SECONDS);
@@ -423,16 +411,37 @@ static int make_events(const struct snn_spikes_file *file, int32_t i, const hvl_
     return sorted ? SNN_OK : sort_events(file, sample->events, n);
 }
 
+/* The elements of list i as they are to be in memory (caller frees). */
+static int read_train(const struct snn_spikes_file *file, const struct trains *trains, int32_t i, void **out) {
+    const struct snn_list *list = &trains->list[i];
+    void *values = *out = malloc(list->length * trains->room + 1);
+    if (!values) return no_memory(file);
+    const char *wrong = snn_list_read(file->fd, list, trains->size, values);
+    if (wrong) return snn_error(SNN_EDATA, "%s: %s: list %d %s", file->path, trains->name, i, wrong);
+    if (trains->native < 0 || !list->length) return SNN_OK;
+    enter();
+    int status = H5Tconvert(trains->type, trains->native, list->length, values, NULL, H5P_DEFAULT) < 0
+                     ? unreadable(file, trains->name)
+                     : SNN_OK;
+    leave();
+    return status;
+}
+
 int snn_spikes_get(struct snn_spikes_file *file, int32_t i, struct snn_sample *sample) {
     SNN_CHECK(i >= 0 && i < file->count, "recording %d of %d", i, file->count);
-    hvl_t times = {0}, units = {0};
-    enter();
-    int status = read_train(file, &file->times, i, &times);
-    if (status == SNN_OK) status = read_train(file, &file->units, i, &units);
-    leave();
-    if (status == SNN_OK) status = make_events(file, i, &times, &units, sample);
+    uint32_t times = file->times.list[i].length, units = file->units.list[i].length;
+    void *time = NULL, *unit = NULL;
     sample->label = file->label[i];
-    free(times.p);
-    free(units.p);
+    if (times != units)
+        return snn_error(SNN_EDATA, "%s: recording %d has %u times and %u units, expected as many", file->path, i,
+                         times, units);
+    if (times > MAX_EVENTS)
+        return snn_error(SNN_EDATA, "%s: recording %d has %u spikes, expected at most %d", file->path, i, times,
+                         MAX_EVENTS);
+    int status = read_train(file, &file->times, i, &time);
+    if (status == SNN_OK) status = read_train(file, &file->units, i, &unit);
+    if (status == SNN_OK) status = make_events(file, i, time, unit, sample);
+    free(time);
+    free(unit);
     return status;
 }

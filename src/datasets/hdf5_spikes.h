@@ -29,8 +29,7 @@ int snn_spikes_open(const char *path, const struct snn_spikes_layout *layout, st
 void snn_spikes_close(struct snn_spikes_file **file);
 struct snn_spikes_facts snn_spikes_facts(const struct snn_spikes_file *file);
 
-/* Recording i: its label and its events in order of time, x = unit, y = p = 0. Any number of threads may call; the
- * library serves them one after the other. */
+/* Recording i: its label and its events in order of time, x = unit, y = p = 0. Thread-safe. */
 int snn_spikes_get(struct snn_spikes_file *file, int32_t i, struct snn_sample *sample);
 
 #endif
