@@ -104,6 +104,9 @@ def seeds(configs):
     files = [(f"./cifar-100-binary/{name}.bin", photographs([1, 2])) for name in ("train", "test")]
     yield "cifar", b"\5" + tar_gz([("\u00e9" * 200, b""), *files], tarfile.PAX_FORMAT)
     yield "cifar", b"\5" + gzip.decompress(tar_gz(files, tarfile.USTAR_FORMAT))[:8000]
+    for form in range(3):
+        yield "shd", bytes([form]) + bytes(300)
+        yield "shd", bytes([form, 5, 0, 0, 0]) + bytes(96) + b"\7"
     yield from (("model", path.read_bytes()) for path in configs)
     yield "model", (MODEL % ("rate", "mean", "adamw", "{name: cosine, per: step}")).encode()
     yield "model", (MODEL % ("direct", "step", "sgd", "{name: one_cycle, max_lr: 0.1, cycle_momentum: false}")).encode()

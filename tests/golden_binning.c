@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * golden_binning.c - frames of real N-MNIST recordings against SpikingJelly's. */
+ * golden_binning.c - frames of real N-MNIST recordings and spoken digits against SpikingJelly's. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +52,20 @@ static bool put_rule(struct golden *c, char text[300]) {
     return true;
 }
 
+/* Counts in the steps that the case's frames have; the sensor is (C,H,W). */
+static void compare_counts(struct golden *c, const struct snn_data_config *config, const int32_t sensor[3],
+                           const struct snn_event *events, size_t n) {
+    int32_t T = snn_bin_steps(config, 0, events, n);
+    size_t count = (size_t)T * (size_t)(sensor[0] * sensor[1] * sensor[2]);
+    uint16_t *frames = golden_own(c, count, sizeof *frames);
+    double *found = golden_own(c, count, sizeof *found), total = 0;
+    snn_bin_events(config, T, sensor[0], sensor[1], sensor[2], events, n, frames);
+    for (size_t i = 0; i < count; ++i) total += found[i] = frames[i];
+    golden_compare(c, "frames", found, count, GOLDEN_EXACT);
+    if (golden_number_or(c, "frames_total", total) != total)
+        golden_fail(c, "the frames hold %g events, not 'frames_total'", total);
+}
+
 static void compare_frames(struct golden *c, const struct snn_data_config *config, const struct snn_event *events,
                            size_t n) {
     const struct snn_st_tensor *shape = golden_find(c, "frames");
@@ -59,20 +73,67 @@ static void compare_frames(struct golden *c, const struct snn_data_config *confi
         golden_fail(c, "does not understand the shapes");
         return;
     }
-    int32_t T = snn_bin_steps(config, 0, events, n);
-    size_t count = (size_t)T * 2 * SIDE * SIDE;
-    uint16_t *frames = golden_own(c, count, sizeof *frames);
-    double *found = golden_own(c, count, sizeof *found), total = 0;
-    snn_bin_events(config, T, 2, SIDE, SIDE, events, n, frames);
-    for (size_t i = 0; i < count; ++i) total += found[i] = frames[i];
-    golden_compare(c, "frames", found, count, GOLDEN_EXACT);
-    if (golden_number_or(c, "frames_total", total) != total)
-        golden_fail(c, "the frames hold %g events, not 'frames_total'", total);
+    compare_counts(c, config, (const int32_t[3]){2, SIDE, SIDE}, events, n);
+}
+
+/* ---- spoken digits ---- */
+
+static void compare_digit(struct golden *c, struct snn_dataset *set, const char *text) {
+    struct snn_sample sample = {0};
+    struct golden_net net;
+    struct snn_data_config config;
+    const struct snn_st_tensor *shape = golden_find(c, "frames");
+    int32_t i = (int32_t)golden_number(c, "sample");
+    if (!shape || shape->nd != 2 || shape->dim[1] != (uint64_t)set->info.W ||
+        golden_number(c, "channels") != set->info.W || i < 0 || i >= set->info.count[SNN_TEST]) {
+        golden_fail(c, "does not understand the shapes");
+        return;
+    }
+    if (!golden_ok(c, set->ops->get(set, SNN_TEST, i, &sample))) return;
+    if (golden_number(c, "label") != sample.label || golden_number(c, "n_events") != (double)sample.event_count)
+        golden_fail(c, "another recording than the case's");
+    if (c->verdict == GOLDEN_PASS && golden_net_open(c, &net)) {
+        const int32_t sensor[3] = {1, 1, set->info.W};
+        struct snn_conf *section = golden_parse(c, &net, text);
+        if (section && golden_ok(c, snn_data_config_read(section, &config)))
+            compare_counts(c, &config, sensor, sample.events, sample.event_count);
+        golden_net_close(&net);
+    }
+    snn_sample_free(&sample);
+}
+
+static void digits(struct golden *c) {
+    char root[4600], text[300];
+    const char *shared = shared_dir();
+    struct snn_dataset *set;
+    golden_fact(c, "shape"), golden_fact(c, "dtype");
+    if (strcmp(golden_text(c, "file"), "fsdd-spikes/shd_test.h5") ||
+        strcmp(golden_text(c, "rule"), "spikingjelly SHD by number")) {
+        golden_fail(c, "does not understand rule '%s' of %s", golden_text(c, "rule"), golden_text(c, "file"));
+        return;
+    }
+    snprintf(text, sizeof text, "data: {name: fsdd_spikes, timesteps: %d, bin: {by: count}}\n",
+             (int)golden_number(c, "frames_num"));
+    snprintf(root, sizeof root, "%s/../data/fsdd-spikes", c->dir);
+    if (!snn_is_directory(root)) snprintf(root, sizeof root, "%s/data/fsdd-spikes", shared ? shared : "");
+    if (!snn_is_directory(root)) {
+        golden_pending(c, "the recordings are not there");
+    } else if (snn_dataset_open("fsdd_spikes", root, NULL, &set) < 0) {
+        if (strstr(snn_error_text(), "this build has no HDF5")) golden_pending(c, "this build has no HDF5");
+        else golden_fail(c, "%s", snn_error_text());
+    } else {
+        compare_digit(c, set, text);
+        snn_dataset_close(&set);
+    }
 }
 
 void golden_binning(struct golden *c) {
     char path[4600], text[300];
     const char *file = golden_text(c, "file"), *shared = shared_dir();
+    if (!strncmp(file, "fsdd-spikes/", 12)) {
+        digits(c);
+        return;
+    }
     if (strcmp(golden_text(c, "data"), "N-MNIST")) {
         golden_fail(c, "does not understand data '%s'", golden_text(c, "data"));
         return;

@@ -33,7 +33,14 @@ static const struct {
     {"ultra", NULL, NULL, "UltraLIF"},
 
     {"binning", "data", "DVS Gesture*", "recordings in AEDAT"},
-    {"binning", "file", "fsdd-spikes/*", "spiking audio"},
+    {"binning", "rule", "floor(t/*", "frames from time 0"},
+    {"binning", "rule", "binary, floor(t/*", "frames from time 0"},
+    {"binning", "rule", "np.digitize(*", "spytorch's rule"},
+    {"binning", "rule", "older SpikingJelly*", "steps that leave silence out"},
+    {"binning", "rule", "SNN-delays: *", "times of 16 bits"},
+    {"binning", "rule", "spikingjelly SHD fixed duration*", "times of 16 bits"},
+    {"binning", "rule", "spikingjelly SHD by time*", "times of 16 bits"},
+    {"binning", "rule", "tonic Downsample*", "tonic's rules"},
     {"binning", "rule", "tonic ToFrame", "tonic's rules"},
 
     {"losses", "loss", "bce_*", "binary cross entropy"},

@@ -4,6 +4,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <hdf5.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,9 @@ static const char *find_chunked(hid_t set, hid_t how, int64_t count, unsigned ch
     return wrong;
 }
 
-const char *snn_lists_find(hid_t file, hid_t set, int64_t count, struct snn_list *list) {
+_Static_assert(sizeof(hid_t) == sizeof(int64_t), "the header names it without the library's");
+
+const char *snn_lists_find(int64_t file, int64_t set, int64_t count, struct snn_list *list) {
     hsize_t base;
     if (!find_base(file, &base)) return "has addresses that are not 8 bytes long";
     hid_t how = H5Dget_create_plist(set);

@@ -9,7 +9,6 @@
 #ifndef SNN_DATASETS_HDF5_LISTS_H
 #define SNN_DATASETS_HDF5_LISTS_H
 
-#include <hdf5.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +18,10 @@ struct snn_list {
     uint64_t heap;   /* where it is, from the file's first byte; not looked at when length is 0 */
 };
 
-/* The references of data set `set` of `count` entries in one dimension, written to `list` (count). The caller holds the
- * lock that keeps other threads out of libhdf5. Returns a sentence without its subject when something is wrong, else
- * NULL. */
-const char *snn_lists_find(hid_t file, hid_t set, int64_t count, struct snn_list *list);
+/* The references of data set `set` of `count` entries in one dimension, written to `list` (count). `file` and `set`
+ * are of type hid_t. The caller holds the lock that keeps other threads out of libhdf5. Returns a sentence without its
+ * subject when something is wrong, else NULL. */
+const char *snn_lists_find(int64_t file, int64_t set, int64_t count, struct snn_list *list);
 
 /* The bytes of a list from file `fd`: `length` elements of `size` bytes. Returns as above; needs no lock. */
 const char *snn_list_read(int fd, const struct snn_list *list, size_t size, void *bytes);
