@@ -52,10 +52,9 @@ static bool put_rule(struct golden *c, char text[300]) {
     return true;
 }
 
-/* Counts in the steps that the case's frames have; the sensor is (C,H,W). */
-static void compare_counts(struct golden *c, const struct snn_data_config *config, const int32_t sensor[3],
+/* Counts in T steps; the sensor is (C,H,W). */
+static void compare_counts(struct golden *c, const struct snn_data_config *config, int32_t T, const int32_t sensor[3],
                            const struct snn_event *events, size_t n) {
-    int32_t T = snn_bin_steps(config, 0, events, n);
     size_t count = (size_t)T * (size_t)(sensor[0] * sensor[1] * sensor[2]);
     uint16_t *frames = golden_own(c, count, sizeof *frames);
     double *found = golden_own(c, count, sizeof *found), total = 0;
@@ -73,7 +72,7 @@ static void compare_frames(struct golden *c, const struct snn_data_config *confi
         golden_fail(c, "does not understand the shapes");
         return;
     }
-    compare_counts(c, config, (const int32_t[3]){2, SIDE, SIDE}, events, n);
+    compare_counts(c, config, snn_bin_steps(config, 0, events, n), (const int32_t[3]){2, SIDE, SIDE}, events, n);
 }
 
 /* ---- spoken digits ---- */
@@ -96,10 +95,24 @@ static void compare_digit(struct golden *c, struct snn_dataset *set, const char 
         const int32_t sensor[3] = {1, 1, set->info.W};
         struct snn_conf *section = golden_parse(c, &net, text);
         if (section && golden_ok(c, snn_data_config_read(section, &config)))
-            compare_counts(c, &config, sensor, sample.events, sample.event_count);
+            compare_counts(c, &config, (int32_t)config.timesteps, sensor, sample.events, sample.event_count);
         golden_net_close(&net);
     }
     snn_sample_free(&sample);
+}
+
+static bool put_digit_rule(struct golden *c, char text[300]) {
+    const char *rule = golden_text(c, "rule"), *bins = "data: {name: fsdd_spikes, timesteps: %d, bin: {by: duration, "
+                                                       "from: zero, dt: %.17g s, binary: %s}}\n";
+    if (!strcmp(rule, "spikingjelly SHD by number"))
+        snprintf(text, 300, "data: {name: fsdd_spikes, timesteps: %d, bin: {by: count}}\n",
+                 (int)golden_number(c, "frames_num"));
+    else if (!strcmp(rule, "floor(t/0.01) in float64, 100 bins from t=0, later spikes dropped"))
+        snprintf(text, 300, bins, (int)golden_number(c, "bins"), golden_number(c, "bin_s"), "false");
+    else if (!strcmp(rule, "binary, floor(t/dt), length floor(1.4/dt)+1"))
+        snprintf(text, 300, bins, (int)(1.4 / golden_number(c, "dt") + 1e-6) + 1, golden_number(c, "dt"), "true");
+    else return false;
+    return true;
 }
 
 static void digits(struct golden *c) {
@@ -107,13 +120,10 @@ static void digits(struct golden *c) {
     const char *shared = shared_dir();
     struct snn_dataset *set;
     golden_fact(c, "shape"), golden_fact(c, "dtype");
-    if (strcmp(golden_text(c, "file"), "fsdd-spikes/shd_test.h5") ||
-        strcmp(golden_text(c, "rule"), "spikingjelly SHD by number")) {
+    if (strcmp(golden_text(c, "file"), "fsdd-spikes/shd_test.h5") || !put_digit_rule(c, text)) {
         golden_fail(c, "does not understand rule '%s' of %s", golden_text(c, "rule"), golden_text(c, "file"));
         return;
     }
-    snprintf(text, sizeof text, "data: {name: fsdd_spikes, timesteps: %d, bin: {by: count}}\n",
-             (int)golden_number(c, "frames_num"));
     snprintf(root, sizeof root, "%s/../data/fsdd-spikes", c->dir);
     if (!snn_is_directory(root)) snprintf(root, sizeof root, "%s/data/fsdd-spikes", shared ? shared : "");
     if (!snn_is_directory(root)) {

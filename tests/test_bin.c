@@ -106,6 +106,28 @@ START_TEST(bin_count_rules) {
 }
 END_TEST
 
+START_TEST(bin_from_zero_rules) {
+    struct snn_data_config config = config_of(SNN_BIN_DURATION, 4, 10);
+    config.bin.from = SNN_BIN_FROM_ZERO;
+    const int64_t t[] = {0, 9, 10, 25, 30, 39, 40};
+    struct snn_event events[7] = {0};
+    for (int i = 0; i < 7; ++i) events[i].t = t[i];
+    ck_assert_int_eq(snn_bin_steps(&config, 0, NULL, 0), 1);
+    ck_assert_int_eq(snn_bin_steps(&config, 0, events, 1), 1);
+    ck_assert_int_eq(snn_bin_steps(&config, 0, events, 2), 1);
+    ck_assert_int_eq(snn_bin_steps(&config, 0, events, 3), 2); /* at the edge: in the next bin */
+    ck_assert_int_eq(snn_bin_steps(&config, 0, events + 3, 1), 3);
+    ck_assert_int_eq(snn_bin_steps(&config, 0, events, 7), 4); /* timesteps is the most */
+    ck_assert_int_eq(snn_bin_steps(&config, 9, events, 7), 5);
+    expect_counts(&config, t, 7, 4, (int[]){2, 1, 1, 2}); /* the last event is later than four steps */
+    expect_counts(&config, t, 7, 5, (int[]){2, 1, 1, 2, 1});
+    expect_counts(&config, t + 3, 1, 4, (int[]){0, 0, 1, 0});
+    expect_counts(&config, t, 0, 2, (int[]){0, 0});
+    config.bin.by = SNN_BIN_TIME; /* as when a loader is asked for other steps: `from` is without meaning */
+    expect_counts(&config, t + 3, 4, 3, (int[]){1, 1, 2});
+}
+END_TEST
+
 START_TEST(bin_time_rules) {
     struct snn_data_config config = config_of(SNN_BIN_TIME, 3, 0);
     /* Span 11: dt = 3; steps [7,10) [10,13) [13,...). */
@@ -224,6 +246,8 @@ static const struct {
     {"data: {name: nmnist, bin: {by: duration, dt: -1 ms}}", "expected 1 us to 3600 s"},
     {"data: {name: nmnist, bin: {by: duration, dt: 3601 s}}", "expected 1 us to 3600 s"},
     {"data: {name: nmnist, bin: {by: duration, dt: 2.5 us}}", "data.bin.dt: is 2.5 us, expected whole microseconds"},
+    {"data: {name: nmnist, bin: {from: zero}}", "data.bin.from: needs bin.by: duration"},
+    {"data: {name: mnist, bin: {from: zero}}", "data.bin.from: is for recordings, and mnist has images"},
     {"data: {name: nmnist, coding: rate}", "data.coding: is for images, and nmnist has recordings"},
     {"data: {name: nmnist, mean: 0.5}", "data.mean: is for images"},
     {"data: {name: nmnist, std: 0.5}", "data.std: is for images"},
@@ -259,6 +283,7 @@ int main(void) {
     }
     tcase_add_test(bin, bin_golden);
     tcase_add_test(bin, bin_count_rules);
+    tcase_add_test(bin, bin_from_zero_rules);
     tcase_add_test(bin, bin_time_rules);
     tcase_add_test(bin, bin_duration_rules);
     tcase_add_test(bin, bin_binary_and_clamp);

@@ -33,8 +33,7 @@ static const struct {
     {"ultra", NULL, NULL, "UltraLIF"},
 
     {"binning", "data", "DVS Gesture*", "recordings in AEDAT"},
-    {"binning", "rule", "floor(t/*", "frames from time 0"},
-    {"binning", "rule", "binary, floor(t/*", "frames from time 0"},
+    {"binning", "rule", "floor(t/*, then 5 adjacent channels summed", "sums of adjacent channels"},
     {"binning", "rule", "np.digitize(*", "spytorch's rule"},
     {"binning", "rule", "older SpikingJelly*", "steps that leave silence out"},
     {"binning", "rule", "SNN-delays: *", "times of 16 bits"},

@@ -4,9 +4,10 @@
  * The rules are SpikingJelly's, with their edges defined; every rule cuts the events into contiguous runs:
  *   count     n/T events a step, the last step takes the remainder. n < T: all events are in the last step.
  *   time      dt = (t[n-1] - t[0]) / T in whole microseconds; step j holds t0 + j*dt <= t < t0 + (j+1)*dt, the last
- * step all that remain. A span shorter than T microseconds (one timestamp): all events are in the last step. duration
- * dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly at the end
- *             belongs to the last step. Steps beyond the recording's own are empty.
+ *             step all that remain. A span shorter than T microseconds (one timestamp): all events are in the last step.
+ *   duration  dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly at
+ *             the end belongs to the last step. Steps beyond the recording's own are empty.
+ *             From zero, the rule of SHD's users: an event is in step floor(t / dt), of floor(t[n-1] / dt) + 1.
  * No event at all: all steps are empty (by duration: one). A count beyond 65535 stays 65535. */
 #include <math.h>
 #include <string.h>
@@ -18,10 +19,20 @@ static int64_t bin_us(const struct snn_data_config *config) { return llround(con
 
 static int64_t span(const struct snn_event *events, size_t n) { return n ? events[n - 1].t - events[0].t : 0; }
 
-int64_t snn_span_us(const struct snn_sample *sample) { return span(sample->events, sample->event_count); }
+static bool from_zero(const struct snn_data_config *config) {
+    return config->bin.by == SNN_BIN_DURATION && config->bin.from == SNN_BIN_FROM_ZERO;
+}
+
+static int64_t extent(const struct snn_data_config *config, const struct snn_event *events, size_t n) {
+    return from_zero(config) && n ? events[n - 1].t : span(events, n);
+}
+
+int64_t snn_bin_extent_us(const struct snn_data_config *config, const struct snn_sample *sample) {
+    return extent(config, sample->events, sample->event_count);
+}
 
 int32_t snn_bin_duration_steps(const struct snn_data_config *config, int64_t us) {
-    int64_t dt = bin_us(config), steps = us / dt + (us % dt != 0);
+    int64_t dt = bin_us(config), steps = us / dt + (from_zero(config) || us % dt != 0);
     return steps < 1 ? 1 : steps > INT32_MAX ? INT32_MAX : (int32_t)steps;
 }
 
@@ -29,7 +40,7 @@ int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, c
                       size_t n) {
     int32_t given = timesteps ? timesteps : (int32_t)config->timesteps; /* -1: auto */
     if (config->bin.by != SNN_BIN_DURATION) return given;
-    int32_t own = snn_bin_duration_steps(config, span(events, n));
+    int32_t own = snn_bin_duration_steps(config, extent(config, events, n));
     return given > 0 && given < own ? given : own;
 }
 
@@ -46,9 +57,9 @@ struct snn_framing snn_framing_start(const struct snn_data_config *config, int32
         break;
     default:
         cut.dt = bin_us(config);
-        cut.last = snn_bin_duration_steps(config, span(events, n)) - 1;
+        cut.last = snn_bin_duration_steps(config, extent(config, events, n)) - 1;
     }
-    cut.stop = (n ? events[0].t : 0) + cut.dt;
+    cut.stop = (n && !from_zero(config) ? events[0].t : 0) + cut.dt;
     return cut;
 }
 

@@ -16,6 +16,7 @@ struct section {
 static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
 static const char *const own_word[] = {"own", NULL};
 static const char *const by_word[] = {"count", "time", "duration", NULL};
+static const char *const from_word[] = {"first", "zero", NULL};
 static const char *const coding_word[] = {"direct", "rate", "latency", NULL};
 
 #define AT(field) offsetof(struct section, field)
@@ -25,7 +26,7 @@ const struct snn_key snn_data_keys[] = {
     {"root", SNN_TEXT, AT(config.root), SNN_OPTIONAL, 0, 0, NULL, "folder with its files as distributed"},
     {"timesteps", SNN_INT, AT(config.timesteps), "10", 1, SNN_MAX_STEPS, auto_word,
      "steps a sample; auto: as many bins as the recording has"},
-    {"bin", SNN_NODE, AT(bin), "{}", 0, 0, NULL, "how recordings become frames: {by, dt, binary}"},
+    {"bin", SNN_NODE, AT(bin), "{}", 0, 0, NULL, "how recordings become frames: {by, dt, from, binary}"},
     {"coding", SNN_CHOICE, AT(config.coding), "direct", 0, 0, coding_word,
      "how images become input: direct, rate, latency"},
     {"mean", SNN_REAL, AT(config.mean), "0", -1e6, 1e6, NULL, "images coded direct are (pixel/255 - mean)/std"},
@@ -40,6 +41,8 @@ const struct snn_key snn_data_keys[] = {
 static const struct snn_key bin_keys[] = {
     {"by", SNN_CHOICE, AT(config.bin.by), "count", 0, 0, by_word, "equal event counts, equal times, or bins of dt"},
     {"dt", SNN_TIME, AT(config.bin.dt), "10 ms", 0, 0, NULL, "length of a bin by duration"},
+    {"from", SNN_CHOICE, AT(config.bin.from), "first", 0, 0, from_word,
+     "bins by duration begin with the first event, or at time zero"},
     {"binary", SNN_BOOL, AT(config.bin.binary), "false", 0, 0, NULL, "1 where any event is, instead of counts"},
     {0},
 };
@@ -69,6 +72,8 @@ static int check_recordings(const struct snn_conf *map, const struct section *se
         return snn_conf_error(snn_conf_get(map, "std"), "is for images, and %s has recordings", config->name);
     if (config->timesteps < 0 && !by_duration)
         return snn_conf_error(snn_conf_get(map, "timesteps"), "auto needs bin.by: duration");
+    if (config->bin.from != SNN_BIN_FROM_FIRST && !by_duration)
+        return snn_conf_error(snn_conf_get(section->bin, "from"), "needs bin.by: duration");
     if (config->pad.to > 0 && !by_duration)
         return snn_conf_error(snn_conf_get(section->pad, "to"),
                               "a number needs bin.by: duration, else all samples have `timesteps`");
@@ -85,6 +90,8 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     if (config->bin.binary)
         return snn_conf_error(snn_conf_get(section->bin, "binary"), "is for recordings, and %s has images",
                               config->name);
+    if (config->bin.from != SNN_BIN_FROM_FIRST)
+        return snn_conf_error(snn_conf_get(section->bin, "from"), "is for recordings, and %s has images", config->name);
     if (config->pad.to > 0)
         return snn_conf_error(snn_conf_get(section->pad, "to"), "is for recordings, and %s has images", config->name);
     if (config->coding == SNN_CODING_DIRECT) return SNN_OK;

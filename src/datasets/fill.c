@@ -122,7 +122,7 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     *length = recipe->longest;
     if (recipe->set->info.events) {
         if (config->bin.by == SNN_BIN_DURATION) {
-            int32_t own = snn_bin_duration_steps(config, snn_span_us(sample));
+            int32_t own = snn_bin_duration_steps(config, snn_bin_extent_us(config, sample));
             out->cut += own > *length;
             if (own < *length) *length = own;
         }

@@ -92,20 +92,22 @@ static void *work(void *payload) {
 
 /* ---- open and close ---- */
 
-/* First to last event of the longest recording of both splits: every file is read, once a data set. */
+/* set->longest_us and latest_us: every file is read, once a data set. */
 static int find_longest(struct snn_dataset *set) {
     if (set->longest_us) return SNN_OK;
     struct snn_sample sample = {0};
-    int64_t longest = 0;
+    int64_t longest = 0, latest = 0;
     int status = SNN_OK;
     for (int split = 0; split < 2; ++split)
         for (int32_t i = 0; i < set->info.count[split] && status == SNN_OK; ++i) {
             status = set->ops->get(set, split, i, &sample);
-            int64_t us = status == SNN_OK ? snn_span_us(&sample) : 0;
+            if (status < 0 || !sample.event_count) continue;
+            int64_t last = sample.events[sample.event_count - 1].t, us = last - sample.events[0].t;
             if (us > longest) longest = us;
+            if (last > latest) latest = last;
         }
     snn_sample_free(&sample);
-    if (status == SNN_OK) set->longest_us = longest;
+    if (status == SNN_OK) set->longest_us = longest, set->latest_us = latest;
     return status;
 }
 
@@ -117,7 +119,8 @@ static int settle_steps(struct snn_loader *loader) {
     recipe->longest = config->timesteps > 0 ? (int32_t)config->timesteps : pad_to;
     if (!recipe->longest) {
         SNN_TRY(find_longest(recipe->set));
-        recipe->longest = snn_bin_duration_steps(config, recipe->set->longest_us);
+        recipe->longest = snn_bin_duration_steps(
+            config, config->bin.from == SNN_BIN_FROM_ZERO ? recipe->set->latest_us : recipe->set->longest_us);
     }
     if (pad_to && pad_to < recipe->longest) recipe->longest = pad_to;
     recipe->max_steps = pad_to ? pad_to : recipe->longest;

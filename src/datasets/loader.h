@@ -11,6 +11,7 @@
 #include "datasets/dataset.h"
 
 enum snn_bin_by { SNN_BIN_COUNT, SNN_BIN_TIME, SNN_BIN_DURATION };
+enum snn_bin_from { SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO };
 enum snn_coding { SNN_CODING_DIRECT, SNN_CODING_RATE, SNN_CODING_LATENCY };
 
 struct snn_data_config { /* the `data:` section */
@@ -20,6 +21,7 @@ struct snn_data_config { /* the `data:` section */
         int by;
         struct snn_time dt;
         bool binary;
+        int from; /* by duration: where the first bin begins */
     } bin;
     int coding;
     double mean, std; /* images: (pixel/255 - mean)/std */

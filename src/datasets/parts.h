@@ -33,9 +33,9 @@ struct snn_framing { /* walks over the steps of a recording */
 struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
                                      size_t n);
 size_t snn_framing_next(struct snn_framing *cut);
-/* Microseconds from a recording's first to its last event; 0 when it has none. */
-int64_t snn_span_us(const struct snn_sample *sample);
-/* Steps by duration of a recording that lasts `us` microseconds, at most INT32_MAX. */
+/* Microseconds from where the first bin begins to a recording's last event; 0 when it has none. */
+int64_t snn_bin_extent_us(const struct snn_data_config *config, const struct snn_sample *sample);
+/* Steps by duration of a recording of that extent, at most INT32_MAX. */
 int32_t snn_bin_duration_steps(const struct snn_data_config *config, int64_t us);
 
 /* ---- coding.c ---- */
