@@ -4,10 +4,10 @@
  * The rules are SpikingJelly's, with their edges defined; every rule cuts the events into contiguous runs:
  *   count     n/T events a step, the last step takes the remainder. n < T: all events are in the last step.
  *   time      dt = (t[n-1] - t[0]) / T in whole microseconds; step j holds t0 + j*dt <= t < t0 + (j+1)*dt, the last
- *             step all that remain. A span shorter than T microseconds (one timestamp): all events are in the last step.
- *   duration  dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly at
- *             the end belongs to the last step. Steps beyond the recording's own are empty.
- *             From zero, the rule of SHD's users: an event is in step floor(t / dt), of floor(t[n-1] / dt) + 1.
+ *             all that remain. A span shorter than T microseconds (one timestamp): all events are in the last step.
+ *   duration  dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly
+ *             at the end belongs to the last step. Steps beyond the recording's own are empty.
+ *             From zero: an event is in step floor(t / dt), of floor(t[n-1] / dt) + 1 steps.
  * No event at all: all steps are empty (by duration: one). A count beyond 65535 stays 65535. */
 #include <math.h>
 #include <string.h>

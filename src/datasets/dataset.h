@@ -61,7 +61,7 @@ struct snn_dataset_ops {
 struct snn_dataset { /* the first member of every set's own struct */
     const struct snn_dataset_ops *ops;
     struct snn_dataset_info info;
-    char *root;         /* folder that was opened */
+    char *root; /* folder that was opened */
     /* Of the longest recording of both splits, first to last event, and zero to last event; 0 until the loader has
      * looked. */
     int64_t longest_us, latest_us;
