@@ -74,6 +74,7 @@ END_TEST
 /* Made recordings last at most 25 bins of 1000 us. */
 START_TEST(pad_to_the_longest) {
     struct snn_data_config config = config_of(SNN_BIN_DURATION, -1, 1000);
+    config.bin.from = _i; /* SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO */
     check_frames(&config, 0);
     struct made_set set = make_set(true);
     int32_t longest = 0;
@@ -429,7 +430,7 @@ int main(void) {
     }
     tcase_add_loop_test(pad, rows_equal_frames, SNN_BIN_COUNT, SNN_BIN_DURATION + 1);
     tcase_add_test(pad, rows_clamp_as_frames_do);
-    tcase_add_test(pad, pad_to_the_longest);
+    tcase_add_loop_test(pad, pad_to_the_longest, SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO + 1);
     tcase_add_test(pad, pad_to_the_batch);
     tcase_add_test(pad, pad_to_n_cuts_and_counts);
     tcase_add_test(pad, pad_beyond_and_below_timesteps);
