@@ -78,8 +78,9 @@ static long train_apart(struct sitting s) {
         int rc = train(s.yaml, s.dir, (struct asked){.device = "cuda", .resume = s.resume}, NULL);
         launches = asked_of("cudaemu_launches");
         if (rc != s.expected) fprintf(stderr, "%s=%s: %d: %s\n", s.variable, s.value, rc, snn_error_text());
-        bool said = rc >= 0 || (strstr(snn_error_text(), "cuda:0: ") &&
-                                (strstr(snn_error_text(), "--resume") || strstr(snn_error_text(), "nothing of the run")));
+        bool said =
+            rc >= 0 || (strstr(snn_error_text(), "cuda:0: ") &&
+                        (strstr(snn_error_text(), "--resume") || strstr(snn_error_text(), "nothing of the run")));
         _exit(rc != s.expected || !said || write(ends[1], &launches, sizeof launches) != sizeof launches);
     }
     close(ends[1]);
