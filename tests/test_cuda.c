@@ -243,6 +243,16 @@ START_TEST(no_card) {
 }
 END_TEST
 
+/* Rounder products only where they were asked for, and told. */
+START_TEST(tf32) {
+    struct snn_device device;
+    setenv("SNNTRAIN_CUDA_TF32", _i ? "1" : "0", 1);
+    ck_ok(snn_device_open("cuda", 0, &device));
+    ck_assert_str_eq(device.variant, _i ? "emulated, sm_80, TF32" : "emulated, sm_80");
+    snn_device_close(&device);
+}
+END_TEST
+
 START_TEST(too_little_memory) {
     struct asked asked = on_card();
     setenv("CUDAEMU_MEMORY", _i ? "1000000" : "34200000", 1); /* the backend itself takes 34.1 MB */
@@ -303,6 +313,7 @@ int main(void) {
     tcase_add_loop_test(t, as_on_the_cpu, 0, RUNS);
     tcase_add_test(t, nothing_waits);
     tcase_add_loop_test(t, no_card, 0, 9);
+    tcase_add_loop_test(t, tf32, 0, 2);
     tcase_add_loop_test(t, too_little_memory, 0, 2);
     tcase_add_test(t, lost);
     tcase_add_test(t, not_finite);
