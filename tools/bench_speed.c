@@ -85,7 +85,8 @@ static int time_steps(struct bench *b, double *times, long iters) {
         double started = snn_now();
         n = iters - i < block ? iters - i : block;
         for (long k = 0; k < n; ++k) {
-            if (k + 1 == n) snn_metrics_start(&b->metrics, &b->e->network); /* the loss that counts is the last one's */
+            if (k && k + 1 == n)
+                snn_metrics_start(&b->metrics, &b->e->network); /* the loss that counts is the last one's */
             SNN_TRY(training_step(b, &b->batch[(i + k) % b->kept]));
         }
         SNN_TRY(look(b, &b->loss_last));
@@ -100,7 +101,6 @@ static int time_steps(struct bench *b, double *times, long iters) {
 static int measure(const struct cli *cli, struct bench *b, double *times, long iters, long warmup) {
     struct snn_experiment *e = b->e;
     const struct snn_batch *batch;
-    SNN_TRY(look(b, NULL));
     SNN_TRY(snn_loader_start(e->loader[0], 0, 0));
     while (b->kept < KEPT) {
         SNN_TRY(snn_loader_next(e->loader[0], &batch));

@@ -106,17 +106,6 @@ static json_t *plan_rules(struct planning *p) {
 
 /* ---- the card ---- */
 
-/* cuda and cuda:N, N up to 1023. */
-static int card_index(const char *device, int *index) {
-    char *end;
-    *index = 0;
-    if (!device[4]) return SNN_OK;
-    long n = device[4] == ':' && device[5] >= '0' && device[5] <= '9' ? strtol(device + 5, &end, 10) : -1;
-    if (n < 0 || *end || n > 1023) return snn_error(SNN_EUSAGE, "--device: expected cuda or cuda:N, got '%s'", device);
-    *index = (int)n;
-    return SNN_OK;
-}
-
 /* Ask card `index` for its memory, or note why that cannot be done. */
 static bool look_at_card(struct planning *p, int index) {
     struct snn_device card;
@@ -137,7 +126,7 @@ static int choose_device(struct planning *p) {
     if (p->cli->roofline) SNN_TRY(snn_card_find(p->cli->roofline, &p->card));
     p->cuda = !strncmp(wish, "cuda", 4);
     if (p->cuda) {
-        SNN_TRY(card_index(wish, &index));
+        SNN_TRY(snn_device_card(wish, &index));
         look_at_card(p, index);
     } else if (!strcmp(wish, "auto")) {
         p->cuda = look_at_card(p, index);

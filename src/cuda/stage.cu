@@ -57,7 +57,6 @@ int cuda_stage_place(const struct snn_cuda *cuda) { return cuda->stage->last; }
 
 /* Room in a place: more than was ever needed, since batches of events differ in size. */
 static int make_room(struct snn_cuda *cuda, struct place *p, size_t bytes) {
-    if (bytes <= p->bytes) return 0;
     cuda_note(cuda, cudaStreamSynchronize(cuda->compute)); /* steps may still read what is given back */
     cuda_note(cuda, cudaStreamSynchronize(cuda->copier));
     cuda_drop_graphs(cuda);

@@ -70,16 +70,24 @@ static int open_best(int threads, struct snn_device *out) {
     return SNN_OK;
 }
 
-int snn_device_open(const char *name, int threads, struct snn_device *out) {
+int snn_device_card(const char *name, int *index) {
     char *end;
+    *index = 0;
+    if (!name[4]) return SNN_OK;
+    long n = name[4] == ':' && name[5] >= '0' && name[5] <= '9' ? strtol(name + 5, &end, 10) : -1;
+    if (n < 0 || *end || n > 1023) return snn_error(SNN_EUSAGE, "--device: expected cuda or cuda:N, got '%s'", name);
+    *index = (int)n;
+    return SNN_OK;
+}
+
+int snn_device_open(const char *name, int threads, struct snn_device *out) {
+    int index;
     if (!strcmp(name, "cpu")) return open_cpu(threads, out);
     if (!strcmp(name, "auto")) return open_best(threads, out);
     if (strncmp(name, "cuda", 4))
         return snn_error(SNN_EUSAGE, "--device: expected auto, cpu or cuda[:N], got '%s'", name);
-    long index = name[4] == ':' && name[5] >= '0' && name[5] <= '9' ? strtol(name + 5, &end, 10) : 0;
-    if (name[4] && (name[4] != ':' || name[5] < '0' || name[5] > '9' || *end || index > 1023))
-        return snn_error(SNN_EUSAGE, "--device: expected cuda or cuda:N, got '%s'", name);
-    int rc = snn_cuda_load((int)index, out);
+    SNN_TRY(snn_device_card(name, &index));
+    int rc = snn_cuda_load(index, out);
     if (rc == SNN_EUSAGE) { /* why, in one line, with what to do instead */
         char why[900];
         snprintf(why, sizeof why, "%s", snn_error_text());

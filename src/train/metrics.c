@@ -47,7 +47,7 @@ static double active(const struct snn_tensor *t, const struct snn_cut *cut, int3
     return t->seen[(t->is_static ? 0 : (ptrdiff_t)step * cut->batch->B) + b];
 }
 
-static void count_rates(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
+static void count_spikes(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
     for (int l = 0; l < m->layers; ++l) {
         const struct snn_tensor *t = network->model.layer[l].out->root;
         if (!t->is_spikes) continue;
@@ -55,7 +55,6 @@ static void count_rates(struct snn_metrics *m, const struct snn_network *network
             double spikes = 0;
             for (int32_t step = 0; step < snn_cut_length(cut, b); ++step) spikes += active(t, cut, step, b);
             m->layer_spikes[l] += spikes;
-            m->layer_slots[l] += (double)snn_cut_length(cut, b) * (double)t->units;
         }
     }
 }
@@ -79,6 +78,16 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
                 else if (!node->batch_scope || t == 0) macs[t] += node->macs; /* a static layer is computed once */
             }
         }
+}
+
+void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network, const struct snn_batch *batch) {
+    double steps = 0;
+    for (int32_t b = 0; b < batch->B; ++b) steps += batch->masked ? batch->length[b] : batch->T;
+    for (int l = 0; l < m->layers; ++l) {
+        const struct snn_tensor *t = network->model.layer[l].out->root;
+        if (t->is_spikes) m->layer_slots[l] += steps * (double)t->units;
+    }
+    m->samples += batch->B;
 }
 
 /* The loss of a cut whose forward pass just ran. */
@@ -105,7 +114,8 @@ int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const st
     const struct snn_batch *batch = cut->batch;
     SNN_TRY(snn_network_look(network, cut));
     const real *output = network->output;
-    count_rates(m, network, cut);
+    snn_metrics_expect(m, network, batch);
+    count_spikes(m, network, cut);
     if (costs) count_costs(m, network, cut);
     for (int i = 0; i < m->scores; ++i) {
         struct snn_score *score = &m->score[i];
@@ -125,18 +135,7 @@ int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const st
             score->spikes += m->per_step[t], score->synops += m->per_step[cut->T + t],
                 score->macs += m->per_step[2 * cut->T + t];
     }
-    m->samples += batch->B;
     return SNN_OK;
-}
-
-void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network, const struct snn_batch *batch) {
-    double steps = 0;
-    for (int32_t b = 0; b < batch->B; ++b) steps += batch->masked ? batch->length[b] : batch->T;
-    for (int l = 0; l < m->layers; ++l) {
-        const struct snn_tensor *t = network->model.layer[l].out->root;
-        if (t->is_spikes) m->layer_slots[l] += steps * (double)t->units;
-    }
-    m->samples += batch->B;
 }
 
 int snn_metrics_look(struct snn_metrics *m, struct snn_network *network) {

@@ -342,8 +342,9 @@ static int run(struct loop *l, struct snn_run_result *result) {
 static int lost_device(const struct loop *l, const char *last) {
     struct snn_device *device = &l->e->device;
     char why[700];
+    if (device->shared) return SNN_EFAIL;
     snprintf(why, sizeof why, "%s", snn_error_text());
-    if (device->shared || device->memory->download(device, NULL, NULL, 0) >= 0) return snn_error(SNN_EFAIL, "%s", why);
+    if (device->memory->download(device, NULL, NULL, 0) >= 0) return SNN_EFAIL; /* it works: the sentence stands */
     if (!snn_file_exists(last)) return snn_error(SNN_EFAIL, "%s; nothing of the run was saved yet", why);
     return snn_error(SNN_EFAIL, "%s; `snntrain train %s --resume` goes on from the last checkpoint", why,
                      l->options->dir);
