@@ -21,11 +21,9 @@ static void *copy(const void *from, size_t bytes) {
 }
 
 static void keep(const struct snn_batch *b, struct snn_batch *out) {
-    size_t rows = (size_t)b->T * (size_t)b->B, units = (size_t)b->C * (size_t)b->H * (size_t)b->W,
-           n = (size_t)b->B * sizeof(int32_t);
-    size_t entries = b->row ? (size_t)b->row[rows] : 0;
+    size_t rows = (size_t)b->T * (size_t)b->B, n = (size_t)b->B * sizeof(int32_t), entries = snn_batch_entries(b);
     *out = *b;
-    out->frames = copy(b->frames, (b->form == SNN_BATCH_STATIC ? (size_t)b->B : rows) * units * sizeof(float));
+    out->frames = copy(b->frames, snn_batch_numbers(b) * sizeof(float));
     out->row = copy(b->row, (rows + 1) * sizeof(int32_t));
     out->index = copy(b->index, entries * sizeof(int32_t));
     out->value = copy(b->value, entries * sizeof(float));

@@ -29,7 +29,7 @@ static int add_buffer(struct snn_tape *tape, size_t bytes, int birth, int death)
         tape->buffer = realloc(tape->buffer, (size_t)tape->buffer_room * sizeof *tape->buffer);
         SNN_CHECK(tape->buffer, "out of memory while a plan is made");
     }
-    bytes = (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
+    bytes = snn_aligned(bytes);
     tape->buffer[tape->buffers] = (struct snn_buffer){
         .bytes = bytes, .birth = birth, .death = death, .alias = -1, .purpose = SNN_MEM_ACTIVATIONS, .pooled = true};
     return tape->buffers++;
@@ -231,7 +231,7 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
 
 size_t snn_tape_numbers(struct snn_tape *tape, size_t bytes) {
     size_t place = tape->numbers_bytes;
-    tape->numbers_bytes += (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
+    tape->numbers_bytes += snn_aligned(bytes);
     return place;
 }
 

@@ -10,7 +10,7 @@ const char *const snn_memory_purpose[SNN_MEM_PURPOSES] = {"parameters",  "gradie
                                                           "activations", "state",     "scratch"};
 
 void *snn_arena_alloc(struct snn_arena *arena, size_t bytes, enum snn_purpose_of_memory purpose) {
-    bytes = (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN;
+    bytes = snn_aligned(bytes);
     void *memory = arena->base ? arena->base + arena->used : NULL;
     arena->used += bytes;
     arena->by_purpose[purpose] += bytes;

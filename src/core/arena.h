@@ -28,6 +28,7 @@ struct snn_arena {
 };
 
 enum { SNN_ALIGN = 64 };
+static inline size_t snn_aligned(size_t bytes) { return (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN; }
 
 /* `bytes` rounded up to SNN_ALIGN, from the arena; NULL while measuring. Memory is zero after snn_arena_reserve. An
  * arena over other memory than the host's is set up by hand: {.base, .size}. */

@@ -7,6 +7,7 @@
 #define SNN_BATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum snn_batch_form {
@@ -32,6 +33,15 @@ struct snn_batch {
 
 static inline int32_t snn_batch_stride(const struct snn_batch *batch) {
     return batch->stride ? batch->stride : batch->B;
+}
+
+/* Numbers in `frames` (of events: as many as they would be), and entries in `index` and `value`. */
+static inline size_t snn_batch_numbers(const struct snn_batch *batch) {
+    size_t units = (size_t)batch->C * (size_t)batch->H * (size_t)batch->W;
+    return (size_t)(batch->form == SNN_BATCH_STATIC ? 1 : batch->T) * (size_t)batch->B * units;
+}
+static inline size_t snn_batch_entries(const struct snn_batch *batch) {
+    return batch->form == SNN_BATCH_EVENTS ? (size_t)batch->row[(size_t)batch->T * (size_t)batch->B] : 0;
 }
 
 /* Samples first .. first+count-1, as a batch over the same memory. */

@@ -115,7 +115,7 @@ static void upload(struct snn_device *device, void *to, const void *from, size_t
     unsigned char *place = ring->memory + (size_t)ring->half * HALF + ring->at;
     memcpy(place, from, bytes);
     cuda_note(cuda, cudaMemcpyAsync(to, place, bytes, cudaMemcpyHostToDevice, cuda->compute));
-    ring->at += snn_cuda_aligned(bytes);
+    ring->at += snn_aligned(bytes);
 }
 
 static int download(struct snn_device *device, void *to, const void *from, size_t bytes) {

@@ -14,17 +14,14 @@
 
 /* ---- batches on their way ---- */
 
-static inline size_t snn_cuda_aligned(size_t bytes) { return (bytes + SNN_ALIGN - 1) / SNN_ALIGN * SNN_ALIGN; }
-
 /* Bytes of the two places that batches take turns in (stage.cu): frames whole, events for one entry in eight units,
  * which is more than most data sets have; a denser batch makes its place larger when it comes. */
 static inline size_t snn_cuda_stage_bytes(const struct snn_batch *batch) {
-    size_t rows = (size_t)batch->T * (size_t)batch->B, units = (size_t)batch->C * (size_t)batch->H * (size_t)batch->W;
+    size_t rows = (size_t)batch->T * (size_t)batch->B, numbers = snn_batch_numbers(batch);
     size_t bytes = 3 * (size_t)batch->B * sizeof(int32_t) + 8 * SNN_ALIGN;
-    if (batch->form == SNN_BATCH_STATIC) bytes += (size_t)batch->B * units * sizeof(float);
-    else if (batch->form == SNN_BATCH_FRAMES) bytes += rows * units * sizeof(float);
-    else bytes += (rows + 1) * sizeof(int32_t) + rows * units / 8 * (sizeof(int32_t) + sizeof(float));
-    return 2 * snn_cuda_aligned(bytes);
+    if (batch->form != SNN_BATCH_EVENTS) bytes += numbers * sizeof(float);
+    else bytes += (rows + 1) * sizeof(int32_t) + numbers / 8 * (sizeof(int32_t) + sizeof(float));
+    return 2 * snn_aligned(bytes);
 }
 
 /* ---- linear ---- */

@@ -77,14 +77,13 @@ static int make_room(struct snn_cuda *cuda, struct place *p, size_t bytes) {
 /* Next array of a place. */
 static void *lay(unsigned char *base, size_t *at, size_t bytes) {
     void *memory = base + *at;
-    *at += snn_cuda_aligned(bytes);
+    *at += snn_aligned(bytes);
     return memory;
 }
 
 /* Give `b` the arrays of a batch with room for `entries` in memory from `base` on; returns where they end. */
 static size_t lay_out(struct snn_batch *b, size_t entries, unsigned char *base) {
     size_t at = 0, rows = (size_t)b->T * (size_t)b->B, small = (size_t)b->B * sizeof(int32_t);
-    size_t units = (size_t)b->C * (size_t)b->H * (size_t)b->W;
     b->label = (int32_t *)lay(base, &at, small);
     b->length = (int32_t *)lay(base, &at, small);
     b->sample = (int32_t *)lay(base, &at, small);
@@ -93,8 +92,7 @@ static size_t lay_out(struct snn_batch *b, size_t entries, unsigned char *base) 
         b->index = (int32_t *)lay(base, &at, entries * sizeof(int32_t));
         if (b->value) b->value = (float *)lay(base, &at, entries * sizeof(float));
     } else {
-        b->frames =
-            (float *)lay(base, &at, (b->form == SNN_BATCH_STATIC ? (size_t)b->B : rows) * units * sizeof(float));
+        b->frames = (float *)lay(base, &at, snn_batch_numbers(b) * sizeof(float));
     }
     return at;
 }
@@ -121,9 +119,7 @@ static void fill(struct snn_batch *to, const struct snn_batch *from, size_t entr
         memcpy(to->index, from->index, entries * sizeof(int32_t));
         if (from->value) memcpy(to->value, from->value, entries * sizeof(float));
     } else {
-        size_t units = (size_t)from->C * (size_t)from->H * (size_t)from->W;
-        memcpy(to->frames, from->frames,
-               (from->form == SNN_BATCH_STATIC ? (size_t)from->B : rows) * units * sizeof(float));
+        memcpy(to->frames, from->frames, snn_batch_numbers(from) * sizeof(float));
     }
 }
 
@@ -145,7 +141,7 @@ int cuda_stage(struct snn_device *device, const struct snn_batch *batch, struct 
     cuda_note(cuda, cudaEventSynchronize(p->used)); /* the batch before the last: nobody runs further ahead than that */
 
     bool events = batch->form == SNN_BATCH_EVENTS;
-    size_t entries = events ? (size_t)batch->row[(size_t)batch->T * (size_t)batch->B] : 0;
+    size_t entries = snn_batch_entries(batch);
     size_t planned = snn_cuda_stage_bytes(batch) / 2, needed = bytes_for(batch, entries);
     if (needed > p->bytes) {
         int rc = make_room(cuda, p, needed > planned ? bytes_for(batch, entries + entries / 4) : planned);

@@ -13,8 +13,9 @@
 
 #define DATASETS(X)                                                                                                    \
     X(snn_mnist)                                                                                                       \
-    X(snn_fashion_mnist) X(snn_kmnist) X(snn_cifar10) X(snn_cifar100) X(snn_cifar100_coarse) X(snn_nmnist) X(snn_shd)  \
-        X(snn_ssc) X(snn_fsdd_spikes)
+    X(snn_fashion_mnist)                                                                                               \
+    X(snn_kmnist)                                                                                                      \
+    X(snn_cifar10) X(snn_cifar100) X(snn_cifar100_coarse) X(snn_nmnist) X(snn_shd) X(snn_ssc) X(snn_fsdd_spikes)
 
 #define DECLARE(set) extern const struct snn_dataset_ops set;
 DATASETS(DECLARE)
