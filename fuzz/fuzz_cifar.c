@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (form != last) prepare(last = form);
     fuzz_file(form->file, data + 1, size - 1);
     struct snn_dataset *set;
-    int status = snn_dataset_open(form->set, fuzz_folder(), NULL, &set);
+    int status = snn_dataset_open(form->set, fuzz_folder(), NULL, NULL, &set);
     if (status < 0) {
         claim_refused(status);
         return 0;

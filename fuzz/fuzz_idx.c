@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     hostile = data[0] % FILES;
     fuzz_file(name[hostile], data + 1, size - 1);
     struct snn_dataset *set;
-    int status = snn_dataset_open("mnist", fuzz_folder(), NULL, &set);
+    int status = snn_dataset_open("mnist", fuzz_folder(), NULL, NULL, &set);
     if (status < 0) {
         claim_refused(status);
         return 0;

@@ -33,6 +33,7 @@ static void frame(struct snn_dataset *set, const struct snn_sample *sample, int 
         .name = "nmnist", .timesteps = T, .bin = {.by = by, .dt = {0.01, true}}, .pad = {.to = SNN_PAD_MAX}};
     struct snn_recipe recipe = {
         .config = &config, .set = set, .split = SNN_TRAIN, .batch = 1, .max_steps = T, .longest = T};
+    snn_data_input(&config, &set->info, recipe.shape);
     struct snn_filled filled;
     struct snn_fill fill;
     const int32_t first = 0;
@@ -74,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
     write_set(data + 1, size - 1, data[0] % 2);
     struct snn_dataset *set;
-    int status = snn_dataset_open("nmnist", fuzz_folder(), NULL, &set);
+    int status = snn_dataset_open("nmnist", fuzz_folder(), NULL, NULL, &set);
     if (status < 0) {
         claim_refused(status);
         return 0;

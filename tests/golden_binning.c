@@ -128,7 +128,7 @@ static void digits(struct golden *c) {
     if (!snn_is_directory(root)) snprintf(root, sizeof root, "%s/data/fsdd-spikes", shared ? shared : "");
     if (!snn_is_directory(root)) {
         golden_pending(c, "the recordings are not there");
-    } else if (snn_dataset_open("fsdd_spikes", root, NULL, &set) < 0) {
+    } else if (snn_dataset_open("fsdd_spikes", root, NULL, NULL, &set) < 0) {
         if (strstr(snn_error_text(), "this build has no HDF5")) golden_pending(c, "this build has no HDF5");
         else golden_fail(c, "%s", snn_error_text());
     } else {

@@ -44,7 +44,7 @@ static inline int made_get(struct snn_dataset *base, enum snn_split split, int32
     if (split == SNN_TRAIN && i == set->fail_at) return snn_error(SNN_EDATA, "made/%d.bin: is broken", i);
     size_t units = (size_t)(base->info.C * base->info.H * base->info.W);
     sample->label = made_label(base, split, i);
-    if (!base->info.events) {
+    if (base->info.kind == SNN_IMAGES) {
         SNN_TRY(snn_sample_room(sample, units, 0));
         for (size_t j = 0; j < units; ++j) sample->pixels[j] = (uint8_t)(i * 37 + (int)j * 50);
         return SNN_OK;
@@ -72,7 +72,7 @@ static inline struct made_set make_set(bool events) {
                                                .C = 2,
                                                .H = 3,
                                                .W = 4,
-                                               .events = events,
+                                               .kind = events ? SNN_RECORDINGS : SNN_IMAGES,
                                                .count = {SAMPLES, TESTS}}},
                              .fail_at = -1};
 }

@@ -69,7 +69,7 @@ static char data_dir[MADE_PATH];
 
 static inline void open_run_on(const char *device, const char *yaml, int threads, struct snn_experiment *e) {
     struct snn_conf_doc *doc;
-    struct snn_experiment_options options = {.device = device, .threads = threads ? threads : 1};
+    struct snn_experiment_options options = {.device = device, .threads = threads ? threads : 1, .data_dir = data_dir};
     ck_ok(snn_conf_parse(yaml, strlen(yaml), "test.yaml", &doc));
     ck_ok(snn_experiment_read(doc, &options, e));
     ck_ok(snn_experiment_data(e, data_dir, 7, 0, 0));

@@ -198,7 +198,8 @@ START_TEST(config_defaults) {
     ck_assert_ptr_null(c.root);
     ck_assert(c.timesteps == 10 && c.bin.by == SNN_BIN_COUNT && !c.bin.binary && c.coding == SNN_CODING_DIRECT);
     ck_assert(c.bin.dt.seconds && c.bin.dt.value == 0.01 && c.pad.to == SNN_PAD_MAX && c.pad.mask);
-    ck_assert(c.mean == 0 && c.std == 1 && c.validation == 0 && c.split_seed == 0 && c.workers == 1);
+    ck_assert(c.mean == 0 && c.std == 1 && c.validation.by == SNN_VALIDATION_NONE && c.split_seed == 0 &&
+              c.workers == 1);
     ck_assert(snn_data_step_seconds(&c) == 0); /* by count */
     snn_conf_free(&doc);
 }
@@ -219,7 +220,7 @@ START_TEST(config_reads_every_key_and_resolves) {
         ck_assert_str_eq(e->root, "/x");
         ck_assert(e->timesteps == -1 && e->bin.by == SNN_BIN_DURATION && e->bin.binary);
         ck_assert(snn_data_step_seconds(e) == 0.0003);
-        ck_assert(e->pad.to == SNN_PAD_BATCH && !e->pad.mask && e->validation == 0.1 && e->split_seed == 3 &&
+        ck_assert(e->pad.to == SNN_PAD_BATCH && !e->pad.mask && e->validation.fraction == 0.1 && e->split_seed == 3 &&
                   !e->workers);
     }
     ck_assert_ptr_nonnull(strstr(resolved, "coding: direct"));
@@ -252,8 +253,8 @@ static const struct {
     {"data: {name: nmnist, mean: 0.5}", "data.mean: is for images"},
     {"data: {name: nmnist, std: 0.5}", "data.std: is for images"},
     {"data: {name: nmnist, pad: {to: 20}}", "data.pad.to: a number needs bin.by: duration"},
-    {"data: {name: nmnist, validation: 1}", "data.validation: is 1, expected less than 1"},
-    {"data: {name: nmnist, validation: -0.1}", "data.validation: "},
+    {"data: {name: nmnist, validation: 1}", "data.validation.fraction: is 1, expected less than 1"},
+    {"data: {name: nmnist, validation: -0.1}", "data.validation.fraction: "},
     {"data: {name: nmnist, workers: 65}", "data.workers: "},
     {"data: {name: mnist, timesteps: auto}", "data.timesteps: auto is for recordings, and mnist has images"},
     {"data: {name: mnist, bin: {by: time}}", "data.bin.by: is for recordings"},

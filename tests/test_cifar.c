@@ -62,7 +62,7 @@ static void write_ten_archive(void) {
     tar_write_gz(&tar, "cifar-10-binary.tar.gz");
 }
 
-static int open_ten(struct snn_dataset **set) { return snn_dataset_open("cifar10", folder, NULL, set); }
+static int open_ten(struct snn_dataset **set) { return snn_dataset_open("cifar10", folder, NULL, NULL, set); }
 
 /* The set that write_ten writes, in the folder, in the folder that the archive makes, and in the archive. */
 START_TEST(cifar10_round_trip) {
@@ -76,7 +76,7 @@ START_TEST(cifar10_round_trip) {
     ck_assert_int_eq(set->info.C * 10000 + set->info.H * 100 + set->info.W, 33232);
     ck_assert_int_eq(set->info.classes, 10);
     ck_assert_int_eq(set->info.files, 6);
-    ck_assert(!set->info.events);
+    ck_assert_int_eq(set->info.kind, SNN_IMAGES);
     ck_assert_str_eq(set->info.class_name[2], "bird");
     struct snn_sample sample = {0};
     for (int image = 0; image < 10; ++image) {
@@ -109,7 +109,7 @@ START_TEST(cifar100_fine_and_coarse) {
     for (int by_coarse = 0; by_coarse < 2; ++by_coarse) {
         struct snn_dataset *set;
         struct snn_sample sample = {0};
-        ck_ok(snn_dataset_open(by_coarse ? "cifar100_coarse" : "cifar100", folder, NULL, &set));
+        ck_ok(snn_dataset_open(by_coarse ? "cifar100_coarse" : "cifar100", folder, NULL, NULL, &set));
         ck_assert_int_eq(set->info.classes, by_coarse ? 20 : 100);
         ck_assert_int_eq(set->info.count[SNN_TRAIN], 2);
         ck_assert_int_eq(set->info.count[SNN_TEST], 1);
@@ -194,10 +194,10 @@ START_TEST(cifar_labels_are_looked_at) {
     ck_error(open_ten(&set), SNN_EDATA, "test_batch.bin: record 1 has label 10, expected 0..9");
     write_file("test.bin", bytes, put_hundred(bytes, 0, 0, 0) - bytes);
     write_file("train.bin", bytes, put_hundred(bytes, 0, 20, 0) - bytes);
-    ck_error(snn_dataset_open("cifar100", folder, NULL, &set), SNN_EDATA,
+    ck_error(snn_dataset_open("cifar100", folder, NULL, NULL, &set), SNN_EDATA,
              "train.bin: record 0 has label 20, expected 0..19");
     write_file("train.bin", bytes, put_hundred(bytes, 0, 19, 100) - bytes);
-    ck_error(snn_dataset_open("cifar100_coarse", folder, NULL, &set), SNN_EDATA,
+    ck_error(snn_dataset_open("cifar100_coarse", folder, NULL, NULL, &set), SNN_EDATA,
              "train.bin: record 0 has label 100, expected 0..99");
 }
 END_TEST
@@ -241,7 +241,7 @@ START_TEST(cifar_verify) {
     put_hundred(bytes, 0, 1, 1);
     write_file("train.bin", bytes, sizeof bytes);
     write_file("test.bin", bytes, sizeof bytes);
-    ck_ok(snn_dataset_open("cifar100", folder, NULL, &set));
+    ck_ok(snn_dataset_open("cifar100", folder, NULL, NULL, &set));
     ck_error(set->ops->verify(set, collect, &lines), SNN_EDATA, "2 of 2 files of cifar100 are not as distributed");
     ck_assert_ptr_nonnull(strstr(lines.text, "expected 6172c7755cfe09b2fe270c85cebc1b15"));
     ck_assert_ptr_nonnull(strstr(lines.text, "expected 4499cfba6c016c1be1438163640a0898"));
@@ -255,7 +255,7 @@ START_TEST(real_cifar10) {
     static const int first[2][10] = {{6, 9, 9, 4, 1, 1, 2, 7, 8, 3}, {3, 8, 8, 0, 6, 6, 1, 6, 3, 1}};
     struct snn_dataset *set;
     struct lines lines = {0};
-    ck_ok(snn_dataset_open("cifar10", root, NULL, &set));
+    ck_ok(snn_dataset_open("cifar10", root, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 8068);
     ck_assert_int_eq(set->info.count[SNN_TEST], 1017);
     for (int split = 0; split < 2; ++split)

@@ -48,7 +48,7 @@ static void write_set(bool packed) {
     }
 }
 
-static int open_mnist(struct snn_dataset **set) { return snn_dataset_open("mnist", folder, NULL, set); }
+static int open_mnist(struct snn_dataset **set) { return snn_dataset_open("mnist", folder, NULL, NULL, set); }
 
 START_TEST(idx_round_trip) {
     write_set(_i);
@@ -58,7 +58,7 @@ START_TEST(idx_round_trip) {
     ck_assert_int_eq(set->info.count[SNN_TEST], TEST);
     ck_assert_int_eq(set->info.C * 10000 + set->info.H * 100 + set->info.W, 12828);
     ck_assert_int_eq(set->info.files, 4);
-    ck_assert(!set->info.events);
+    ck_assert_int_eq(set->info.kind, SNN_IMAGES);
     ck_assert_str_eq(set->info.class_name[7], "7");
     ck_assert_str_eq(set->root, folder);
     struct snn_sample sample = {0};
@@ -203,14 +203,14 @@ START_TEST(verify_tells_other_contents) {
     write_set(false);
     struct snn_dataset *set;
     struct lines lines = {0};
-    ck_ok(snn_dataset_open("fashion_mnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("fashion_mnist", folder, NULL, NULL, &set));
     ck_error(set->ops->verify(set, collect, &lines), SNN_EDATA, "4 of 4 files of fashion_mnist");
     ck_assert_int_eq(lines.count, 4);
     ck_assert_ptr_nonnull(strstr(lines.text, "expected f4a8712d7a061bf5bd6d2ca38dc4d50a"));
     snn_dataset_close(&set);
 
     lines = (struct lines){0};
-    ck_ok(snn_dataset_open("kmnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("kmnist", folder, NULL, NULL, &set));
     ck_ok(set->ops->verify(set, collect, &lines));
     ck_assert_ptr_nonnull(strstr(lines.text, "checksum is not known"));
     unlink(in(idx_name[2]));
@@ -228,7 +228,7 @@ START_TEST(real_fashion_mnist) {
         return;
     }
     static const int first[2][10] = {{9, 0, 0, 3, 0, 2, 7, 2, 5, 5}, {9, 2, 1, 1, 6, 1, 4, 6, 5, 7}};
-    ck_ok(snn_dataset_open("fashion_mnist", NULL, NULL, &set));
+    ck_ok(snn_dataset_open("fashion_mnist", NULL, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 60000);
     ck_assert_int_eq(set->info.count[SNN_TEST], 10000);
     for (int split = 0; split < 2; ++split) {
@@ -249,7 +249,7 @@ START_TEST(real_mnist) {
     if (!find_shared_set("real_mnist", "mnist", root, sizeof root)) return;
     struct snn_dataset *set;
     struct lines lines = {0};
-    ck_ok(snn_dataset_open("mnist", root, NULL, &set));
+    ck_ok(snn_dataset_open("mnist", root, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 60000);
     ck_assert_int_eq(set->info.count[SNN_TEST], 10000);
     ck_assert_int_eq(set->ops->label(set, SNN_TRAIN, 0), 5);
@@ -282,18 +282,20 @@ START_TEST(places_are_tried_in_order) {
     memcpy(root, folder, sizeof base);
     memcpy(folder, base, sizeof base);
 
-    ck_error(snn_dataset_open("mnist", NULL, NULL, &set), SNN_EDATA, "mnist was not found (no --data, no data.root");
+    ck_error(snn_dataset_open("mnist", NULL, NULL, NULL, &set), SNN_EDATA,
+             "mnist was not found (no --data, no data.root");
     setenv("SNNTRAIN_DATA", base, 1);
-    ck_ok(snn_dataset_open("mnist", NULL, "/nowhere", &set)); /* root has none: the next place */
+    ck_ok(snn_dataset_open("mnist", NULL, "/nowhere", NULL, &set)); /* root has none: the next place */
     ck_assert_str_eq(set->root, root);
     snn_dataset_close(&set);
 
-    ck_error(snn_dataset_open("mnist", "/nowhere", root, &set), SNN_EDATA, /* --data is the only place looked at */
+    ck_error(snn_dataset_open("mnist", "/nowhere", root, NULL, &set),
+             SNN_EDATA, /* --data is the only place looked at */
              "mnist was not found in /nowhere: download the four");
     setenv("SNNTRAIN_DATA", "/none", 1);
-    ck_error(snn_dataset_open("nmnist", NULL, "/nowhere", &set), SNN_EDATA,
+    ck_error(snn_dataset_open("nmnist", NULL, "/nowhere", NULL, &set), SNN_EDATA,
              "nmnist was not found in /nowhere, /none/nmnist: download Train.zip");
-    ck_error(snn_dataset_open("nmnit", NULL, NULL, &set), SNN_EUSAGE, "'nmnit'");
+    ck_error(snn_dataset_open("nmnit", NULL, NULL, NULL, &set), SNN_EUSAGE, "'nmnit'");
 }
 END_TEST
 

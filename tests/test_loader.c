@@ -284,11 +284,16 @@ END_TEST
 
 /* ---- splits ---- */
 
+static struct snn_validation by_class(double fraction) {
+    return (struct snn_validation){.by = SNN_VALIDATION_CLASS, .fraction = fraction};
+}
+
 /* Which training samples the subset holds. */
 static int members(enum snn_subset subset, double fraction, uint64_t split_seed, bool in[SAMPLES]) {
     struct made_set set = make_set(true);
     int32_t *list, count;
-    ck_ok(snn_subset_list(&set.base, subset, fraction, split_seed, &list, &count));
+    struct snn_validation validation = by_class(fraction);
+    ck_ok(snn_subset_list(&set.base, subset, &validation, split_seed, &list, &count));
     memset(in, 0, SAMPLES * sizeof *in);
     for (int i = 0; i < count; ++i) {
         ck_assert(i == 0 || list[i] > list[i - 1]); /* the set's own order */
@@ -318,7 +323,7 @@ END_TEST
 START_TEST(split_moves_with_its_own_seed_only) {
     struct made_set set = make_set(true);
     struct snn_data_config config = by_count;
-    config.validation = 0.25;
+    config.validation = by_class(0.25);
     bool in[3][SAMPLES] = {0};
     for (int run = 0; run < 3; ++run) { /* the second: another model seed; the third: another split seed */
         config.split_seed = run == 2;
@@ -341,13 +346,14 @@ START_TEST(split_moves_with_its_own_seed_only) {
 END_TEST
 
 START_TEST(split_that_holds_nothing) {
+    struct snn_validation little = by_class(0.001), much = by_class(0.999);
     struct made_set set = make_set(true);
     int32_t *list, count;
-    ck_error(snn_subset_list(&set.base, SNN_SUBSET_VALIDATION, 0, 0, &list, &count), SNN_EUSAGE,
-             "there is no validation split: data.validation is 0");
-    ck_error(snn_subset_list(&set.base, SNN_SUBSET_VALIDATION, 0.001, 0, &list, &count), SNN_EUSAGE,
+    ck_error(snn_subset_list(&set.base, SNN_SUBSET_VALIDATION, &(struct snn_validation){0}, 0, &list, &count),
+             SNN_EUSAGE, "there is no validation split: data.validation is none");
+    ck_error(snn_subset_list(&set.base, SNN_SUBSET_VALIDATION, &little, 0, &list, &count), SNN_EUSAGE,
              "leaves none for validation");
-    ck_error(snn_subset_list(&set.base, SNN_SUBSET_TRAIN, 0.999, 0, &list, &count), SNN_EUSAGE,
+    ck_error(snn_subset_list(&set.base, SNN_SUBSET_TRAIN, &much, 0, &list, &count), SNN_EUSAGE,
              "leaves none for training");
 }
 END_TEST

@@ -36,7 +36,7 @@ static void write_nmnist(const void *bytes, size_t size) {
 
 static int get_first(struct snn_sample *sample) {
     struct snn_dataset *set;
-    ck_ok(snn_dataset_open("nmnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("nmnist", folder, NULL, NULL, &set));
     int status = set->ops->get(set, SNN_TRAIN, 0, sample);
     snn_dataset_close(&set);
     return status;
@@ -152,11 +152,11 @@ START_TEST(nmnist_lists_digits_then_names) {
     write_file("Train/3/00001.bin.part", "x", 1);
     write_file("Train/README.bin", "x", 1);
     struct snn_dataset *set;
-    ck_ok(snn_dataset_open("nmnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("nmnist", folder, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 4);
     ck_assert_int_eq(set->info.count[SNN_TEST], 1);
     ck_assert_int_eq(set->info.files, 5);
-    ck_assert(set->info.events);
+    ck_assert_int_eq(set->info.kind, SNN_RECORDINGS);
     static const size_t events[4] = {0, 0, 0, 1};
     struct snn_sample sample = {0};
     for (int i = 0; i < 4; ++i) {
@@ -174,7 +174,7 @@ START_TEST(nmnist_lower_case_folders) {
     ck_assert_int_eq(rename(in("Train"), in("train")), 0);
     ck_assert_int_eq(rename(in("Test"), in("test")), 0);
     struct snn_dataset *set;
-    ck_ok(snn_dataset_open("nmnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("nmnist", folder, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 2);
     snn_dataset_close(&set);
 }
@@ -184,9 +184,9 @@ START_TEST(nmnist_missing_or_empty_split_is_an_error) {
     struct snn_dataset *set;
     make_digit("Train", 3);
     write_file("Train/3/00001.bin", "", 0);
-    ck_error(snn_dataset_open("nmnist", folder, NULL, &set), SNN_EDATA, "holds no Test/ and no Test.zip");
+    ck_error(snn_dataset_open("nmnist", folder, NULL, NULL, &set), SNN_EDATA, "holds no Test/ and no Test.zip");
     make_digit("Test", 3);
-    ck_error(snn_dataset_open("nmnist", folder, NULL, &set), SNN_EDATA, "/Test: holds no recordings");
+    ck_error(snn_dataset_open("nmnist", folder, NULL, NULL, &set), SNN_EDATA, "/Test: holds no recordings");
 }
 END_TEST
 
@@ -228,8 +228,8 @@ START_TEST(nmnist_zip_equals_folder) {
     ck_assert_int_eq(zip_close(zip), 0);
 
     struct snn_dataset *folders, *archives;
-    ck_ok(snn_dataset_open("nmnist", folder, NULL, &folders));
-    ck_ok(snn_dataset_open("nmnist", in("zip"), NULL, &archives));
+    ck_ok(snn_dataset_open("nmnist", folder, NULL, NULL, &folders));
+    ck_ok(snn_dataset_open("nmnist", in("zip"), NULL, NULL, &archives));
     ck_assert_int_eq(archives->info.count[SNN_TRAIN], 2);
     ck_assert_int_eq(archives->info.count[SNN_TEST], 1);
     struct snn_sample one = {0}, two = {0};
@@ -289,9 +289,9 @@ START_TEST(nmnist_zip_broken_archives) {
     struct snn_dataset *set;
     size_t size = write_archives(member, 100, bytes, sizeof bytes);
     write_file("Train.zip", bytes, size - 30); /* the directory at its end is cut */
-    ck_error(snn_dataset_open("nmnist", folder, NULL, &set), SNN_EDATA, "Train.zip: cannot be read");
+    ck_error(snn_dataset_open("nmnist", folder, NULL, NULL, &set), SNN_EDATA, "Train.zip: cannot be read");
     write_file("Train.zip", "", 0);
-    ck_assert_int_eq(snn_dataset_open("nmnist", folder, NULL, &set), SNN_EDATA);
+    ck_assert_int_eq(snn_dataset_open("nmnist", folder, NULL, NULL, &set), SNN_EDATA);
     /* The directory announces 2^31 bytes for the member. */
     unsigned char *entry = memmem(bytes, size, "PK\1\2", 4);
     ck_assert_ptr_nonnull(entry);
@@ -309,7 +309,7 @@ START_TEST(nmnist_verify_counts) {
     write_nmnist(bytes, sizeof bytes);
     struct snn_dataset *set;
     struct lines lines = {0};
-    ck_ok(snn_dataset_open("nmnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("nmnist", folder, NULL, NULL, &set));
     ck_ok(set->ops->verify(set, collect, &lines));
     ck_assert_ptr_nonnull(
         strstr(lines.text, "train: 2 recordings (the full set has 60000), 2 events, 1 clock overflows, 0 broken"));
@@ -326,7 +326,7 @@ START_TEST(real_nmnist_is_whole) {
     if (!find_shared_set("real_nmnist_is_whole", "nmnist", root, sizeof root)) return;
     struct snn_dataset *set;
     struct lines lines = {0};
-    ck_ok(snn_dataset_open("nmnist", root, NULL, &set));
+    ck_ok(snn_dataset_open("nmnist", root, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 1000);
     ck_assert_int_eq(set->info.count[SNN_TEST], 100);
     ck_ok(set->ops->verify(set, collect, &lines));
@@ -350,7 +350,7 @@ START_TEST(nmnist_zip_serves_threads) {
     unsigned char bytes[4096], *member = some_events(20);
     write_archives(member, 100, bytes, sizeof bytes);
     struct snn_dataset *set;
-    ck_ok(snn_dataset_open("nmnist", folder, NULL, &set));
+    ck_ok(snn_dataset_open("nmnist", folder, NULL, NULL, &set));
     pthread_t thread[3];
     for (int i = 0; i < 3; ++i) ck_assert_int_eq(pthread_create(&thread[i], NULL, read_all, set), 0);
     for (int i = 0; i < 3; ++i) {

@@ -8,7 +8,7 @@ START_TEST(says_that_there_is_no_hdf5) {
     for (size_t i = 0; i < sizeof files / sizeof *files; ++i) write_file(files[i], "\x89HDF\r\n\x1a\n", 8);
     for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
         struct snn_dataset *set;
-        ck_error(snn_dataset_open(names[i], folder, NULL, &set), SNN_EDATA,
+        ck_error(snn_dataset_open(names[i], folder, NULL, NULL, &set), SNN_EDATA,
                  "_train.h5: is an HDF5 file, and this build has no HDF5: install libhdf5-dev");
         ck_assert_ptr_null(set);
     }

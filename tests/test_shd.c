@@ -29,7 +29,7 @@ static void make_test_file(const char *name) {
     make(name, &test);
 }
 
-static int open_digits(struct snn_dataset **set) { return snn_dataset_open("fsdd_spikes", folder, NULL, set); }
+static int open_digits(struct snn_dataset **set) { return snn_dataset_open("fsdd_spikes", folder, NULL, NULL, set); }
 
 static int open_with(const struct made_spikes *made, struct snn_dataset **set) {
     make("shd_train.h5", made);
@@ -91,13 +91,13 @@ START_TEST(facts_of_a_set) {
     ck_assert_int_eq(set->info.C * 10000 + set->info.H * 1000 + set->info.W, 11700);
     ck_assert_int_eq(set->info.files, 2);
     ck_assert_int_eq(set->info.own_validation, 0);
-    ck_assert(set->info.events && !set->info.class_name);
+    ck_assert(set->info.kind == SNN_RECORDINGS && !set->info.class_name);
     struct lines lines = {0};
     ck_ok(set->ops->verify(set, collect, &lines));
     ck_assert_ptr_nonnull(
         strstr(lines.text, "train: 4 recordings (the full set has 2400) of 3 speakers, 10 spikes, 0 broken"));
     snn_dataset_close(&set);
-    ck_ok(snn_dataset_open("shd", folder, NULL, &set)); /* the same files, of twice as many classes */
+    ck_ok(snn_dataset_open("shd", folder, NULL, NULL, &set)); /* the same files, of twice as many classes */
     ck_assert_int_eq(set->info.classes, 20);
     ck_error(set->ops->verify(set, collect, &lines), SNN_EDATA, "2 of the files are not as distributed");
     ck_assert_ptr_nonnull(strstr(lines.text, "expected 8e9877c85f29a28dd353ea6a54402667"));
@@ -446,9 +446,9 @@ START_TEST(other_files_and_none) {
     ck_error(open_digits(&set), SNN_EDATA, "shd_test.h5: does not exist, expected it unpacked");
     unlink(in("shd_train.h5"));
     write_file("shd_train.h5.gz", "x", 1);
-    ck_error(snn_dataset_open("shd", folder, NULL, &set), SNN_EDATA,
+    ck_error(snn_dataset_open("shd", folder, NULL, NULL, &set), SNN_EDATA,
              "shd_train.h5: does not exist, expected it unpacked (gunzip or unzip)");
-    ck_error(snn_dataset_open("ssc", folder, NULL, &set), SNN_EDATA, "ssc was not found");
+    ck_error(snn_dataset_open("ssc", folder, NULL, NULL, &set), SNN_EDATA, "ssc was not found");
 }
 END_TEST
 
@@ -475,13 +475,13 @@ START_TEST(ssc_keeps_its_validation_samples_apart) {
     struct snn_dataset *set;
     make("ssc_train.h5", &good);
     make_test_file("ssc_test.h5");
-    ck_error(snn_dataset_open("ssc", folder, NULL, &set), SNN_EDATA, "ssc_valid.h5: does not exist");
+    ck_error(snn_dataset_open("ssc", folder, NULL, NULL, &set), SNN_EDATA, "ssc_valid.h5: does not exist");
     struct made_spikes valid = good;
     valid.recordings = 3;
     static const int labels[] = {34, 33, 32};
     valid.label = labels;
     make("ssc_valid.h5", &valid);
-    ck_ok(snn_dataset_open("ssc", folder, NULL, &set));
+    ck_ok(snn_dataset_open("ssc", folder, NULL, NULL, &set));
     ck_assert_int_eq(set->info.classes, 35);
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 7);
     ck_assert_int_eq(set->info.count[SNN_TEST], 2);
@@ -499,7 +499,7 @@ START_TEST(ssc_keeps_its_validation_samples_apart) {
     struct snn_data_config config;
     ck_ok(read_config("data: {name: ssc, validation: own, workers: 0}", &config));
     int32_t *list, count;
-    ck_ok(snn_subset_list(set, SNN_SUBSET_VALIDATION, config.validation, 0, &list, &count));
+    ck_ok(snn_subset_list(set, SNN_SUBSET_VALIDATION, &config.validation, 0, &list, &count));
     ck_assert_int_eq(count, 3);
     for (int32_t i = 0; i < 3; ++i) ck_assert_int_eq(list[i], 4 + i);
     free(list);
@@ -510,9 +510,73 @@ START_TEST(ssc_keeps_its_validation_samples_apart) {
     ck_assert_int_eq(samples_of(set, &config, SNN_SUBSET_TRAIN), 4);
     snn_dataset_close(&set);
     ck_error(read_config("data: {name: ssc, validation: 0.1}", &config), SNN_EUSAGE,
-             "data.validation: is 0.1, and ssc has validation samples: expected own, or 0");
+             "data.validation: ssc has validation samples: expected own, or none");
     ck_error(read_config("data: {name: shd, validation: own}", &config), SNN_EUSAGE,
-             "data.validation: is own, and shd has no validation samples: expected a fraction");
+             "data.validation.by: is own, and shd has no validation samples: expected a fraction");
+}
+END_TEST
+
+/* Recording i is of speaker i % 3. */
+START_TEST(validation_by_speaker_holds_whole_speakers) {
+    struct snn_dataset *set;
+    struct snn_data_config config;
+    int32_t *list, count;
+    ck_ok(open_with(&good, &set));
+    for (int i = 0; i < TRAIN; ++i) ck_assert_int_eq(set->ops->group(set, SNN_TRAIN, i), i % 3);
+    ck_ok(read_config("data: {name: fsdd_spikes, validation: {by: speaker, ids: [0, 1]}, workers: 0}", &config));
+    ck_ok(snn_subset_list(set, SNN_SUBSET_VALIDATION, &config.validation, 0, &list, &count));
+    ck_assert(count == 3 && list[0] == 0 && list[1] == 1 && list[2] == 3);
+    free(list);
+    ck_ok(snn_subset_list(set, SNN_SUBSET_TRAIN, &config.validation, 0, &list, &count));
+    ck_assert(count == 1 && list[0] == 2);
+    free(list);
+    bool drawn[3] = {0};
+    for (int seed = 0; seed < 20; ++seed) { /* one of three, whole; every one some time */
+        ck_ok(read_config("data: {name: fsdd_spikes, validation: {by: speaker, fraction: 0.1}, workers: 0}", &config));
+        ck_ok(snn_subset_list(set, SNN_SUBSET_VALIDATION, &config.validation, (uint64_t)seed, &list, &count));
+        ck_assert_int_eq(count, list[0] == 0 ? 2 : 1);
+        drawn[list[0]] = true;
+        free(list);
+    }
+    ck_assert(drawn[0] && drawn[1] && drawn[2]);
+    ck_ok(read_config("data: {name: fsdd_spikes, validation: {by: speaker, ids: [7]}}", &config));
+    ck_error(snn_subset_list(set, SNN_SUBSET_TRAIN, &config.validation, 0, &list, &count), SNN_EUSAGE,
+             "data.validation.ids: no training sample is of speaker 7");
+    ck_ok(read_config("data: {name: fsdd_spikes, validation: {by: speaker, ids: [0, 1, 2]}}", &config));
+    ck_error(snn_subset_list(set, SNN_SUBSET_TRAIN, &config.validation, 0, &list, &count), SNN_EUSAGE,
+             "data.validation: by speaker leaves none of 4 samples for training");
+    snn_dataset_close(&set);
+    struct made_spikes nameless = good;
+    nameless.speakers = -1;
+    ck_ok(open_with(&nameless, &set));
+    ck_ok(read_config("data: {name: fsdd_spikes, validation: {by: speaker, fraction: 0.5}}", &config));
+    ck_error(snn_subset_list(set, SNN_SUBSET_TRAIN, &config.validation, 0, &list, &count), SNN_EDATA,
+             "does not say the speaker of training sample 0");
+    snn_dataset_close(&set);
+}
+END_TEST
+
+static const struct {
+    const char *text, *message;
+} bad_validation[] = {
+    {"{by: user, fraction: 0.1}", "data.validation.by: is user, and fsdd_spikes does not tell its users"},
+    {"{by: speaker}", "data.validation: expected a fraction, or ids"},
+    {"{by: class}", "data.validation: expected a fraction"},
+    {"{by: speaker, ids: []}", "data.validation.ids: expected a list of numbers"},
+    {"{by: speaker, ids: [a]}", "data.validation.ids.0: expected a number"},
+    {"{by: speaker, ids: [1], fraction: 0.1}", "data.validation.fraction: has no effect beside ids"},
+    {"{by: class, ids: [1], fraction: 0.1}", "data.validation.ids: are for validation by speaker or user"},
+    {"{by: speaker, fraction: 0}", "data.validation.fraction: is 0, expected more"},
+    {"{by: none, fraction: 0.1}", "data.validation.fraction: has no effect by none"},
+    {"{by: age, fraction: 0.1}", "data.validation.by: expected class, speaker, user, own or none, got 'age'"},
+    {"most", "data.validation.fraction: "},
+};
+
+START_TEST(refuses_a_bad_validation) {
+    struct snn_data_config config;
+    char text[300];
+    snprintf(text, sizeof text, "data: {name: fsdd_spikes, validation: %s}", bad_validation[_i].text);
+    ck_error(read_config(text, &config), SNN_EUSAGE, bad_validation[_i].message);
 }
 END_TEST
 
@@ -548,7 +612,7 @@ START_TEST(real_digits_are_whole) {
     if (!find_shared_set("real_digits_are_whole", "fsdd-spikes", root, sizeof root)) return;
     struct snn_dataset *set;
     struct lines lines = {0};
-    ck_ok(snn_dataset_open("fsdd_spikes", root, NULL, &set));
+    ck_ok(snn_dataset_open("fsdd_spikes", root, NULL, NULL, &set));
     ck_assert_int_eq(set->info.count[SNN_TRAIN], 2400);
     ck_assert_int_eq(set->info.count[SNN_TEST], 600);
     ck_ok(set->ops->verify(set, collect, &lines));
@@ -583,6 +647,8 @@ int main(void) {
     tcase_add_test(shd, cut_anywhere_is_refused);
     tcase_add_test(shd, other_files_and_none);
     tcase_add_test(shd, ssc_keeps_its_validation_samples_apart);
+    tcase_add_test(shd, validation_by_speaker_holds_whole_speakers);
+    tcase_add_loop_test(shd, refuses_a_bad_validation, 0, (int)(sizeof bad_validation / sizeof *bad_validation));
     tcase_add_test(shd, serves_threads);
     tcase_add_test(shd, real_digits_are_whole);
     suite_add_tcase(suite, shd);

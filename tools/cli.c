@@ -217,6 +217,33 @@ int cli_load_config(const struct cli *cli, const char *path, struct snn_conf_doc
     return rc;
 }
 
+int cli_load_data(const struct cli *cli, const char *name, struct snn_data_config *config, struct snn_conf_doc **doc) {
+    char text[300];
+    *doc = NULL;
+    if (ends_with(name, ".yaml") || ends_with(name, ".yml") || snn_is_directory(name)) {
+        SNN_TRY(cli_load_config(cli, name, doc));
+    } else {
+        if (!snn_dataset_find(name))
+            return snn_error(SNN_EUSAGE, "'%s' is neither a data set (snntrain list datasets names them) nor a config",
+                             name);
+        snprintf(text, sizeof text, "data: {name: %s}", name);
+        SNN_TRY(snn_conf_parse(text, strlen(text), "data", doc));
+        int rc = apply_changes(cli, *doc);
+        if (rc < 0) {
+            snn_conf_free(doc);
+            return rc;
+        }
+    }
+    struct snn_conf *section = snn_conf_get(snn_conf_root(*doc), "data");
+    int rc = !section ? snn_error(SNN_EUSAGE, "%s: has no data section", name) : SNN_OK;
+    const struct snn_conf *other = snn_conf_item(snn_conf_root(*doc), 1);
+    if (snn_dataset_find(name) && other) rc = snn_conf_error(other, "expected a key below data");
+    if (rc >= 0 && section->kind != SNN_CONF_MAP) rc = snn_conf_error(section, "expected keys: {name: ...}");
+    if (rc >= 0) rc = snn_data_config_read(section, config);
+    if (rc < 0) snn_conf_free(doc);
+    return rc;
+}
+
 int cli_subset(const char *name, int *subset) {
     static const char *const names[] = {"train", "validation", "test", NULL};
     for (int i = 0; names[i]; ++i)
@@ -251,7 +278,7 @@ static int ready(const struct cli *cli, int subset, int32_t timesteps, bool data
     struct snn_experiment *e = &out->e;
     if (!data) return SNN_OK;
     SNN_TRY(snn_experiment_data(e, cli->data, 1u << subset, 0, timesteps));
-    if (!e->loader[subset]) return snn_error(SNN_EUSAGE, "this run has no validation split (data.validation is 0)");
+    if (!e->loader[subset]) return snn_error(SNN_EUSAGE, "this run has no validation split (data.validation is none)");
     struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->steps};
     SNN_TRY(snn_network_allocate(&e->network, &plan));
     return snn_checkpoint_trained(out->checkpoint, e);
@@ -272,7 +299,8 @@ int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_
         snn_conf_free(&doc);
         return rc;
     }
-    struct snn_experiment_options options = {.device = cli->device, .threads = (int)cli->threads};
+    struct snn_experiment_options options = {
+        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data};
     SNN_TRY(snn_experiment_read(doc, &options, &out->e));
     rc = ready(cli, subset, timesteps, data, out);
     if (rc < 0) cli_close_trained(out);

@@ -42,6 +42,8 @@ extern volatile sig_atomic_t cli_stop;
 
 /* A config from a YAML file, a run folder or a checkpoint, with --set and --seed applied. */
 int cli_load_config(const struct cli *cli, const char *path, struct snn_conf_doc **doc);
+/* A config to read a data set with: of `name`'s own, or that of a YAML file; with --set applied. */
+int cli_load_data(const struct cli *cli, const char *name, struct snn_data_config *config, struct snn_conf_doc **doc);
 /* A trained network ready to evaluate: RUN or FILE. `dir` receives the folder it lies in. */
 struct cli_trained {
     struct snn_experiment e;

@@ -57,7 +57,8 @@ static int check_config(struct cli *cli, struct snn_check_report *report) {
     struct snn_conf_doc *doc;
     struct snn_experiment e;
     SNN_TRY(cli_load_config(cli, cli->arg[0], &doc));
-    struct snn_experiment_options options = {.device = cli->device, .threads = (int)cli->threads, .double_check = true};
+    struct snn_experiment_options options = {
+        .device = cli->device, .threads = (int)cli->threads, .double_check = true, .data_dir = cli->data};
     SNN_TRY(snn_experiment_read(doc, &options, &e));
     int32_t T = e.data.timesteps > 0 && e.data.timesteps < 4 ? (int32_t)e.data.timesteps : 4;
     struct snn_check_options o = {.what = cli->arg[0], .T = T, .B = 2, .per_tensor = 8};

@@ -29,8 +29,11 @@ static int info(const struct cli *cli, struct snn_dataset *set) {
     for (int32_t c = 0; i->class_name && c < i->classes; ++c)
         if ((int)strlen(i->class_name[c]) > wide) wide = (int)strlen(i->class_name[c]);
     printf("%s in %s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n%-6s %-*s %8s %8s\n", i->name,
-           set->root, (int)i->count[0], (int)i->count[1], (int)i->files, i->events ? "events on" : "images", (int)i->C,
-           (int)i->H, (int)i->W, "class", wide, "", "train", "test");
+           set->root, (int)i->count[0], (int)i->count[1], (int)i->files,
+           i->kind == SNN_RECORDINGS ? "events on"
+           : i->kind == SNN_IMAGES   ? "images"
+                                     : "sequences of",
+           (int)i->C, (int)i->H, (int)i->W, "class", wide, "", "train", "test");
     for (int32_t c = 0; c < i->classes; ++c)
         printf("%-6d %-*s %8lld %8lld\n", (int)c, wide, i->class_name ? i->class_name[c] : "",
                (long long)json_integer_value(json_array_get(by_class[0], (size_t)c)),
@@ -54,9 +57,10 @@ static int read_frames(const struct cli *cli, const struct snn_dataset_info *i, 
     enum { MOST = 100 };
     char *end;
     long wanted = cli->timesteps ? strtol(cli->timesteps, &end, 10) : 10;
-    *T = i->events ? (int32_t)wanted : 1;
+    *T = i->kind == SNN_RECORDINGS ? (int32_t)wanted : 1;
     if (!cli->timesteps) return SNN_OK;
-    if (!i->events) return snn_error(SNN_EUSAGE, "--timesteps is for recordings, and %s has images", i->name);
+    if (i->kind != SNN_RECORDINGS)
+        return snn_error(SNN_EUSAGE, "--timesteps is for recordings, and %s has images", i->name);
     if (end == cli->timesteps || *end || wanted < 1 || wanted > MOST)
         return snn_error(SNN_EUSAGE, "--timesteps: expected 1..%d frames, got '%s'", MOST, cli->timesteps);
     return SNN_OK;
@@ -66,13 +70,13 @@ static int read_frames(const struct cli *cli, const struct snn_dataset_info *i, 
 static float *frames_of(const struct snn_sample *s, const struct snn_dataset_info *i, int32_t T) {
     size_t units = (size_t)i->C * (size_t)i->H * (size_t)i->W;
     float *frames = calloc((size_t)T * units, sizeof *frames);
-    uint16_t *counts = i->events ? calloc((size_t)T * units, sizeof *counts) : NULL;
+    uint16_t *counts = i->kind == SNN_RECORDINGS ? calloc((size_t)T * units, sizeof *counts) : NULL;
     if (frames && counts) {
         struct snn_data_config config = {.timesteps = T, .bin.by = SNN_BIN_TIME};
         snn_bin_events(&config, T, i->C, i->H, i->W, s->events, s->event_count, counts);
         for (size_t k = 0; k < (size_t)T * units; ++k) frames[k] = counts[k];
     }
-    for (size_t k = 0; frames && !i->events && k < units; ++k) frames[k] = s->pixels[k];
+    for (size_t k = 0; frames && i->kind == SNN_IMAGES && k < units; ++k) frames[k] = s->pixels[k];
     free(counts);
     return frames;
 }
@@ -90,13 +94,13 @@ static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split s
     int rc = set->ops->get(set, split, (int32_t)cli->index, &sample);
     if (rc >= 0) {
         float *frames = frames_of(&sample, i, T);
-        double ms = i->events && sample.event_count
+        double ms = i->kind == SNN_RECORDINGS && sample.event_count
                         ? (double)(sample.events[sample.event_count - 1].t - sample.events[0].t) * 1e-3 / T
                         : 0;
         int n = snprintf(title, sizeof title, "%s, %s sample %ld, class %d%s%s%s", i->name, split ? "test" : "train",
                          cli->index, (int)sample.label, i->class_name ? " (" : "",
                          i->class_name ? i->class_name[sample.label] : "", i->class_name ? ")" : "");
-        if (i->events && n < (int)sizeof title)
+        if (i->kind == SNN_RECORDINGS && n < (int)sizeof title)
             snprintf(title + n, sizeof title - (size_t)n, ", %zu events", sample.event_count);
         rc = frames ? snn_plot_frames(out, title, frames, T, i->C, i->H, i->W, ms)
                     : snn_error(SNN_EFAIL, "out of memory");
@@ -120,10 +124,15 @@ int cmd_data(struct cli *cli) {
     if (cli->split) SNN_TRY(cli_subset(cli->split, &subset));
     if (subset == SNN_SUBSET_VALIDATION)
         return snn_error(SNN_EUSAGE, "--split: a data set has train and test; validation is made by a config");
-    SNN_TRY(snn_dataset_open(cli->arg[1], cli->data, NULL, &set));
-    int rc = !strcmp(verb, "info")     ? info(cli, set)
+    struct snn_data_config config;
+    struct snn_conf_doc *doc;
+    SNN_TRY(cli_load_data(cli, cli->arg[1], &config, &doc));
+    int rc = snn_dataset_open(config.name, cli->data, config.root, snn_data_set_options(&config), &set);
+    if (rc >= 0)
+        rc = !strcmp(verb, "info")     ? info(cli, set)
              : !strcmp(verb, "verify") ? verify(cli, set)
                                        : show(cli, set, subset == SNN_SUBSET_TEST ? SNN_TEST : SNN_TRAIN);
     snn_dataset_close(&set);
+    snn_conf_free(&doc);
     return rc;
 }

@@ -59,7 +59,8 @@ static void rules(struct listing *l) {
         item(l, snn_trainers[i]->name, NULL, snn_trainers[i]->help, snn_trainers[i]->keys);
 }
 static void datasets(struct listing *l) {
-    for (int i = 0; snn_datasets[i]; ++i) item(l, snn_datasets[i]->name, NULL, snn_datasets[i]->help, NULL);
+    for (int i = 0; snn_datasets[i]; ++i)
+        item(l, snn_datasets[i]->name, NULL, snn_datasets[i]->help, snn_datasets[i]->keys);
 }
 static void codings(struct listing *l) {
     item(l, "direct", NULL, "the image is the input current at every step", NULL);

@@ -42,10 +42,10 @@ const struct cli_command cli_commands[] = {
      "schedules, losses, exports or keys;\n"
      "all of them when left out.",
      "", cmd_list},
-    {"data", "data info|verify|show NAME [--index I] [--split train|test] [-o FILE]",
+    {"data", "data info|verify|show NAME|CONFIG [--set KEY=VALUE] [--index I] [--split train|test] [-o FILE]",
      "look at a data set\n\ninfo: counts and shapes; verify: checksums and structure; show: a sample as a PNG strip of "
      "frames.",
-     "--data --index --split --timesteps -o", cmd_data},
+     "--data --index --set --split --timesteps -o", cmd_data},
     {0},
 };
 

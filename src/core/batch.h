@@ -26,6 +26,9 @@ struct snn_batch {
     int32_t *index;  /* ascending within a row */
     float *value;    /* event counts; NULL when all are 1 */
     int32_t *label;  /* (B) */
+    float *target;   /* (B,targets), or (T,B,targets) with the rows' stride when target_steps; NULL: labels alone */
+    int32_t targets; /* numbers a row of target */
+    bool target_steps;
     int32_t *length; /* (B) valid steps, 1..T; steps beyond are padding */
     int32_t *sample; /* (B) index in the data set: keys dropout masks */
     bool masked;     /* some length[b] < T and the config asks for masks */
@@ -53,6 +56,7 @@ static inline struct snn_batch snn_batch_slice(const struct snn_batch *batch, in
     slice.frames = batch->frames ? batch->frames + first * units : batch->frames;
     slice.row = batch->row ? batch->row + first : batch->row;
     slice.label += first, slice.length += first, slice.sample += first;
+    if (slice.target) slice.target += (int64_t)first * batch->targets;
     return slice;
 }
 

@@ -284,14 +284,21 @@ static bool has_cifar100(const char *root) {
     return find_place(&cifar100, root, place, &packed);
 }
 
-static int open_cifar10(const char *root, struct snn_dataset **out) { return open_family(&cifar10, root, out); }
-static int open_cifar100(const char *root, struct snn_dataset **out) { return open_family(&cifar100, root, out); }
-static int open_cifar100_coarse(const char *root, struct snn_dataset **out) {
+static int open_cifar10(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
+    return open_family(&cifar10, root, out);
+}
+static int open_cifar100(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
+    return open_family(&cifar100, root, out);
+}
+static int open_cifar100_coarse(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
     return open_family(&cifar100_coarse, root, out);
 }
 
 #define CIFAR_OPS                                                                                                      \
-    .C = 3, .H = SIDE, .W = SIDE, .events = false, .get = get, .label = label, .verify = verify, .close = close_set
+    .C = 3, .H = SIDE, .W = SIDE, .kind = SNN_IMAGES, .get = get, .label = label, .verify = verify, .close = close_set
 static const char cifar100_how_to_get[] =
     "download cifar-100-binary.tar.gz (169 MB) from https://www.cs.toronto.edu/~kriz/cifar.html and name its folder "
     "with --data; it need not be unpacked";

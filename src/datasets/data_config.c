@@ -3,6 +3,8 @@
  *
  * A key that would have no effect with the other keys is refused rather than ignored: what a config says, happens. */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/status.h"
 #include "datasets/parts.h"
@@ -10,14 +12,19 @@
 /* The config first, so that offsets into it hold for snn_data_keys; then what is read further. */
 struct section {
     struct snn_data_config config;
-    struct snn_conf *bin, *pad;
+    struct snn_conf *bin, *pad, *validation;
 };
 
 static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
-static const char *const own_word[] = {"own", NULL};
 static const char *const by_word[] = {"count", "time", "duration", NULL};
 static const char *const from_word[] = {"first", "zero", NULL};
 static const char *const coding_word[] = {"direct", "rate", "latency", NULL};
+
+struct validation_text {
+    const char *by;
+    double fraction;
+    struct snn_conf *ids;
+};
 
 #define AT(field) offsetof(struct section, field)
 
@@ -32,8 +39,9 @@ const struct snn_key snn_data_keys[] = {
     {"mean", SNN_REAL, AT(config.mean), "0", -1e6, 1e6, NULL, "images coded direct are (pixel/255 - mean)/std"},
     {"std", SNN_REAL, AT(config.std), "1", 1e-6, 1e6, NULL, "see mean"},
     {"pad", SNN_NODE, AT(pad), "{}", 0, 0, NULL, "how recordings of different length share a batch: {to, mask}"},
-    {"validation", SNN_REAL, AT(config.validation), "0", 0, 1, own_word,
-     "fraction of the training samples set apart, class by class; own: those that the data set has for it"},
+    {"validation", SNN_NODE, AT(validation), "none", 0, 0, NULL,
+     "training samples set apart: none, own (those that the data set has for it), a fraction of each class, or {by, "
+     "fraction, ids}"},
     {"split_seed", SNN_INT, AT(config.split_seed), "0", 0, 9e15, NULL, "draws the validation samples"},
     {"workers", SNN_INT, AT(config.workers), "1", 0, 64, NULL, "threads that prepare batches; 0: none"},
     {0},
@@ -50,6 +58,16 @@ static const struct snn_key pad_keys[] = {
     {"to", SNN_INT, AT(config.pad.to), "max", 1, SNN_MAX_STEPS, pad_word,
      "the longest of the data set, of the batch, or N"},
     {"mask", SNN_BOOL, AT(config.pad.mask), "true", 0, 0, NULL, "keep padding out of loss, readout, norm and rates"},
+    {0},
+};
+
+static const struct snn_key validation_keys[] = {
+    {"by", SNN_TEXT, offsetof(struct validation_text, by), "class", 0, 0, NULL,
+     "class, speaker or user (whole ones are set apart), own, or none"},
+    {"fraction", SNN_REAL, offsetof(struct validation_text, fraction), SNN_OPTIONAL, 0, 1, NULL,
+     "of each class, or of the speakers or users"},
+    {"ids", SNN_NODE, offsetof(struct validation_text, ids), SNN_OPTIONAL, 0, 0, NULL,
+     "by speaker or user: the numbers of those that are set apart, instead of a fraction"},
     {0},
 };
 
@@ -100,13 +118,50 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     return SNN_OK;
 }
 
-/* Validation samples of the set's own never train: a fraction of the others beside them would be a third kind. */
-static int check_validation(const struct snn_conf *at, const struct snn_dataset_ops *ops, double validation) {
-    if (validation >= 1) return snn_conf_error(at, "is %g, expected less than 1", validation);
-    if (isnan(validation) && !ops->own_validation)
-        return snn_conf_error(at, "is own, and %s has no validation samples: expected a fraction", ops->name);
-    if (validation > 0 && ops->own_validation)
-        return snn_conf_error(at, "is %g, and %s has validation samples: expected own, or 0", validation, ops->name);
+static int read_ids(struct snn_conf *list, struct snn_validation *out) {
+    for (struct snn_conf *item = list->first; item; item = item->next) {
+        char *end;
+        long id = item->kind == SNN_CONF_SCALAR ? strtol(item->text, &end, 10) : -1;
+        if (item->kind != SNN_CONF_SCALAR || !*item->text || *end || id < 0 || id > INT32_MAX)
+            return snn_conf_error(item, "expected a number");
+        if (out->ids == SNN_VALIDATION_IDS) return snn_conf_error(item, "are more than %d", SNN_VALIDATION_IDS);
+        out->id[out->ids++] = (int32_t)id;
+    }
+    return out->ids ? SNN_OK : snn_conf_error(list, "expected a list of numbers");
+}
+
+/* A word or a fraction stands for {by: WORD} or {fraction: F}. */
+static int read_validation(struct snn_conf *node, const struct snn_dataset_ops *ops, struct snn_validation *out) {
+    if (node->kind == SNN_CONF_SCALAR) {
+        bool word = !strcmp(node->text, "none") || !strcmp(node->text, "own");
+        SNN_TRY(snn_conf_wrap(node, word ? "by" : "fraction"));
+    }
+    struct validation_text text = {.fraction = NAN};
+    SNN_TRY(snn_conf_read(node, validation_keys, &text));
+    const struct snn_conf *by = snn_conf_get(node, "by"), *fraction = snn_conf_get(node, "fraction");
+    *out = (struct snn_validation){.fraction = isnan(text.fraction) ? 0 : text.fraction};
+    if (ops->group_name && !strcmp(text.by, ops->group_name)) out->by = SNN_VALIDATION_GROUP;
+    else if (!strcmp(text.by, "speaker") || !strcmp(text.by, "user"))
+        return snn_conf_error(by, "is %s, and %s does not tell its %ss", text.by, ops->name, text.by);
+    else if (!strcmp(text.by, "class")) out->by = SNN_VALIDATION_CLASS;
+    else if (!strcmp(text.by, "own")) out->by = SNN_VALIDATION_OWN;
+    else if (!strcmp(text.by, "none")) out->by = SNN_VALIDATION_NONE;
+    else return snn_conf_error(by, "expected class, speaker, user, own or none, got '%s'", text.by);
+    bool grouped = out->by == SNN_VALIDATION_GROUP, drawn = grouped || out->by == SNN_VALIDATION_CLASS;
+    if (fraction && !drawn) return snn_conf_error(fraction, "has no effect by %s", text.by);
+    if (text.ids && !grouped) return snn_conf_error(text.ids, "are for validation by speaker or user");
+    if (text.ids && fraction) return snn_conf_error(fraction, "has no effect beside ids");
+    if (text.ids) SNN_TRY(read_ids(text.ids, out));
+    if (drawn && !fraction && !text.ids)
+        return snn_conf_error(node, "expected a fraction%s", grouped ? ", or ids" : "");
+    if (out->fraction >= 1) return snn_conf_error(fraction, "is %g, expected less than 1", out->fraction);
+    if (out->by == SNN_VALIDATION_CLASS && out->fraction == 0) out->by = SNN_VALIDATION_NONE;
+    if (grouped && !out->ids && out->fraction == 0) return snn_conf_error(fraction, "is 0, expected more");
+    /* Validation samples of the set's own never train: others beside them would be a third kind. */
+    if (out->by == SNN_VALIDATION_OWN && !ops->own_validation)
+        return snn_conf_error(by, "is own, and %s has no validation samples: expected a fraction", ops->name);
+    if (out->by != SNN_VALIDATION_OWN && out->by != SNN_VALIDATION_NONE && ops->own_validation)
+        return snn_conf_error(node, "%s has validation samples: expected own, or none", ops->name);
     return SNN_OK;
 }
 
@@ -121,19 +176,45 @@ static int unknown_set(const struct snn_conf *at, const char *name) {
     return snn_conf_error(at, "unknown data set '%s' (snntrain list datasets names them)", name);
 }
 
+/* One map holds the keys of all sets and those of this one, so one table has to, too. */
+static int read_section(struct snn_conf *map, const struct snn_dataset_ops *ops, struct section *section) {
+    enum { MOST = 64 };
+    struct snn_key keys[MOST] = {{0}};
+    int n = 0;
+    for (const struct snn_key *k = snn_data_keys; k->name; ++k) keys[n++] = *k;
+    for (const struct snn_key *k = ops->keys; k && k->name; ++k) {
+        SNN_CHECK(n < MOST - 1, "too many keys");
+        keys[n] = *k;
+        keys[n++].field += AT(config.set);
+    }
+    SNN_TRY(snn_conf_read(map, keys, section));
+    return ops->check ? ops->check(map, &section->config.set) : SNN_OK;
+}
+
 int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
     struct section section = {0};
-    SNN_TRY(snn_conf_read(map, snn_data_keys, &section));
+    struct snn_conf *name = snn_conf_get(map, "name");
+    const struct snn_dataset_ops *ops =
+        name && name->kind == SNN_CONF_SCALAR && *name->text ? snn_dataset_find(name->text) : NULL;
+    if (!ops && name && name->kind == SNN_CONF_SCALAR && *name->text) return unknown_set(name, name->text);
+    static const struct snn_dataset_ops none = {0};
+    SNN_TRY(read_section(map, ops ? ops : &none, &section)); /* without a name this says so */
+    SNN_CHECK(ops, "a data section without a name was accepted");
     SNN_TRY(snn_conf_read(section.bin, bin_keys, &section));
     SNN_TRY(snn_conf_read(section.pad, pad_keys, &section));
     const struct snn_data_config *config = &section.config;
-    const struct snn_dataset_ops *ops = snn_dataset_find(config->name);
-    if (!ops) return unknown_set(snn_conf_get(map, "name"), config->name);
     SNN_TRY(check_dt(snn_conf_get(section.bin, "dt"), config->bin.dt));
-    SNN_TRY(check_validation(snn_conf_get(map, "validation"), ops, config->validation));
-    SNN_TRY(ops->events ? check_recordings(map, &section) : check_images(map, &section));
+    SNN_TRY(read_validation(section.validation, ops, &section.config.validation));
+    SNN_TRY(ops->kind == SNN_RECORDINGS ? check_recordings(map, &section) : check_images(map, &section));
     *out = *config;
     return SNN_OK;
+}
+
+const void *snn_data_set_options(const struct snn_data_config *config) { return &config->set; }
+
+void snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]) {
+    (void)config;
+    shape[0] = info->C, shape[1] = info->H, shape[2] = info->W;
 }
 
 double snn_data_step_seconds(const struct snn_data_config *config) {

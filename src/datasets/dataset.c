@@ -31,6 +31,8 @@ const struct snn_dataset_ops *snn_dataset_find(const char *name) {
 void snn_sample_free(struct snn_sample *sample) {
     free(sample->pixels);
     free(sample->events);
+    free(sample->numbers);
+    free(sample->target);
     *sample = (struct snn_sample){0};
 }
 
@@ -52,14 +54,36 @@ int snn_sample_room(struct snn_sample *sample, size_t pixels, size_t events) {
     return SNN_OK;
 }
 
-static int open_at(const struct snn_dataset_ops *ops, const char *root, struct snn_dataset **out) {
+int snn_sample_room_for_numbers(struct snn_sample *sample, size_t numbers, size_t targets) {
+    float *larger = grown(sample->numbers, &sample->numbers_size, numbers, sizeof *sample->numbers);
+    if (numbers && !larger) return snn_error(SNN_EFAIL, "out of memory for a sequence of %zu numbers", numbers);
+    sample->numbers = larger;
+    larger = grown(sample->target, &sample->target_size, targets, sizeof *sample->target);
+    if (targets && !larger) return snn_error(SNN_EFAIL, "out of memory for a target of %zu numbers", targets);
+    sample->target = larger;
+    return SNN_OK;
+}
+
+struct snn_dataset_info snn_dataset_about(const struct snn_dataset_ops *ops, const void *options) {
+    struct snn_dataset_info info = {
+        .name = ops->name, .classes = ops->classes, .C = ops->C, .H = ops->H, .W = ops->W, .kind = ops->kind};
+    if (ops->shape) ops->shape(options, &info);
+    return info;
+}
+
+static int open_at(const struct snn_dataset_ops *ops, const char *root, const void *options, struct snn_dataset **out) {
     struct snn_dataset *set;
-    SNN_TRY(ops->open(root, &set));
+    struct snn_dataset_info about = snn_dataset_about(ops, options);
+    SNN_TRY(ops->open(root, options, &set));
+    struct snn_dataset_info *info = &set->info;
     set->ops = ops;
-    set->info.name = ops->name;
-    set->info.classes = ops->classes;
-    set->info.C = ops->C, set->info.H = ops->H, set->info.W = ops->W;
-    set->info.events = ops->events;
+    info->name = ops->name;
+    info->kind = ops->kind;
+    if (about.C) {
+        info->classes = about.classes;
+        info->C = about.C, info->H = about.H, info->W = about.W;
+        info->targets = about.targets, info->target_steps = about.target_steps;
+    }
     set->root = strdup(root);
     if (!set->root) {
         ops->close(set);
@@ -69,10 +93,13 @@ static int open_at(const struct snn_dataset_ops *ops, const char *root, struct s
     return SNN_OK;
 }
 
-int snn_dataset_open(const char *name, const char *data_dir, const char *root, struct snn_dataset **out) {
+int snn_dataset_open(const char *name, const char *data_dir, const char *root, const void *options,
+                     struct snn_dataset **out) {
     *out = NULL;
     const struct snn_dataset_ops *ops = snn_dataset_find(name);
     if (!ops) return snn_error(SNN_EUSAGE, "'%s' is not a data set", name);
+    SNN_CHECK(options || !ops->keys, "%s is opened without its options", name);
+    if (ops->made) return open_at(ops, "", options, out);
 
     char below[4096];
     const char *base = getenv("SNNTRAIN_DATA");
@@ -83,7 +110,7 @@ int snn_dataset_open(const char *name, const char *data_dir, const char *root, s
     char looked[800] = "";
     for (size_t i = 0; i < places; ++i) {
         if (!place[i]) continue;
-        if (ops->has(place[i])) return open_at(ops, place[i], out);
+        if (ops->has(place[i])) return open_at(ops, place[i], options, out);
         size_t used = strlen(looked);
         snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : " in ", place[i]);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * dataset.h - a data set yields samples (an image, or events) with a label; nothing more.
+ * dataset.h - a data set yields samples (an image, events, or a sequence of numbers) with a label or a target; nothing
+ * more.
  *
  * Order, splitting, coding, binning, batching and threads belong to the loader (loader.h). To add a set: one file with
  * a struct snn_dataset_ops and one line in dataset.c. */
@@ -10,7 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/config.h"
+
 enum snn_split { SNN_TRAIN, SNN_TEST };
+
+enum snn_kind {
+    SNN_IMAGES,     /* pixels */
+    SNN_RECORDINGS, /* events */
+    SNN_SEQUENCES   /* numbers step by step */
+};
 
 struct snn_event {
     int64_t t; /* microseconds */
@@ -24,16 +33,26 @@ struct snn_sample { /* buffers are the caller's, reused from call to call; freed
     size_t pixels_size;
     struct snn_event *events; /* recordings: in order of time */
     size_t event_count, event_room;
+    float *numbers; /* sequences: (steps, C,H,W) */
+    size_t numbers_size;
+    int32_t steps;
+    float *
+        target; /* (info.targets), or (steps, info.targets) when info.target_steps; not looked at when there are none */
+    size_t target_size;
 };
 void snn_sample_free(struct snn_sample *sample);
 /* Room for that many pixels and events (what is larger already stays). SNN_EFAIL when out of memory. */
 int snn_sample_room(struct snn_sample *sample, size_t pixels, size_t events);
+/* The same of a sequence's numbers and targets. */
+int snn_sample_room_for_numbers(struct snn_sample *sample, size_t numbers, size_t targets);
 
 struct snn_dataset_info {
     const char *name;
-    int32_t classes;
-    int32_t C, H, W;
-    bool events;                   /* recordings, else images */
+    int32_t classes; /* 0: samples have targets instead of labels (regression) */
+    int32_t C, H, W; /* of one step */
+    enum snn_kind kind;
+    int32_t targets;               /* numbers of a sample's target (or of one step of it); 0: labels only */
+    bool target_steps;             /* there is a target for every step */
     int32_t count[2];              /* samples by enum snn_split */
     const char *const *class_name; /* `classes` names, or NULL */
     int32_t files;                 /* files (or archive members) that hold the samples */
@@ -44,16 +63,26 @@ struct snn_dataset;
 
 struct snn_dataset_ops {
     const char *name, *help;
-    int32_t classes, C, H, W; /* known before any file is read: shapes of the model come from here */
-    bool events;
-    bool own_validation;           /* some training samples are for validation (info.own_validation) */
+    int32_t classes, C, H, W; /* C = 0: they depend on options or files (see shape) */
+    enum snn_kind kind;
+    bool own_validation;        /* some training samples are for validation (info.own_validation) */
+    bool made;                  /* samples are computed: there are no files, and `root` is "" */
+    const char *group_name;     /* what group() tells apart: "speaker", "user"; NULL: nothing */
+    const struct snn_key *keys; /* of the set's own options beside the keys of `data:`; NULL: none */
+    /* What keys and ranges cannot say about options: SNN_EUSAGE at a place below `map`. NULL: nothing. */
+    int (*check)(struct snn_conf *map, const void *options);
+    /* Sets classes, C, H, W, targets and target_steps of `info` as far as options tell; C stays 0 when a file has to be
+     * looked at. NULL: the numbers above hold. */
+    void (*shape)(const void *options, struct snn_dataset_info *info);
     const char *system_dir;        /* where a system package puts it, or NULL */
     const char *how_to_get;        /* one sentence: what to download, from where, how large */
     bool (*has)(const char *root); /* does the folder hold any file of this set? else the next place is looked at */
-    /* Sets info.count, .class_name, .files and .own_validation; dataset.c sets the rest. */
-    int (*open)(const char *root, struct snn_dataset **out);
+    /* Sets info.count, .class_name, .files and .own_validation, and what `shape` left open; dataset.c sets the rest.
+     * `options`: the struct that `keys` fills (NULL when there are none), which lives as long as the set. */
+    int (*open)(const char *root, const void *options, struct snn_dataset **out);
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */
+    int32_t (*group)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* -1: unknown. NULL: no groups */
     int (*verify)(struct snn_dataset *set, void (*report)(void *payload, const char *line), void *payload);
     void (*close)(struct snn_dataset *set);
 };
@@ -71,10 +100,16 @@ struct snn_dataset { /* the first member of every set's own struct */
 extern const struct snn_dataset_ops *const snn_datasets[];
 const struct snn_dataset_ops *snn_dataset_find(const char *name);
 
+enum { SNN_SET_OPTIONS = 256 }; /* bytes of the largest options struct */
+
+/* What is known of a set before it is opened (see ops->shape). `options` may be NULL where there are no keys. */
+struct snn_dataset_info snn_dataset_about(const struct snn_dataset_ops *ops, const void *options);
+
 /* Open `name` from the first place that has it: `data_dir` (from --data; then the only place looked at), `root`
  * (data.root), then $SNNTRAIN_DATA/<name>, then system_dir. Any of the first two may be NULL. SNN_EDATA names every
  * place looked at and how to get the set. */
-int snn_dataset_open(const char *name, const char *data_dir, const char *root, struct snn_dataset **out);
+int snn_dataset_open(const char *name, const char *data_dir, const char *root, const void *options,
+                     struct snn_dataset **out);
 void snn_dataset_close(struct snn_dataset **set);
 
 #endif

@@ -7,12 +7,11 @@
 #include "datasets/parts.h"
 
 static int32_t units_of(const struct snn_recipe *recipe) {
-    const struct snn_dataset_info *info = &recipe->set->info;
-    return info->C * info->H * info->W;
+    return recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
 }
 
 static bool is_static(const struct snn_recipe *recipe) {
-    return !recipe->set->info.events && recipe->config->coding == SNN_CODING_DIRECT;
+    return recipe->set->info.kind == SNN_IMAGES && recipe->config->coding == SNN_CODING_DIRECT;
 }
 
 static int no_memory(const struct snn_recipe *recipe) {
@@ -21,11 +20,11 @@ static int no_memory(const struct snn_recipe *recipe) {
 }
 
 int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
-    const struct snn_dataset_info *info = &recipe->set->info;
     size_t B = (size_t)recipe->batch;
-    *out = (struct snn_filled){
-        .batch = {
-            .form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS, .C = info->C, .H = info->H, .W = info->W}};
+    *out = (struct snn_filled){.batch = {.form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS,
+                                         .C = recipe->shape[0],
+                                         .H = recipe->shape[1],
+                                         .W = recipe->shape[2]}};
     struct snn_batch *batch = &out->batch;
     batch->label = calloc(B, sizeof *batch->label);
     batch->length = calloc(B, sizeof *batch->length);
@@ -120,7 +119,7 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     SNN_TRY(recipe->set->ops->get(recipe->set, recipe->split, index, sample));
     out->batch.label[b] = sample->label;
     *length = recipe->longest;
-    if (recipe->set->info.events) {
+    if (recipe->set->info.kind == SNN_RECORDINGS) {
         if (config->bin.by == SNN_BIN_DURATION) {
             int32_t own = snn_bin_duration_steps(config, snn_bin_extent_us(config, sample));
             out->cut += own > *length;

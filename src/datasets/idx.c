@@ -295,14 +295,21 @@ static const struct family fashion_mnist = {
             "15d484375f8d13e6eb1aabb0c3f46965"}};
 static const struct family kmnist = {.class_name = NULL};
 
-static int open_mnist(const char *root, struct snn_dataset **out) { return open_family(&mnist, root, out); }
-static int open_fashion_mnist(const char *root, struct snn_dataset **out) {
+static int open_mnist(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
+    return open_family(&mnist, root, out);
+}
+static int open_fashion_mnist(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
     return open_family(&fashion_mnist, root, out);
 }
-static int open_kmnist(const char *root, struct snn_dataset **out) { return open_family(&kmnist, root, out); }
+static int open_kmnist(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
+    return open_family(&kmnist, root, out);
+}
 
 #define FAMILY_OPS                                                                                                     \
-    .classes = CLASSES, .C = 1, .H = SIDE, .W = SIDE, .events = false, .has = has, .get = get, .label = label,         \
+    .classes = CLASSES, .C = 1, .H = SIDE, .W = SIDE, .kind = SNN_IMAGES, .has = has, .get = get, .label = label,      \
     .verify = verify, .close = close_set
 
 const struct snn_dataset_ops snn_mnist = {

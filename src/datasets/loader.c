@@ -124,7 +124,7 @@ static int settle_steps(struct snn_loader *loader) {
     }
     if (pad_to && pad_to < recipe->longest) recipe->longest = pad_to;
     recipe->max_steps = pad_to ? pad_to : recipe->longest;
-    int64_t units = (int64_t)recipe->set->info.C * recipe->set->info.H * recipe->set->info.W;
+    int64_t units = (int64_t)recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
     if (recipe->max_steps > SNN_MAX_STEPS || (int64_t)recipe->max_steps * recipe->batch >= INT32_MAX)
         return snn_error(SNN_EUSAGE,
                          "%d samples of %d steps are too many for a batch: make it smaller or data.bin.dt longer",
@@ -166,7 +166,7 @@ static int start_threads(struct snn_loader *loader) {
 
 static int prepare(struct snn_loader *loader, const struct snn_loader_options *options) {
     const struct snn_data_config *config = options->config;
-    SNN_TRY(snn_subset_list(options->set, options->subset, config->validation, (uint64_t)config->split_seed,
+    SNN_TRY(snn_subset_list(options->set, options->subset, &config->validation, (uint64_t)config->split_seed,
                             &loader->list, &loader->samples));
     loader->recipe = (struct snn_recipe){
         .config = &loader->config,
@@ -175,6 +175,7 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
         .seed = options->seed,
         .batch = options->batch < loader->samples ? options->batch : loader->samples,
     };
+    snn_data_input(&loader->config, &options->set->info, loader->recipe.shape);
     loader->batches = (loader->samples - 1) / loader->recipe.batch + 1;
     loader->workers = (int32_t)config->workers;
     loader->slots = loader->workers ? loader->workers + 2 : 1;

@@ -14,6 +14,16 @@ enum snn_bin_by { SNN_BIN_COUNT, SNN_BIN_TIME, SNN_BIN_DURATION };
 enum snn_bin_from { SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO };
 enum snn_coding { SNN_CODING_DIRECT, SNN_CODING_RATE, SNN_CODING_LATENCY };
 
+enum snn_validation_by { SNN_VALIDATION_NONE, SNN_VALIDATION_CLASS, SNN_VALIDATION_GROUP, SNN_VALIDATION_OWN };
+enum { SNN_VALIDATION_IDS = 64 };
+
+struct snn_validation { /* which training samples are set apart */
+    enum snn_validation_by by;
+    double fraction;                /* of each class, or of the groups, drawn with split_seed; by group 0: `id` */
+    int32_t id[SNN_VALIDATION_IDS]; /* by group: these */
+    int32_t ids;
+};
+
 struct snn_data_config { /* the `data:` section */
     const char *name, *root;
     long long timesteps; /* -1: auto (by duration: the recording's length in bins) */
@@ -29,13 +39,21 @@ struct snn_data_config { /* the `data:` section */
         long long to; /* N, or -1 max, -2 batch */
         bool mask;
     } pad;
-    double validation; /* fraction of the training samples, stratified; 0: none; NAN: those that the set has */
+    struct snn_validation validation;
     long long split_seed;
     long long workers;
+    union { /* the set's own options, as its `keys` fill them */
+        unsigned char bytes[SNN_SET_OPTIONS];
+        max_align_t align;
+    } set;
 };
 extern const struct snn_key snn_data_keys[]; /* for `snntrain list keys` */
 /* Read and check the section; everything that can be judged without the files is judged here. */
 int snn_data_config_read(struct snn_conf *section, struct snn_data_config *out);
+/* The set's own options (struct snn_dataset_ops, keys), or NULL. */
+const void *snn_data_set_options(const struct snn_data_config *config);
+/* (C,H,W) of one step as the network gets it, from a set of that shape. */
+void snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]);
 /* Seconds of one bin, or 0 when bins have no known duration (by count or by time). */
 double snn_data_step_seconds(const struct snn_data_config *config);
 

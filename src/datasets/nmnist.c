@@ -173,7 +173,8 @@ static void close_set(struct snn_dataset *base) {
     free(set);
 }
 
-static int open_set(const char *root, struct snn_dataset **out) {
+static int open_set(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
     struct nmnist_set *set = calloc(1, sizeof *set);
     if (!set) return snn_error(SNN_EFAIL, "%s: out of memory", root);
     pthread_mutex_init(&set->zip_lock, NULL);
@@ -358,7 +359,7 @@ const struct snn_dataset_ops snn_nmnist = {
     .C = 2,
     .H = SIDE,
     .W = SIDE,
-    .events = true,
+    .kind = SNN_RECORDINGS,
     .how_to_get = "download Train.zip and Test.zip (1.2 GB) from https://www.garrickorchard.com/datasets/n-mnist and "
                   "name their folder with --data; they need not be unpacked",
     .has = has,

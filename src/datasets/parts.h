@@ -15,8 +15,8 @@ enum { SNN_PAD_MAX = -1, SNN_PAD_BATCH = -2 }; /* the words of pad.to */
 
 /* Samples of `subset` in the data set's own order, indices into its split: *list is the caller's to free. SNN_EUSAGE
  * when it would be empty. */
-int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, double validation, uint64_t split_seed,
-                    int32_t **list, int32_t *count);
+int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, const struct snn_validation *validation,
+                    uint64_t split_seed, int32_t **list, int32_t *count);
 
 /* ---- bin.c ---- */
 
@@ -66,6 +66,7 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     enum snn_split split;
     uint64_t seed;
     int32_t batch;
+    int32_t shape[3];  /* (C,H,W) of a step, see snn_data_input */
     int32_t max_steps; /* of a batch */
     int32_t longest;   /* steps kept of a recording; at most max_steps */
 };

@@ -93,9 +93,16 @@ static int open_set(const char *root, const struct part_facts *facts, int32_t cl
 
 enum { SHD_CLASSES = 20, SSC_CLASSES = 35, FSDD_CLASSES = 10 };
 
-static int open_shd(const char *root, struct snn_dataset **out) { return open_set(root, shd_parts, SHD_CLASSES, out); }
-static int open_ssc(const char *root, struct snn_dataset **out) { return open_set(root, ssc_parts, SSC_CLASSES, out); }
-static int open_fsdd(const char *root, struct snn_dataset **out) {
+static int open_shd(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
+    return open_set(root, shd_parts, SHD_CLASSES, out);
+}
+static int open_ssc(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
+    return open_set(root, ssc_parts, SSC_CLASSES, out);
+}
+static int open_fsdd(const char *root, const void *options, struct snn_dataset **out) {
+    (void)options;
     return open_set(root, fsdd_parts, FSDD_CLASSES, out);
 }
 
@@ -119,6 +126,12 @@ static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct
 static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
     const struct snn_spikes_file *file = find((const struct shd_set *)base, split, &i);
     return snn_spikes_facts(file).label[i];
+}
+
+static int32_t speaker(const struct snn_dataset *base, enum snn_split split, int32_t i) {
+    const struct snn_spikes_file *file = find((const struct shd_set *)base, split, &i);
+    const int32_t *speakers = snn_spikes_facts(file).speaker;
+    return speakers ? speakers[i] : -1;
 }
 
 /* ---- verify ---- */
@@ -190,7 +203,8 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
 }
 
 #define SPIKE_TRAINS                                                                                                   \
-    .C = 1, .H = 1, .W = UNITS, .events = true, .get = get, .label = label, .verify = verify, .close = close_set
+    .C = 1, .H = 1, .W = UNITS, .kind = SNN_RECORDINGS, .get = get, .label = label, .group = speaker,                  \
+    .group_name = "speaker", .verify = verify, .close = close_set
 
 const struct snn_dataset_ops snn_shd = {
     .name = "shd",

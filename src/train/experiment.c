@@ -81,7 +81,7 @@ static int read_stop(struct snn_experiment *e) {
     if (e->run.stop->kind != SNN_CONF_MAP)
         return snn_conf_error(e->run.stop, "expected none or {metric: ..., patience: N}");
     SNN_TRY(snn_conf_read(e->run.stop, stop_keys, &keys));
-    if (e->data.validation <= 0)
+    if (e->data.validation.by == SNN_VALIDATION_NONE)
         return snn_conf_error(e->run.stop, "early stop needs validation data (data.validation)");
     e->stop = (struct snn_stop){true, keys.metric == 1, keys.patience};
     return SNN_OK;
@@ -182,15 +182,30 @@ static int read_from(struct snn_experiment *e, struct from_keys *keys) {
 /* ---- the whole ---- */
 
 static struct snn_model_input input_of(const struct snn_experiment *e, bool wants_grad) {
-    const struct snn_dataset_ops *s = e->set_ops;
-    bool spikes = s->events || e->data.coding != SNN_CODING_DIRECT;
-    return (struct snn_model_input){.C = s->C,
-                                    .H = s->H,
-                                    .W = s->W,
-                                    .is_static = !spikes,
+    bool spikes = e->about.kind == SNN_RECORDINGS || e->data.coding != SNN_CODING_DIRECT;
+    return (struct snn_model_input){.C = e->input[0],
+                                    .H = e->input[1],
+                                    .W = e->input[2],
+                                    .is_static = e->about.kind == SNN_IMAGES && !spikes,
                                     .is_sparse = spikes,
                                     .wants_grad = wants_grad,
-                                    .step_seconds = s->events ? snn_data_step_seconds(&e->data) : 0};
+                                    .step_seconds =
+                                        e->about.kind == SNN_RECORDINGS ? snn_data_step_seconds(&e->data) : 0};
+}
+
+static int open_set(struct snn_experiment *e, const char *data_dir) {
+    if (e->set) return SNN_OK;
+    SNN_TRY(snn_dataset_open(e->data.name, data_dir, e->data.root, snn_data_set_options(&e->data), &e->set));
+    e->about = e->set->info;
+    return SNN_OK;
+}
+
+/* The shape of the input; where it lies in the files, they are opened for it. */
+static int settle_input(struct snn_experiment *e, const char *data_dir) {
+    e->about = snn_dataset_about(snn_dataset_find(e->data.name), snn_data_set_options(&e->data));
+    if (!e->about.C) SNN_TRY(open_set(e, data_dir));
+    snn_data_input(&e->data, &e->about, e->input);
+    return SNN_OK;
 }
 
 static int read_all(struct snn_experiment *e, const struct snn_experiment_options *options) {
@@ -202,8 +217,6 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     if (top.train->kind != SNN_CONF_MAP) return snn_conf_error(top.train, "expected keys: {epochs: ..., ...}");
     if (top.run->kind != SNN_CONF_MAP) return snn_conf_error(top.run, "expected keys: {dir: ..., ...}");
     SNN_TRY(snn_data_config_read(top.data, &e->data));
-    e->set_ops = snn_dataset_find(e->data.name);
-    if (!e->set_ops) return snn_conf_error(top.data, "unknown data set '%s'", e->data.name);
     SNN_TRY(snn_conf_read(top.train, snn_train_keys, &e->train));
     SNN_TRY(snn_conf_read(top.run, snn_run_keys, &e->run));
     SNN_TRY(read_stop(e));
@@ -211,8 +224,9 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(snn_trainer_read(e->train.rule, &e->trainer));
     struct snn_network *n = &e->network;
     SNN_TRY(snn_loss_read(e->train.loss, &n->loss));
+    SNN_TRY(settle_input(e, options->data_dir));
     struct snn_model_input input = input_of(e, options->double_check);
-    SNN_TRY(snn_model_build(top.model, &input, e->set_ops->classes, &n->model));
+    SNN_TRY(snn_model_build(top.model, &input, e->about.classes ? e->about.classes : e->about.targets, &n->model));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
@@ -240,9 +254,10 @@ int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_op
 
 int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch,
                         int32_t timesteps) {
-    if (!e->set) SNN_TRY(snn_dataset_open(e->data.name, data_dir, e->data.root, &e->set));
+    SNN_TRY(open_set(e, data_dir));
     for (int i = 0; i < 3; ++i) {
-        if (!(subsets >> i & 1) || (i == SNN_SUBSET_VALIDATION && e->data.validation <= 0)) continue;
+        if (!(subsets >> i & 1) || (i == SNN_SUBSET_VALIDATION && e->data.validation.by == SNN_VALIDATION_NONE))
+            continue;
         struct snn_loader_options options = {.config = &e->data,
                                              .set = e->set,
                                              .subset = i,

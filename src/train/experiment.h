@@ -47,7 +47,8 @@ struct snn_experiment {
     struct snn_every every;
     struct snn_anneal anneal[SNN_ANNEALS];
     int anneals;
-    const struct snn_dataset_ops *set_ops;
+    struct snn_dataset_info about; /* of the data set: as far as options tell, all once it is open */
+    int32_t input[3];              /* (C,H,W) of one step, as the network gets it */
     const struct snn_trainer_ops *trainer;
     struct snn_device device;
     struct snn_network network;
@@ -63,7 +64,8 @@ extern const struct snn_key snn_top_keys[], snn_train_keys[], snn_run_keys[]; /*
 struct snn_experiment_options {
     const char *device; /* auto, cpu, cuda[:N] */
     int threads;
-    bool double_check; /* the gradient check: the input's gradient is wanted */
+    bool double_check;    /* the gradient check: the input's gradient is wanted */
+    const char *data_dir; /* of --data, or NULL: sets whose shape lies in their files are opened at once */
 };
 /* Take over `doc` (freed with the experiment, also on failure) and read it. */
 int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,

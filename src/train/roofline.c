@@ -57,14 +57,13 @@ int snn_costs_open(struct snn_costs *costs, struct snn_device *out) {
 }
 
 struct snn_batch snn_planned_batch(const struct snn_experiment *e) {
-    const struct snn_dataset_ops *set = e->set_ops;
-    bool sparse = set->events || e->data.coding != SNN_CODING_DIRECT;
+    bool sparse = e->about.kind == SNN_RECORDINGS || e->data.coding != SNN_CODING_DIRECT;
     return (struct snn_batch){.form = sparse ? SNN_BATCH_EVENTS : SNN_BATCH_STATIC,
                               .T = e->steps,
                               .B = (int32_t)e->train.batch,
-                              .C = set->C,
-                              .H = set->H,
-                              .W = set->W};
+                              .C = e->input[0],
+                              .H = e->input[1],
+                              .W = e->input[2]};
 }
 
 static void free_arrays(struct snn_batch *b) {
@@ -79,7 +78,8 @@ static int make_arrays(const struct snn_experiment *e, double events, struct snn
     size_t B = (size_t)b->B, rows = (size_t)b->T * B, units = (size_t)b->C * (size_t)b->H * (size_t)b->W;
     size_t each = (size_t)(events * (double)units), most = MOST_ENTRIES / rows;
     if (each > most) each = most;
-    bool sparse = b->form == SNN_BATCH_EVENTS, counts = sparse && e->set_ops->events && !e->data.bin.binary;
+    bool sparse = b->form == SNN_BATCH_EVENTS,
+         counts = sparse && e->about.kind == SNN_RECORDINGS && !e->data.bin.binary;
     b->label = calloc(B, sizeof *b->label), b->length = calloc(B, sizeof *b->length);
     b->sample = calloc(B, sizeof *b->sample);
     if (!sparse) b->frames = calloc(B * units, sizeof *b->frames);
