@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * nmnist.c - N-MNIST: <split>/<digit>/<name>.bin, in folders or inside the distributed Train.zip and Test.zip.
  *
- * An event is 5 bytes, big-endian: x, y, then polarity (1 bit) and microseconds (23 bits). A record with y = 240 is no
- * event but the recorder's clock running over: it moves what follows by 8192 us. Orchard et al., Frontiers in
- * Neuroscience 9:437 (2015). */
+ * The recordings themselves are read by events_orchard.c. */
 #include <dirent.h>
 #include <errno.h>
 #include <md5.h>
@@ -15,14 +13,11 @@
 
 #include "core/file.h"
 #include "core/status.h"
-#include "datasets/dataset.h"
+#include "datasets/events.h"
 
 enum {
     SIDE = 34,
     CLASSES = 10,
-    RECORD = 5,
-    OVERFLOW_Y = 240,
-    OVERFLOW_US = 8192,
     MAX_BYTES = 1 << 26 /* of one recording: 13.4 million events, where real ones have some 4000 */
 };
 
@@ -217,57 +212,9 @@ static int read_member(zip_t *zip, zip_uint64_t member, const char *path, unsign
     return status;
 }
 
-static int by_key(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Order by time, keeping the file's order among equals: time above, position below in one key (37 + 24 bits suffice for
- * MAX_BYTES). The files examined are in order; other writers of this format may not be. */
-static int sort_by_time(const char *path, struct snn_event *events, size_t n) {
-    uint64_t *key = malloc(n * sizeof *key);
-    struct snn_event *copy = malloc(n * sizeof *copy);
-    int status = key && copy ? SNN_OK : snn_error(SNN_EFAIL, "%s: out of memory for %zu events", path, n);
-    if (status == SNN_OK) {
-        memcpy(copy, events, n * sizeof *copy);
-        for (size_t i = 0; i < n; ++i) key[i] = (uint64_t)events[i].t << 24 | i;
-        qsort(key, n, sizeof *key, by_key);
-        for (size_t i = 0; i < n; ++i) events[i] = copy[key[i] & 0xFFFFFF];
-    }
-    free(copy);
-    free(key);
-    return status;
-}
-
-/* Bytes -> events in order of time; *overflows counts the records that moved the clock. */
-static int decode(const char *path, const unsigned char *bytes, size_t size, struct snn_sample *sample,
-                  size_t *overflows) {
-    if (size % RECORD) return snn_error(SNN_EDATA, "%s: has %zu bytes, expected a multiple of %d", path, size, RECORD);
-    SNN_TRY(snn_sample_room(sample, 0, size / RECORD));
-    int64_t clock = 0, last = 0;
-    bool sorted = true;
-    size_t n = 0;
-    *overflows = 0;
-    for (const unsigned char *b = bytes; b < bytes + size; b += RECORD) {
-        if (b[1] == OVERFLOW_Y) {
-            clock += OVERFLOW_US;
-            ++*overflows;
-            continue;
-        }
-        if (b[0] >= SIDE || b[1] >= SIDE)
-            return snn_error(SNN_EDATA, "%s: byte %td: event at x=%d y=%d, expected 0..%d", path, b - bytes, b[0], b[1],
-                             SIDE - 1);
-        int64_t t = clock + ((b[2] & 0x7f) << 16 | b[3] << 8 | b[4]);
-        sorted &= t >= last;
-        last = t;
-        sample->events[n++] = (struct snn_event){.t = t, .x = b[0], .y = b[1], .p = b[2] >> 7};
-    }
-    sample->event_count = n;
-    return sorted ? SNN_OK : sort_by_time(path, sample->events, n);
-}
-
 static int read_recording(struct nmnist_set *set, enum snn_split split, int32_t i, struct snn_sample *sample,
-                          size_t *overflows) {
+                          struct snn_events_facts *about) {
+    static const struct snn_events_options options = {.format = "orchard", .W = SIDE, .H = SIDE};
     const struct part *part = &set->part[split];
     SNN_CHECK(i >= 0 && i < part->count, "recording %d of %d", i, part->count);
     const struct recording *recording = &part->list[i];
@@ -284,7 +231,7 @@ static int read_recording(struct nmnist_set *set, enum snn_split split, int32_t 
     } else {
         status = snn_file_read(path, MAX_BYTES, &bytes, &size);
     }
-    if (status == SNN_OK) status = decode(path, bytes, size, sample, overflows);
+    if (status == SNN_OK) status = snn_events_decode(path, bytes, size, &options, sample, about);
     sample->label = recording->name[0] - '0';
     free(bytes);
     free(path);
@@ -292,8 +239,8 @@ static int read_recording(struct nmnist_set *set, enum snn_split split, int32_t 
 }
 
 static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_sample *sample) {
-    size_t overflows;
-    return read_recording((struct nmnist_set *)base, split, i, sample, &overflows);
+    struct snn_events_facts about;
+    return read_recording((struct nmnist_set *)base, split, i, sample, &about);
 }
 
 static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
@@ -308,22 +255,23 @@ static int32_t label(const struct snn_dataset *base, enum snn_split split, int32
 static int32_t verify_split(struct nmnist_set *set, enum snn_split split, void (*report)(void *, const char *),
                             void *payload) {
     struct snn_sample sample = {0};
-    size_t events = 0, overflows = 0;
+    struct snn_events_facts about;
+    int64_t events = 0, overflows = 0;
     int32_t bad = 0;
     for (int32_t i = 0; i < set->part[split].count; ++i) {
-        size_t here = 0;
-        if (read_recording(set, split, i, &sample, &here) < 0) {
+        if (read_recording(set, split, i, &sample, &about) < 0) {
             report(payload, snn_error_text());
             ++bad;
         } else {
-            events += sample.event_count;
-            overflows += here;
+            events += about.events;
+            overflows += about.overflows;
         }
     }
     snn_sample_free(&sample);
     char line[256];
-    snprintf(line, sizeof line, "%s: %d recordings (the full set has %d), %zu events, %zu clock overflows, %d broken",
-             facts[split].what, set->part[split].count, facts[split].full, events, overflows, bad);
+    snprintf(line, sizeof line, "%s: %d recordings (the full set has %d), %lld events, %lld clock overflows, %d broken",
+             facts[split].what, set->part[split].count, facts[split].full, (long long)events, (long long)overflows,
+             bad);
     report(payload, line);
     return bad;
 }

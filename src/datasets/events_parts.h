@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * events_parts.h - what decoders of recordings share; only this folder includes it.
+ *
+ * A decoder takes event by event with snn_events_take, which keeps what fits the sensor; order, the sensor's size and
+ * facts are settled by events.c when it is done. */
+#ifndef SNN_DATASETS_EVENTS_PARTS_H
+#define SNN_DATASETS_EVENTS_PARTS_H
+
+#include "datasets/events.h"
+
+#define SNN_EVENTS_LATEST (INT64_C(1) << 53) /* microseconds, 285 years: sums and differences of times fit */
+
+struct snn_events_job { /* one decoding */
+    const char *path;
+    const unsigned char *bytes; /* (size) */
+    size_t size;
+    const struct snn_events_options *options;
+    struct snn_sample *out;
+    struct snn_events_facts *facts;
+    int32_t W, H;           /* coordinates are below these */
+    int32_t most_x, most_y; /* met; -1 before the first */
+    int64_t last;           /* time of the event before */
+    int64_t back;           /* the longest step back in time */
+    bool from_below;        /* row 0 is the lowest: settled at the end, when the height is known */
+};
+
+/* ---- around a decoder (events.c) ---- */
+
+struct snn_events_job snn_events_start(const char *path, const struct snn_events_options *options,
+                                       struct snn_sample *out, struct snn_events_facts *facts);
+/* Sort by time, the file's order among equals, and fill the facts. */
+int snn_events_finish(struct snn_events_job *job);
+
+/* ---- for decoders ---- */
+
+/* The file says which sensor it is of; SNN_EDATA when another one is expected. */
+int snn_events_sensor(struct snn_events_job *job, int32_t W, int32_t H);
+/* Room for n more events than are there. */
+int snn_events_room(struct snn_events_job *job, size_t n);
+/* Keep one event, for which there is room; false when it is off the sensor or its time is impossible. */
+static inline bool snn_events_take(struct snn_events_job *job, int64_t t, int64_t x, int64_t y, int p) {
+    if (x < 0 || x >= job->W || y < 0 || y >= job->H || t < 0 || t > SNN_EVENTS_LATEST) return false;
+    if (x > job->most_x) job->most_x = (int32_t)x;
+    if (y > job->most_y) job->most_y = (int32_t)y;
+    if (job->last - t > job->back) job->back = job->last - t;
+    job->last = t;
+    job->out->events[job->out->event_count++] =
+        (struct snn_event){.t = t, .x = (uint16_t)x, .y = (uint16_t)y, .p = (uint8_t)p};
+    return true;
+}
+/* "PATH: WHERE: event at x=.. y=.., expected ...", the sentence for one that was not taken. */
+int snn_events_misfit(const struct snn_events_job *job, const char *where, int64_t t, int64_t x, int64_t y);
+void snn_events_warn(struct snn_events_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The last `bytes` bytes are of something that is not whole. */
+void snn_events_cut(struct snn_events_job *job, int64_t bytes, const char *what);
+
+/* ---- numbers ---- */
+
+static inline uint32_t snn_get_le32(const unsigned char *at) {
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+static inline uint64_t snn_get_le64(const unsigned char *at) {
+    return snn_get_le32(at) | (uint64_t)snn_get_le32(at + 4) << 32;
+}
+static inline uint32_t snn_get_be32(const unsigned char *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+/* Are all bytes zero? What a crash leaves at the end of a file. */
+bool snn_all_zero(const unsigned char *bytes, size_t size);
+
+/* ---- AEDAT headers (aedat_header.c) ---- */
+
+struct snn_text { /* a line without its end; not terminated */
+    const char *at;
+    size_t length;
+};
+/* The header line at *at, which is moved behind it; false where there is none: the line has to begin with '#' and to be
+ * text, because the first record may begin with the same byte. */
+bool snn_aedat_line(const unsigned char *bytes, size_t size, size_t *at, struct snn_text *line);
+bool snn_text_has(struct snn_text line, const char *word); /* any case */
+bool snn_text_begins(struct snn_text line, const char *word);
+/* The sensor of the camera that the line names. */
+bool snn_aedat_sensor(struct snn_text line, int32_t *W, int32_t *H);
+
+#endif
