@@ -2,78 +2,10 @@
  * test_events.c - recordings of event cameras in every format, well-formed, cut at every byte, and hostile.
  *
  * Files are made here byte by byte from their specifications; cases on real files say so when they have none. */
-#include "data_folder.h"
-#include "datasets/events.h"
+#include <lz4frame.h>
+#include <zstd.h>
 
-#define BYTES(text) text, sizeof text - 1
-
-struct made { /* a file in the making */
-    unsigned char bytes[1 << 16];
-    size_t size;
-};
-
-static void add(struct made *made, const void *bytes, size_t size) {
-    ck_assert_uint_le(made->size + size, sizeof made->bytes);
-    memcpy(made->bytes + made->size, bytes, size);
-    made->size += size;
-}
-
-static void add_text(struct made *made, const char *text) { add(made, text, strlen(text)); }
-
-static void add_le(struct made *made, uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i, value >>= 8) add(made, &(unsigned char){(unsigned char)value}, 1);
-}
-
-struct read { /* what came of a file */
-    struct snn_sample sample;
-    struct snn_events_facts facts;
-};
-
-static struct read read_made(const struct made *made, const char *name, const struct snn_events_options *options) {
-    struct read read = {0};
-    ck_ok(snn_events_decode(name, made->bytes, made->size, options, &read.sample, &read.facts));
-    ck_assert_int_eq(read.facts.events, (int64_t)read.sample.event_count);
-    for (size_t i = 1; i < read.sample.event_count; ++i)
-        ck_assert_int_le(read.sample.events[i - 1].t, read.sample.events[i].t);
-    return read;
-}
-
-static void expect_event(const struct read *read, size_t i, int64_t t, int x, int y, int p) {
-    ck_assert_uint_lt(i, read->sample.event_count);
-    const struct snn_event *e = &read->sample.events[i];
-    ck_assert_msg(e->t == t && e->x == x && e->y == y && e->p == p, "event %zu: t=%lld x=%d y=%d p=%d", i,
-                  (long long)e->t, e->x, e->y, e->p);
-}
-
-static void expect_refused(const struct made *made, const char *name, const struct snn_events_options *options,
-                           int code, const char *sentence) {
-    struct read read = {0};
-    ck_error(snn_events_decode(name, made->bytes, made->size, options, &read.sample, &read.facts), code, sentence);
-    snn_sample_free(&read.sample);
-}
-
-/* Cut at every byte: an error, or fewer events (or as many) and, where `warns`, a warning that bytes were lost. */
-static void cut_everywhere(const struct made *made, const char *name, const struct snn_events_options *options,
-                           bool warns) {
-    struct read whole = read_made(made, name, options);
-    for (size_t size = 0; size < made->size; ++size) {
-        struct read part = {0};
-        unsigned char *bytes = malloc(size); /* of that size, so that a sanitizer sees what reads beyond */
-        memcpy(bytes, made->bytes, size);
-        int status = snn_events_decode(name, bytes, size, options, &part.sample, &part.facts);
-        free(bytes);
-        if (status >= 0) {
-            ck_assert_int_le(part.facts.events, whole.facts.events);
-            for (size_t i = 0; warns && i < part.sample.event_count; ++i)
-                expect_event(&whole, i, part.sample.events[i].t, part.sample.events[i].x, part.sample.events[i].y,
-                             part.sample.events[i].p);
-            ck_assert_msg(!part.facts.cut_bytes || strstr(part.facts.warning, "ends in the middle"), "%zu: %s", size,
-                          part.facts.warning);
-        } else ck_assert_int_eq(status, SNN_EDATA);
-        snn_sample_free(&part.sample);
-    }
-    snn_sample_free(&whole.sample);
-}
+#include "made_events.h"
 
 /* ---- which format ---- */
 
@@ -474,6 +406,609 @@ START_TEST(real_gestures) {
 }
 END_TEST
 
+/* ---- AEDAT 2 ---- */
+
+#define HEAD2 "#!AER-DAT2.0\r\n# This is a raw AE data file\r\n# Timestamps tick is 1 us\n"
+
+static void add_record(struct made *made, uint32_t address, uint32_t t) {
+    const unsigned char bytes[8] = {(unsigned char)(address >> 24), (unsigned char)(address >> 16),
+                                    (unsigned char)(address >> 8),  (unsigned char)address,
+                                    (unsigned char)(t >> 24),       (unsigned char)(t >> 16),
+                                    (unsigned char)(t >> 8),        (unsigned char)t};
+    add(made, bytes, sizeof bytes);
+}
+
+static uint32_t davis(int x, int y, int p) { return (uint32_t)y << 22 | (uint32_t)x << 12 | (uint32_t)p << 11; }
+
+START_TEST(aedat2_test_vector) {
+    struct made made = {0};
+    add_text(&made, HEAD2);
+    add(&made, BYTES("\x00\x00\x64\x15\x00\x12\xd6\x87"));
+    struct read read = read_made(&made, "x.aedat", NULL);
+    ck_assert_str_eq(read.facts.format, "AEDAT 2.0");
+    ck_assert(read.facts.sensor_stated && read.facts.W == 128 && read.facts.H == 128);
+    ck_assert_int_eq(read.facts.events, 1);
+    expect_event(&read, 0, 1234567, 27, 117, 0);
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+START_TEST(aedat2_dvs128) {
+    struct made made = {0};
+    add_text(&made, HEAD2);
+    add_record(&made, 0x0000, 5), add_record(&made, 0x7fff, 6), add_record(&made, 0x8001, 7);
+    struct read read = read_made(&made, "x.aedat", NULL);
+    ck_assert_int_eq(read.facts.events, 2);
+    ck_assert_int_eq(read.facts.skipped, 1);
+    expect_event(&read, 0, 5, 127, 127, 1);
+    expect_event(&read, 1, 6, 0, 0, 0);
+    snn_sample_free(&read.sample);
+    cut_everywhere(&made, "x.aedat", NULL, true);
+    add(&made, "abc", 3);
+    read = read_made(&made, "x.aedat", NULL);
+    ck_assert_int_eq(read.facts.cut_bytes, 3);
+    ck_assert_str_eq(read.facts.warning, "ends in the middle of a record (its last 3 bytes are left out)");
+    snn_sample_free(&read.sample);
+    made.size = 0, add_text(&made, HEAD2); /* an address that a DVS128 has not, by its own word one */
+    add_text(&made, "# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n");
+    add_record(&made, 0x10000, 5);
+    read = read_made(&made, "x.aedat", NULL);
+    ck_assert_int_eq(read.facts.events, 0);
+    ck_assert_int_eq(read.facts.off, 1);
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+/* Thousands of lines, the chip among them, image and motion samples, special events. */
+START_TEST(aedat2_davis) {
+    struct made made = {0};
+    add_text(&made, HEAD2);
+    for (int i = 0; i < 2000; ++i) add_text(&made, i % 2 ? "#   <entry key=\"DVS128\"/>\r\n" : "#\n");
+    add_text(&made,
+             "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n# latency 10 \xb5s\r\n#End Of ASCII Header\r\n");
+    size_t head = made.size;
+    add_record(&made, davis('#' << 2, 140, 1) | 1, 3); /* 0x23...: a line of text, if the header did not end */
+    add_record(&made, davis(345, 259, 0), 1);
+    add_record(&made, davis(1, 1, 1) | 1u << 31, 2), add_record(&made, davis(1, 1, 1) | 1u << 31 | 1u << 10, 2);
+    add_record(&made, davis(1, 1, 1) | 1u << 10, 2), add_record(&made, davis(346, 1, 1), 2);
+    ck_assert_int_eq(made.bytes[head], '#');
+    struct read read = read_made(&made, "x.aedat", NULL);
+    ck_assert(read.facts.W == 346 && read.facts.H == 260);
+    ck_assert_int_eq(read.facts.events, 2);
+    ck_assert_int_eq(read.facts.skipped, 3);
+    ck_assert_int_eq(read.facts.off, 1);
+    expect_event(&read, 0, 1, 345, 259, 0);
+    expect_event(&read, 1, 3, 140, 140, 1);
+    snn_sample_free(&read.sample);
+    struct snn_events_options other = {.map = SNN_EVENTS_DVS128};
+    read = read_made(&made, "x.aedat", &other);
+    ck_assert_int_eq(read.facts.W, 128);
+    snn_sample_free(&read.sample);
+    other = (struct snn_events_options){.W = 128, .H = 128};
+    expect_refused(&made, "x.aedat", &other, SNN_EDATA, "x.aedat: is of a sensor of 346x260, expected 128x128");
+}
+END_TEST
+
+/* Binary that begins with '#', though nothing says where the header ends. */
+START_TEST(aedat2_data_like_a_comment) {
+    struct made made = {0};
+    add_text(&made, HEAD2);
+    for (int i = 0; i < 300; ++i) add_record(&made, davis('#' << 2 | (i & 3), 140, 1), (uint32_t)(1 << 24 | i));
+    struct snn_events_options options = {.map = SNN_EVENTS_DAVIS240};
+    struct read read = read_made(&made, "x.aedat", &options);
+    ck_assert_int_eq(read.facts.events, 300);
+    ck_assert_str_eq(read.facts.warning, "");
+    snn_sample_free(&read.sample);
+    expect_refused(&made, "x.aedat", NULL, SNN_EDATA, "names no chip, and has addresses of more than 16 bits");
+    made.size = 0, add_text(&made, HEAD2 "# AEChip: Octopus\n");
+    expect_refused(&made, "x.aedat", NULL, SNN_EDATA, "says '# AEChip: Octopus', whose addresses are not known");
+    made.size = 0, add_text(&made, HEAD2); /* no record at all */
+    read = read_made(&made, "x.aedat", NULL);
+    ck_assert_int_eq(read.facts.events, 0);
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+START_TEST(aedat2_clock_runs_over) {
+    struct made made = {0};
+    add_text(&made, HEAD2);
+    add_record(&made, 0, UINT32_MAX - 5), add_record(&made, 0, 4), add_record(&made, 0, UINT32_MAX - 1);
+    add_record(&made, 0, 7);
+    struct read read = read_made(&made, "x.aedat", NULL);
+    expect_event(&read, 0, UINT32_MAX - 5, 127, 127, 1);
+    expect_event(&read, 1, UINT32_MAX - 1, 127, 127, 1);
+    expect_event(&read, 2, (INT64_C(1) << 32) + 4, 127, 127, 1);
+    expect_event(&read, 3, (INT64_C(1) << 32) + 7, 127, 127, 1);
+    ck_assert_int_eq(read.facts.overflows, 1);
+    ck_assert_str_eq(read.facts.warning, "");
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+/* ---- AEDAT 4 ---- */
+
+enum { PLAIN, LZ4, ZSTD = 3 };
+
+/* A header whose XML names stream 0, of events on a sensor of 20x10, stream 1, of images, and stream 2, of events. */
+static void add_header4(struct made *made, int compression, int64_t table, bool xml) {
+    static const char text[] =
+        "<dv version=\"2.0\"><node name=\"outInfo\" path=\"/o/\"><node name=\"0\" path=\"/o/0/\">"
+        "<attr key=\"compression\" type=\"string\">LZ4</attr><attr key=\"typeIdentifier\" type=\"string\">EVTS</attr>"
+        "<node name=\"info\" path=\"/o/0/info/\"><attr key=\"sizeX\" type=\"int\">20</attr>\n"
+        "<attr key=\"sizeY\" type=\"int\">10</attr></node></node><node name=\"1\" path=\"/o/1/\">"
+        "<attr key=\"typeIdentifier\" type=\"string\">FRME</attr><node name=\"info\"/></node><node name=\"2\">"
+        "<attr key=\"typeIdentifier\" type=\"string\">EVTS</attr></node></node></dv>";
+    size_t length = xml ? sizeof text - 1 : 0;
+    add_text(made, "#!AER-DAT4.0\r\n");
+    add_le(made, 45 + length, 4);
+    add_le(made, 20, 4), add(made, "IOHE", 4);                             /* the table is at 20 */
+    add_le(made, 10, 2), add_le(made, 20, 2);                              /* at 8: the list of fields */
+    add_le(made, 4, 2), add_le(made, 8, 2), add_le(made, xml ? 16 : 0, 2); /* where they are in the table */
+    add_le(made, 0, 2);
+    add_le(made, 12, 4); /* at 20: back to the list */
+    add_le(made, (uint64_t)compression, 4), add_le(made, (uint64_t)table, 8);
+    add_le(made, 4, 4); /* at 36: to the text */
+    add_le(made, length, 4), add(made, text, length), add_le(made, 0, 1);
+}
+
+/* The flatbuffer of a packet: n events at t, t+1, ... and x, x+1, ... */
+static struct made flat_events(const char *kind, int n, int64_t t, int x) {
+    struct made flat = {0};
+    add_le(&flat, (uint64_t)(28 + 16 * n), 4);
+    add_le(&flat, 16, 4), add(&flat, kind, 4);                                          /* the table is at 16 */
+    add_le(&flat, 6, 2), add_le(&flat, 8, 2), add_le(&flat, 4, 2), add_le(&flat, 0, 2); /* at 8: the list of fields */
+    add_le(&flat, 8, 4), add_le(&flat, 4, 4);                                           /* back to it; to the vector */
+    add_le(&flat, (uint64_t)n, 4);
+    for (int i = 0; i < n; ++i) {
+        add_le(&flat, (uint64_t)(t + i), 8), add_le(&flat, (uint64_t)(x + i), 2), add_le(&flat, (uint64_t)i, 2);
+        add_le(&flat, (uint64_t)(i % 2), 1), add_le(&flat, 0, 3);
+    }
+    return flat;
+}
+
+static void add_packet4(struct made *made, int compression, int stream, const struct made *flat) {
+    unsigned char packed[1 << 17];
+    size_t size = flat->size;
+    memcpy(packed, flat->bytes, size);
+    if (compression == LZ4) size = LZ4F_compressFrame(packed, sizeof packed, flat->bytes, flat->size, NULL);
+    if (compression == ZSTD) size = ZSTD_compress(packed, sizeof packed, flat->bytes, flat->size, 3);
+    ck_assert_uint_le(size, sizeof packed);
+    add_le(made, (uint64_t)stream, 4), add_le(made, size, 4), add(made, packed, size);
+}
+
+static void add_events4(struct made *made, int compression, int stream, int n, int64_t t, int x) {
+    struct made flat = flat_events("EVTS", n, t, x);
+    add_packet4(made, compression, stream, &flat);
+}
+
+#define UNIX INT64_C(1600000000000000)
+
+/* Two packets of events, of 9 and 3, one of images, and behind them a table. */
+static void make_aedat4(struct made *made, int compression, bool finished) {
+    struct made image = flat_events("FRME", 2, 7, 7);
+    add_header4(made, compression, -1, true);
+    size_t head = made->size;
+    add_events4(made, compression, 0, 9, UNIX + 5, 3);
+    add_packet4(made, compression, 1, &image);
+    add_events4(made, compression, 0, 3, UNIX, 0);
+    if (!finished) return;
+    size_t end = made->size;
+    made->size = 0;
+    struct made copy = *made;
+    add_header4(made, compression, (int64_t)end, true);
+    ck_assert_uint_eq(made->size, head);
+    memcpy(made->bytes + head, copy.bytes + head, end - head);
+    made->size = end;
+    add_text(made, "any table of packets");
+}
+
+static const int compressions[] = {PLAIN, LZ4, 2, ZSTD, 4};
+
+START_TEST(aedat4_whole) {
+    static const char *const names[] = {"AEDAT 4.0", "AEDAT 4.0 (LZ4)", "AEDAT 4.0 (LZ4)", "AEDAT 4.0 (Zstandard)",
+                                        "AEDAT 4.0 (Zstandard)"};
+    for (int finished = 0; finished < 2; ++finished) {
+        struct made made = {0};
+        int c = compressions[_i];
+        make_aedat4(&made, c, finished);
+        if (c == 2 || c == 4) { /* the higher levels differ only in how they are made */
+            struct made low = {0};
+            make_aedat4(&low, c - 1, finished);
+            memcpy(low.bytes + 18 + 24, &c, 1);
+            made = low;
+        }
+        struct read read = read_made(&made, "x.aedat4", NULL);
+        ck_assert_str_eq(read.facts.format, names[_i]);
+        ck_assert(read.facts.sensor_stated && read.facts.W == 20 && read.facts.H == 10);
+        ck_assert_int_eq(read.facts.events, 12);
+        ck_assert_int_eq(read.facts.skipped, 1);
+        ck_assert_str_eq(read.facts.warning, finished ? "" : "was not finished by its recorder");
+        expect_event(&read, 0, UNIX, 0, 0, 0);
+        expect_event(&read, 1, UNIX + 1, 1, 1, 1);
+        expect_event(&read, 3, UNIX + 5, 3, 0, 0);
+        expect_event(&read, 11, UNIX + 13, 11, 8, 0);
+        snn_sample_free(&read.sample);
+        cut_everywhere(&made, "x.aedat4", NULL, false);
+    }
+}
+END_TEST
+
+/* What is there of a cut packet is read; the packets before it as ever. */
+START_TEST(aedat4_cut) {
+    for (size_t lost = 1; lost < 16 * 9; ++lost) {
+        struct made made = {0};
+        add_header4(&made, PLAIN, -1, true);
+        add_events4(&made, PLAIN, 0, 3, 1, 0), add_events4(&made, PLAIN, 0, 9, 5, 3);
+        made.size -= lost;
+        struct read read = read_made(&made, "x.aedat4", NULL);
+        ck_assert_int_eq(read.facts.events, 3 + (int64_t)(16 * 9 - lost) / 16);
+        ck_assert_ptr_nonnull(strstr(read.facts.warning, "ends in the middle of a packet"));
+        snn_sample_free(&read.sample);
+    }
+    struct made made = {0}; /* finished, but the table is cut off: nothing is lost, and it is said */
+    make_aedat4(&made, LZ4, true);
+    made.size -= 21;
+    struct read read = read_made(&made, "x.aedat4", NULL);
+    ck_assert_ptr_nonnull(strstr(read.facts.warning, "has no table of packets where its header says"));
+    snn_sample_free(&read.sample);
+    made.size = 0, add_header4(&made, LZ4, -1, true), add_events4(&made, LZ4, 0, 3, 1, 0);
+    for (int i = 0; i < 50; ++i) add_le(&made, 0, 1);
+    read = read_made(&made, "x.aedat4", NULL);
+    ck_assert_int_eq(read.facts.events, 3);
+    ck_assert_int_eq(read.facts.cut_bytes, 50);
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+START_TEST(aedat4_streams) {
+    struct made made = {0}; /* no XML: the first packet of events says which stream */
+    struct made image = flat_events("FRME", 2, 7, 7);
+    add_header4(&made, ZSTD, -1, false);
+    add_packet4(&made, ZSTD, 4, &image);
+    add_events4(&made, ZSTD, 5, 2, 10, 1), add_events4(&made, ZSTD, 6, 2, 20, 1), add_events4(&made, ZSTD, 5, 2, 30, 1);
+    struct read read = read_made(&made, "x.aedat4", NULL);
+    ck_assert(!read.facts.sensor_stated && read.facts.W == 3 && read.facts.H == 2);
+    ck_assert_int_eq(read.facts.events, 4);
+    ck_assert_int_eq(read.facts.skipped, 2);
+    ck_assert_ptr_nonnull(strstr(read.facts.warning, "holds events of another camera (stream 6)"));
+    snn_sample_free(&read.sample);
+    made.size = 0; /* two streams of events in the XML, and events off the sensor or before time began */
+    add_header4(&made, PLAIN, -1, true);
+    add_events4(&made, PLAIN, 2, 2, 10, 1), add_events4(&made, PLAIN, 0, 2, 20, 19),
+        add_events4(&made, PLAIN, 0, 2, -1, 0);
+    add_events4(&made, PLAIN, 0, 1, 30, -1);
+    read = read_made(&made, "x.aedat4", NULL);
+    ck_assert_int_eq(read.facts.events, 2);
+    ck_assert_int_eq(read.facts.off, 3);
+    expect_event(&read, 0, 0, 1, 1, 1);
+    expect_event(&read, 1, 20, 19, 0, 0);
+    ck_assert_ptr_nonnull(strstr(read.facts.warning, "holds events of another camera (stream 2)"));
+    snn_sample_free(&read.sample);
+    made.size = 0; /* no packets, and a packet without events */
+    add_header4(&made, PLAIN, -1, true);
+    read = read_made(&made, "x.aedat4", NULL);
+    ck_assert_int_eq(read.facts.events, 0);
+    snn_sample_free(&read.sample);
+    add_events4(&made, PLAIN, 0, 0, 0, 0);
+    read = read_made(&made, "x.aedat4", NULL);
+    ck_assert_int_eq(read.facts.events, 0);
+    ck_assert_str_eq(read.facts.warning, "was not finished by its recorder");
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+/* A large packet, whose frame fills more than one step of unpacking. */
+START_TEST(aedat4_large_packet) {
+    for (int c = LZ4; c <= ZSTD; c += ZSTD - LZ4) {
+        struct made made = {0};
+        add_header4(&made, c, -1, false);
+        struct made flat = flat_events("EVTS", 4000, 100, 0);
+        add_packet4(&made, c, 0, &flat);
+        struct read read = read_made(&made, "x.aedat4", NULL);
+        ck_assert_int_eq(read.facts.events, 4000);
+        expect_event(&read, 3999, 4099, 3999, 3999, 1);
+        snn_sample_free(&read.sample);
+    }
+}
+END_TEST
+
+/* Every byte of header and packet set to each of some values: refused, or read without reading beyond. */
+START_TEST(aedat4_any_byte_wrong) {
+    static const unsigned char values[] = {0, 1, 0x7f, 0x80, 0xff};
+    for (int c = PLAIN; c <= ZSTD; c += c == PLAIN ? 1 : 2) {
+        struct made made = {0};
+        add_header4(&made, c, -1, false);
+        add_events4(&made, c, 0, 3, 1, 0);
+        for (size_t i = 0; i < made.size; ++i)
+            for (size_t v = 0; v < sizeof values; ++v) {
+                struct read read = {0};
+                unsigned char *bytes = malloc(made.size);
+                memcpy(bytes, made.bytes, made.size);
+                bytes[i] = values[v];
+                int status = snn_events_decode("x.aedat4", bytes, made.size, NULL, &read.sample, &read.facts);
+                ck_assert(status == SNN_OK || status == SNN_EDATA);
+                ck_assert_uint_le(read.sample.event_room, 3);
+                free(bytes);
+                snn_sample_free(&read.sample);
+            }
+    }
+}
+END_TEST
+
+START_TEST(aedat4_refuses_broken) {
+    struct made made = {0}, flat = flat_events("EVTS", 3, 0, 0);
+    add_header4(&made, 7, -1, false);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "is of compression 7, expected 0..4");
+    made.size = 0, add_text(&made, "#!AER-DAT4.0\r\n"), add_le(&made, 1 << 30, 4), add_text(&made, "12345678");
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "its header has 1073741824 bytes, and the file ends before");
+    made.size = 0, add_header4(&made, LZ4, -1, false), add_packet4(&made, PLAIN, 0, &flat);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "the packet at byte 71 cannot be read: ERROR_frameType_unknown");
+    made.size = 0, add_header4(&made, ZSTD, -1, false), add_packet4(&made, PLAIN, 0, &flat);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA,
+                   "the packet at byte 71 cannot be read: Unknown frame descriptor");
+    made.size = 0, add_header4(&made, PLAIN, -1, false), add_le(&made, 0, 4), add_le(&made, UINT32_MAX, 4);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "byte 63: a packet of stream 0 with -1 bytes");
+    flat.bytes[31] = 0x10; /* 2^28 events */
+    made.size = 0, add_header4(&made, PLAIN, -1, false), add_packet4(&made, PLAIN, 0, &flat);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "it is no packet of events");
+    made.size = 0, add_header4(&made, ZSTD, -1, false), add_packet4(&made, ZSTD, 0, &flat);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "it is no packet of events");
+}
+END_TEST
+
+/* A packet that unpacks to 64 MB of zeros. */
+START_TEST(aedat4_bomb) {
+    size_t size = 64 << 20, room = ZSTD_compressBound(size);
+    unsigned char *zeros = calloc(1, size), *packed = malloc(room);
+    struct made made = {0};
+    add_header4(&made, ZSTD, -1, false);
+    size_t n = ZSTD_compress(packed, room, zeros, size, 3);
+    add_le(&made, 0, 4), add_le(&made, n, 4), add(&made, packed, n);
+    expect_refused(&made, "x.aedat4", NULL, SNN_EDATA, "it unpacks to too much");
+    free(zeros), free(packed);
+}
+END_TEST
+
+/* ---- CSV ---- */
+
+static struct made text_of(const char *text) {
+    struct made made = {0};
+    add_text(&made, text);
+    return made;
+}
+
+START_TEST(csv_forms) {
+    static const struct {
+        const char *text;
+        int unit;
+    } forms[] = {
+        /* all: (123456, 17, 5, 1), (123460, 0, 200, 0) */
+        {"123456,17,5,1\n123460,0,200,0\n", 0},
+        {"123456 17 5 1\r\n123460\t0\t200\t0\r\n", 0},
+        {"123456 , 17;5 , 1\n\n  123460 0 200 -1", 0},
+        {"\xef\xbb\xbfx,y,p,t\n17,5,1,123456\n0,200,-1,123460\n", 0},
+        {"timestamp, x, y, polarity\n123456, 17, 5, 1\n123460, 0, 200, 0\n", 0},
+        {"id,Time,on,Y,X,note\n1,123456,true,5,17,a\n2,123460,False,200,0,b\n", 0},
+        {"# a comment\n# t x y p\n123456 17 5 1\n# another\n123460 0 200 0\n", 0},
+        {"# 640 480\n123456 17 5 +1\n123460 0 200 0\n", 0},
+        {"t_us,x,y,p\n123456,17,5,1\n123460,0,200,0\n", 0},
+        {"t_ns,x,y,p\n123456499,17,5,1\n123459500,0,200,0\n", 0},
+        {"t_ms,x,y,p\n123.456,17,5,1\n1.2346e2,0,200,0\n", 0},
+        {"t_s,x,y,p\n.123456,17,5,1\n0.1234600000000000000000001,0,200,0\n", 0},
+        {"timestamp_s,x,y,p\n0.1234564999,17,5,1\n0.1234595,0,200,0\n", 0},
+        {"0.123456 17 5 1\n0.12346 0 200 0\n", SNN_EVENTS_S},
+        {"1.234560000000000000e+05 1.700000000000000000e+01 5.000000000000000000e+00 1.000000000000000000e+00\n"
+         "1.234600000000000000e+05 0.000000000000000000e+00 2.000000000000000000e+02 -1.0e+00\n",
+         0},
+        {"1.23456e-1,17,5,1\n1234600E-7,0,200,0\n", SNN_EVENTS_S},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i) {
+        struct made made = text_of(forms[i].text);
+        struct snn_events_options options = {.unit = forms[i].unit};
+        struct read read = read_made(&made, "x.csv", &options);
+        ck_assert_int_eq(read.facts.events, 2);
+        expect_event(&read, 0, 123456, 17, 5, 1);
+        expect_event(&read, 1, 123460, 0, 200, 0);
+        ck_assert(read.facts.W == 18 && read.facts.H == 201 && !read.facts.sensor_stated);
+        snn_sample_free(&read.sample);
+        cut_everywhere(&made, "x.csv", &options, false);
+    }
+}
+END_TEST
+
+START_TEST(csv_without_events) {
+    static const char *const texts[] = {"", "\n\n", "t,x,y,p\n", "# nothing", "t,x,y,p"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
+        struct made made = text_of(texts[i]);
+        struct read read = read_made(&made, "x.tsv", NULL);
+        ck_assert(read.facts.events == 0 && read.facts.W == 0 && read.facts.H == 0);
+        snn_sample_free(&read.sample);
+    }
+}
+END_TEST
+
+START_TEST(csv_refuses_broken) {
+    static const struct {
+        const char *text, *sentence;
+    } wrong[] = {
+        {"1,2,3,1\n1,2,3\n", "x.csv:2: '1,2,3', expected 4 columns"},
+        {"1,2,3,1\n1,,3,1\n", "x.csv:2: '', expected a number"},
+        {"1,2,3,1\n1,2,x,1\n", "x.csv:2: 'x', expected a number"},
+        {"1,2,3,1\n1,2.5,3,1\n", "x.csv:2: '2.5', expected a whole number"},
+        {"1,2,3,1\n1,2,3,2\n", "x.csv: line 2: polarity 2, expected 0, 1 or -1"},
+        {"1.5,2,3,1\n", "x.csv:1: '1.5', expected whole microseconds, as nothing says the unit of the times"},
+        {"1,2,3,1\n\n-1,2,3,1\n", "x.csv: line 3: event at t=-1 us"},
+        {"1,65536,3,1\n", "x.csv: line 1: event at x=65536 y=3"},
+        {"1,2,-3,1\n", "x.csv: line 1: event at x=2 y=-3"},
+        {"99999999999999999999,2,3,1\n", "x.csv: line 1: event at t="},
+        {"1e99999999999,2,3,1\n", "x.csv: line 1: event at t="},
+        {"1,1e18,3,1\n", "x.csv: line 1: event at x=1000000000000000000"},
+        {"1,2,3,1e\n1,2,3,1", "x.csv:1: '1,2,3,1e', expected names of columns"},
+        {"t,x,y\n", "x.csv:1: 't,x,y', expected names of columns, among them t (or t_us, timestamp), x, y and p"},
+        {"t,x,y,p,time\n", "x.csv:1: 't,x,y,p,time', expected each of the columns t, x, y and p once"},
+        {"t,x,y,p\nt,x,y,p\n", "x.csv:2: 't', expected a number"},
+        {"1,2,3,1,5\n", "x.csv:1: '1,2,3,1,5', expected 4 columns"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+        struct made made = text_of(wrong[i].text);
+        expect_refused(&made, "x.csv", NULL, SNN_EDATA, wrong[i].sentence);
+    }
+    struct made made = {0};
+    for (int i = 0; i < 70; ++i) add_text(&made, "1,");
+    expect_refused(&made, "x.csv", NULL, SNN_EDATA,
+                   "x.csv:1: '1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,'..., expected at");
+    made = text_of("1,2,3,1\n1,5,3,1\n");
+    expect_refused(&made, "x.csv", &(struct snn_events_options){.W = 5, .H = 4}, SNN_EDATA,
+                   "x.csv: line 2: event at x=5 y=3, expected x in 0..4 and y in 0..3");
+}
+END_TEST
+
+/* ---- NumPy ---- */
+
+static struct made npy_of(int version, const char *dictionary) {
+    struct made made = {0};
+    add(&made, BYTES("\x93NUMPY"));
+    add_le(&made, (uint64_t)version, 1), add_le(&made, 0, 1);
+    add_le(&made, strlen(dictionary), version == 1 ? 2 : 4);
+    add_text(&made, dictionary);
+    return made;
+}
+
+static void add_be(struct made *made, uint64_t value, int bytes) {
+    while (bytes--) add(made, &(unsigned char){(unsigned char)(value >> 8 * bytes)}, 1);
+}
+
+static uint64_t bits64(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static uint64_t bits32(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static void expect_two(const struct made *made, int unit, const char *warning) {
+    struct snn_events_options options = {.unit = unit};
+    struct read read = read_made(made, "x.npy", &options);
+    ck_assert_str_eq(read.facts.format, "NumPy array");
+    ck_assert_str_eq(read.facts.warning, warning);
+    ck_assert_int_eq(read.facts.events, 2);
+    expect_event(&read, 0, 3000, 17, 5, 1);
+    expect_event(&read, 1, 5000, 300, 6, 0);
+    snn_sample_free(&read.sample);
+    cut_everywhere(made, "x.npy", &options, false);
+}
+
+START_TEST(npy_records) {
+    struct made made = npy_of(1, "{'descr': [('t', '<i8'), ('x', '<u2'), ('y', '|u1'), ('p', '|b1')], "
+                                 "'fortran_order': False, 'shape': (2,), }          \n");
+    add_le(&made, 3000, 8), add_le(&made, 17, 2), add_le(&made, 5, 1), add_le(&made, 1, 1);
+    add_le(&made, 5000, 8), add_le(&made, 300, 2), add_le(&made, 6, 1), add_le(&made, 0, 1);
+    expect_two(&made, 0, "");
+    made =
+        npy_of(2, "{\"shape\":(2,),\"descr\":[(\"polarity\",\">i2\"),(\"id\",\"<f8\"),(\"\",\"|V3\"),(\"y\",\"<f4\"),"
+                  "(\"x\",\">f8\"),(\"timestamp_ms\",\">i4\")],\"fortran_order\":False}");
+    for (int i = 0; i < 2; ++i) {
+        add_be(&made, (uint64_t)(i ? -1 : 1), 2), add_le(&made, 0, 11), add_le(&made, bits32(i ? 6 : 5), 4);
+        add_be(&made, bits64(i ? 300 : 17), 8), add_be(&made, i ? 5 : 3, 4);
+    }
+    expect_two(&made, 0, "");
+    made = npy_of(
+        3, "{'descr': [('x','<f2'), ('y','<i1'), ('p','<u8'), ('ts','=u4')], 'fortran_order': True, 'shape': (2,)}");
+    add_le(&made, 0x4c40, 2), add_le(&made, 5, 1), add_le(&made, 1, 8), add_le(&made, 3000, 4);
+    add_le(&made, 0x5cb0, 2), add_le(&made, 6, 1), add_le(&made, 0, 8), add_le(&made, 5000, 4);
+    expect_two(&made, 0, "");
+}
+END_TEST
+
+START_TEST(npy_rows) {
+    static const double rows[2][4] = {{17, 5, 1, 3}, {300, 6, 0, 5}};
+    struct made made = npy_of(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 4), }");
+    for (int i = 0; i < 8; ++i) add_le(&made, bits64(rows[i / 4][i % 4]), 8);
+    expect_two(&made, SNN_EVENTS_MS, "");
+    struct read read = read_made(&made, "x.npy", NULL); /* not silently */
+    ck_assert_str_eq(read.facts.warning, "does not say the unit of its times, which are taken for microseconds");
+    expect_event(&read, 1, 5, 300, 6, 0);
+    snn_sample_free(&read.sample);
+    made = npy_of(1, "{'descr': '>f4', 'fortran_order': True, 'shape': (2, 4), }");
+    for (int i = 0; i < 8; ++i) add_be(&made, bits32((float)rows[i % 2][i / 2]), 4);
+    expect_two(&made, SNN_EVENTS_MS, "");
+    made = npy_of(1, "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 4), }");
+    for (int i = 0; i < 8; ++i) add_le(&made, (uint64_t)rows[i / 4][i % 4] * (i % 4 == 3 ? 1000 : 1), 4);
+    expect_two(&made, 0, "");
+    made = npy_of(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 4), }");
+    for (int i = 0; i < 8; ++i) add_le(&made, bits64(rows[i / 4][i % 4] * (i % 4 == 3 ? 0.001 : 1)), 8);
+    expect_two(&made, SNN_EVENTS_S, "");
+    expect_refused(&made, "x.npy", NULL, SNN_EDATA,
+                   "x.npy: row 0: time 0.003, expected whole microseconds, as nothing says the unit of the times");
+    made = npy_of(1, "{'descr': '<i8', 'fortran_order': False, 'shape': (0, 4), }");
+    read = read_made(&made, "x.npy", NULL);
+    ck_assert_int_eq(read.facts.events, 0);
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+START_TEST(npy_refuses_broken) {
+#define TAIL "'fortran_order': False, 'shape': (1, 4)}"
+    static const struct {
+        const char *dictionary, *sentence;
+    } wrong[] = {
+        {"", "expected '{'"},
+        {"{'descr': '<i8', " TAIL " x", "expected nothing behind '}'"},
+        {"{'descr': '<i8', 'fortran_order': False}", "expected 'descr', 'fortran_order' and 'shape'"},
+        {"{'descr': '<i8', 'descr': '<i8', " TAIL, "expected each of 'descr'"},
+        {"{'descr': '<i8', 'other': 1, " TAIL, "expected each of 'descr'"},
+        {"{'descr': '|O', " TAIL, "expected integers of 1, 2, 4 or 8 bytes"},
+        {"{'descr': '<i3', " TAIL, "expected integers of 1, 2, 4 or 8 bytes"},
+        {"{'descr': '<f16', " TAIL, "expected integers of 1, 2, 4 or 8 bytes"},
+        {"{'descr': '<c8', " TAIL, "expected integers of 1, 2, 4 or 8 bytes"},
+        {"{'descr': '|V8', " TAIL, "expected numbers"},
+        {"{'descr': '<i8, " TAIL, "expected"},
+        {"{'descr': '<i99999999999999999999', " TAIL, "expected"},
+        {"{'descr': [('t','<i8'),('x','<i8'),('y','<i8')], 'fortran_order': False, 'shape': (1,)}",
+         "fields t, x, y and p"},
+        {"{'descr': [('t','<i8'),('ts','<i8')], 'fortran_order': False, 'shape': (1,)}", "one number for each"},
+        {"{'descr': [('t','<i8',(2,))], 'fortran_order': False, 'shape': (1,)}", "')': a field has one number"},
+        {"{'descr': [('t','<i8'),('x','<i8'),('y','<i8'),('p','<i8')], " TAIL, "has another shape"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (4,)}", "has another shape"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (1, 5)}", "has another shape"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (1, 4, 1)}", "expected at most 2 dimensions"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': ()}", "has another shape"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (-1, 4)}", "expected a number"},
+        {"{'descr': '<i8', 'fortran_order': 0, 'shape': (1, 4)}", "expected True or False"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (2, 4)}", "has 32 bytes of data, expected 2 events of 32"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (1152921504606846976, 4)}",
+         "has 32 bytes of data, expected 11"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (576460752303423488, 4)}",
+         "has 32 bytes of data, expected 57"},
+        {"{'descr': '<i4', 'fortran_order': False, 'shape': (1, 4)}", "has 32 bytes of data, expected 1 events of 16"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+        struct made made = npy_of(1, wrong[i].dictionary);
+        for (int k = 0; k < 4; ++k) add_le(&made, 1, 8);
+        expect_refused(&made, "x.npy", NULL, SNN_EDATA, wrong[i].sentence);
+    }
+    struct made made = npy_of(4, "{'descr': '<i8', " TAIL);
+    expect_refused(&made, "x.npy", NULL, SNN_EDATA, "is of version 4.0 of NumPy's format");
+    made = npy_of(2, ""), made.bytes[11] = 0x80; /* a header of 2^31 bytes */
+    expect_refused(&made, "x.npy", NULL, SNN_EDATA, "ends in its header");
+    made = npy_of(1, "{'descr': '<f8', " TAIL);
+    size_t data = made.size;
+    for (int k = 0; k < 4; ++k) add_le(&made, bits64(1), 8);
+    for (int k = 0; k < 4; ++k) {
+        struct made other = made;
+        memset(other.bytes + data + 8 * (size_t)k, 0xff, 8); /* not a number */
+        expect_refused(&other, "x.npy", &(struct snn_events_options){.unit = SNN_EVENTS_S}, SNN_EDATA,
+                       "nan, expected a whole number");
+        other.bytes[data + 8 * (size_t)k + 6] = 0xef; /* -5e307, and infinity */
+        expect_refused(&other, "x.npy", NULL, SNN_EDATA, "x.npy: row 0: ");
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("events");
     TCase *events = tcase_create("events");
@@ -495,6 +1030,24 @@ int main(void) {
     tcase_add_test(events, aedat3_listed_as_decoded);
     tcase_add_test(events, aedat3_open_refuses);
     tcase_add_test(events, real_gestures);
+    tcase_add_test(events, aedat2_test_vector);
+    tcase_add_test(events, aedat2_dvs128);
+    tcase_add_test(events, aedat2_davis);
+    tcase_add_test(events, aedat2_data_like_a_comment);
+    tcase_add_test(events, aedat2_clock_runs_over);
+    tcase_add_loop_test(events, aedat4_whole, 0, sizeof compressions / sizeof *compressions);
+    tcase_add_test(events, aedat4_cut);
+    tcase_add_test(events, aedat4_streams);
+    tcase_add_test(events, aedat4_large_packet);
+    tcase_add_test(events, aedat4_any_byte_wrong);
+    tcase_add_test(events, aedat4_refuses_broken);
+    tcase_add_test(events, aedat4_bomb);
+    tcase_add_test(events, csv_forms);
+    tcase_add_test(events, csv_without_events);
+    tcase_add_test(events, csv_refuses_broken);
+    tcase_add_test(events, npy_records);
+    tcase_add_test(events, npy_rows);
+    tcase_add_test(events, npy_refuses_broken);
     suite_add_tcase(suite, events);
     return run_suite(suite);
 }

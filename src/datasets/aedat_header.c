@@ -39,17 +39,27 @@ bool snn_text_has(struct snn_text line, const char *word) {
     return false;
 }
 
-bool snn_aedat_sensor(struct snn_text line, int32_t *W, int32_t *H) {
+bool snn_aedat_line_cut(const unsigned char *bytes, size_t size, size_t at) {
+    return at < size && bytes[at] == '#' && !memchr(bytes + at, '\n', size - at) && is_text(bytes + at, size - at);
+}
+
+enum snn_events_map snn_aedat_camera(struct snn_text line, int32_t *W, int32_t *H) {
     static const struct {
         const char *name;
         int32_t W, H;
-    } cameras[] = {{"DVS128", 128, 128},   {"Tmpdiff128", 128, 128}, {"DAVIS128", 128, 128}, {"DAVIS208", 208, 192},
-                   {"DAVIS240", 240, 180}, {"SBret10", 240, 180},    {"DAVIS346", 346, 260}, {"DAVIS640", 640, 480}};
+        enum snn_events_map map;
+    } cameras[] = {
+        {"DVS128", 128, 128, SNN_EVENTS_DVS128},     {"Tmpdiff128", 128, 128, SNN_EVENTS_DVS128},
+        {"DAVIS128", 128, 128, SNN_EVENTS_DAVIS240}, {"DAVIS208", 208, 192, SNN_EVENTS_DAVIS240},
+        {"DAVIS240", 240, 180, SNN_EVENTS_DAVIS240}, {"DAVI240", 240, 180, SNN_EVENTS_DAVIS240},
+        {"SBret10", 240, 180, SNN_EVENTS_DAVIS240},  {"DAVIS346", 346, 260, SNN_EVENTS_DAVIS240},
+        {"DAVI346", 346, 260, SNN_EVENTS_DAVIS240},  {"DAVIS640", 640, 480, SNN_EVENTS_DAVIS240},
+    };
     for (size_t i = 0; i < sizeof cameras / sizeof *cameras; ++i)
         if (snn_text_has(line, cameras[i].name)) {
             *W = cameras[i].W;
             *H = cameras[i].H;
-            return true;
+            return cameras[i].map;
         }
-    return false;
+    return SNN_EVENTS_MAP_AUTO;
 }

@@ -15,7 +15,10 @@
 enum { NO_SENSOR = 1 << 16, RESET_US = 1000000 };
 static const size_t max_bytes = (size_t)1 << 36; /* of a file; a mistake beyond */
 
-#define FORMATS(X) X(snn_events_aedat3) X(snn_events_orchard)
+#define FORMATS(X)                                                                                                     \
+    X(snn_events_aedat2)                                                                                               \
+    X(snn_events_aedat3)                                                                                               \
+    X(snn_events_aedat4) X(snn_events_h5) X(snn_events_npy) X(snn_events_csv) X(snn_events_orchard)
 
 #define DECLARE(format) extern const struct snn_events_format format;
 FORMATS(DECLARE)

@@ -56,9 +56,12 @@ static int read_header(struct snn_events_job *job, const unsigned char *bytes, s
             return snn_error(SNN_EDATA, "%s: says '%.*s', expected #Format: RAW", job->path,
                              (int)(line.length < 60 ? line.length : 60), line.at);
         if (!known && (snn_text_begins(line, "#Source") || snn_text_begins(line, "#-Source")))
-            known = snn_aedat_sensor(line, &W, &H);
+            known = snn_aedat_camera(line, &W, &H) != SNN_EVENTS_MAP_AUTO;
     }
-    if (!ended) snn_events_warn(job, "has no line #!END-HEADER");
+    if (!ended && snn_aedat_line_cut(bytes, size, *at)) {
+        snn_events_cut(job, (int64_t)(size - *at), "header");
+        *at = size;
+    } else if (!ended) snn_events_warn(job, "has no line #!END-HEADER");
     if (known) return snn_events_sensor(job, W, H);
     if (job->from_below && !job->options->H)
         snn_events_warn(job, "does not say how high the sensor is: rows are counted from the highest that is met");

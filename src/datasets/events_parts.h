@@ -79,7 +79,29 @@ struct snn_text { /* a line without its end; not terminated */
 bool snn_aedat_line(const unsigned char *bytes, size_t size, size_t *at, struct snn_text *line);
 bool snn_text_has(struct snn_text line, const char *word); /* any case */
 bool snn_text_begins(struct snn_text line, const char *word);
-/* The sensor of the camera that the line names. */
-bool snn_aedat_sensor(struct snn_text line, int32_t *W, int32_t *H);
+/* Is there the beginning of such a line, cut by the end of the file? */
+bool snn_aedat_line_cut(const unsigned char *bytes, size_t size, size_t at);
+/* How the camera that the line names writes an address in AEDAT 2, and its sensor; SNN_EVENTS_MAP_AUTO: no such camera.
+ */
+enum snn_events_map snn_aedat_camera(struct snn_text line, int32_t *W, int32_t *H);
+
+/* ---- columns (events_columns.c): events in a table of numbers ---- */
+
+enum snn_column { SNN_COLUMN_T, SNN_COLUMN_X, SNN_COLUMN_Y, SNN_COLUMN_P, SNN_COLUMNS };
+extern const char *const snn_column_names[SNN_COLUMNS]; /* "t timestamp ...": all by which one is known */
+/* Which column a name says, in any case; SNN_COLUMNS: none. *unit: of times, when the name ends in it (t_us). */
+enum snn_column snn_column_find(const char *name, size_t length, int *unit);
+
+struct snn_value { /* a cell */
+    bool real;
+    int64_t whole; /* unless real */
+    double number; /* if real */
+};
+/* Take the event of a row; "PATH: WHAT INDEX: ..." when it has no sense. Times in `unit`, rounded to microseconds. */
+int snn_events_take_row(struct snn_events_job *job, const char *what, int64_t index,
+                        const struct snn_value row[SNN_COLUMNS], int unit);
+
+/* A file may unpack to so many times its size. LZ4 cannot do more; what does more is made to exhaust memory. */
+enum { SNN_EVENTS_RATIO = 256, SNN_EVENTS_UNPACKED = 1 << 20 /* or to so many bytes */ };
 
 #endif

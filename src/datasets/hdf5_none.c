@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
- * hdf5_none.c - stands for hdf5_spikes.c in a build without HDF5: the sets exist, and say why they cannot be read. */
+ * hdf5_none.c - stands for hdf5_spikes.c and events_h5.c in a build without HDF5: what is in such files exists, and
+ * says why it cannot be read. */
+#include <string.h>
+
 #include "core/status.h"
+#include "datasets/events_parts.h"
 #include "datasets/hdf5_spikes.h"
 
-int snn_spikes_open(const char *path, const struct snn_spikes_layout *layout, struct snn_spikes_file **out) {
-    (void)layout;
-    *out = NULL;
+static int no_hdf5(const char *path) {
     return snn_error(SNN_EDATA,
                      "%s: is an HDF5 file, and this build has no HDF5: install libhdf5-dev and configure with "
                      "-Dhdf5=enabled",
                      path);
+}
+
+int snn_spikes_open(const char *path, const struct snn_spikes_layout *layout, struct snn_spikes_file **out) {
+    (void)layout;
+    *out = NULL;
+    return no_hdf5(path);
 }
 
 void snn_spikes_close(struct snn_spikes_file **file) { *file = NULL; }
@@ -23,3 +31,17 @@ int snn_spikes_get(struct snn_spikes_file *file, int32_t i, struct snn_sample *s
     (void)file, (void)i, (void)sample;
     return snn_error(SNN_EDATA, "this build has no HDF5");
 }
+
+static bool probe(const unsigned char *bytes, size_t size) {
+    return size >= 8 && !memcmp(bytes, "\x89HDF\r\n\x1a\n", 8);
+}
+
+static int decode(struct snn_events_job *job) { return no_hdf5(job->path); }
+
+const struct snn_events_format snn_events_h5 = {
+    .name = "h5",
+    .extensions = ".h5 .hdf5",
+    .help = "HDF5 with events/t, x, y and p (not in this build)",
+    .probe = probe,
+    .decode = decode,
+};

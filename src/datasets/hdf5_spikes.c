@@ -5,20 +5,19 @@
  * here. A time becomes whole microseconds by truncation: floor(floor(1e6 t) / dt) = floor(1e6 t / dt), so bins of whole
  * microseconds are those of the exact time.
  *
- * libhdf5 need not be thread-safe, and shares its state between files: one lock of this file is around all calls.
- * Recordings of halves and uint16_t are read without it. */
+ * Recordings of halves and uint16_t are read without the lock around libhdf5. */
 #include "datasets/hdf5_spikes.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/status.h"
+#include "datasets/hdf5_library.h"
 #include "datasets/hdf5_lists.h"
 
 enum {
@@ -49,16 +48,6 @@ struct snn_spikes_file {
     enum width width; /* of a time in memory */
     bool narrow;      /* units are uint16_t in memory, else int64_t */
 };
-
-static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
-
-/* Errors become our sentences; the library would print them, thread by thread. */
-static void enter(void) {
-    pthread_mutex_lock(&library);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-static void leave(void) { pthread_mutex_unlock(&library); }
 
 /* ---- errors ---- */
 
@@ -305,11 +294,11 @@ static void close_trains(struct trains *trains) {
 void snn_spikes_close(struct snn_spikes_file **where) {
     struct snn_spikes_file *file = *where;
     if (!file) return;
-    enter();
+    snn_hdf5_enter();
     close_trains(&file->times);
     close_trains(&file->units);
     if (file->file >= 0) H5Fclose(file->file);
-    leave();
+    snn_hdf5_leave();
     if (file->fd >= 0) close(file->fd);
     for (int32_t i = 0; file->word && i < file->layout.classes; ++i) free(file->word[i]);
     free(file->word);
@@ -334,9 +323,9 @@ int snn_spikes_open(const char *path, const struct snn_spikes_layout *layout, st
     if (!file->path) {
         snn_error(SNN_EFAIL, "%s: out of memory", path);
     } else {
-        enter();
+        snn_hdf5_enter();
         status = read_file(file);
-        leave();
+        snn_hdf5_leave();
     }
     if (status < 0) snn_spikes_close(&file);
     *out = file;
@@ -419,11 +408,11 @@ static int read_train(const struct snn_spikes_file *file, const struct trains *t
     const char *wrong = snn_list_read(file->fd, list, trains->size, values);
     if (wrong) return snn_error(SNN_EDATA, "%s: %s: list %d %s", file->path, trains->name, i, wrong);
     if (trains->native < 0 || !list->length) return SNN_OK;
-    enter();
+    snn_hdf5_enter();
     int status = H5Tconvert(trains->type, trains->native, list->length, values, NULL, H5P_DEFAULT) < 0
                      ? unreadable(file, trains->name)
                      : SNN_OK;
-    leave();
+    snn_hdf5_leave();
     return status;
 }
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * made_events.h - recordings made byte by byte, and what is expected of reading them. */
+#ifndef SNN_TEST_MADE_EVENTS_H
+#define SNN_TEST_MADE_EVENTS_H
+
+#include "data_folder.h"
+#include "datasets/events.h"
+
+#define BYTES(text) text, sizeof text - 1
+
+struct made { /* a file in the making */
+    unsigned char bytes[1 << 16];
+    size_t size;
+};
+
+static inline void add(struct made *made, const void *bytes, size_t size) {
+    ck_assert_uint_le(made->size + size, sizeof made->bytes);
+    memcpy(made->bytes + made->size, bytes, size);
+    made->size += size;
+}
+
+static inline void add_text(struct made *made, const char *text) { add(made, text, strlen(text)); }
+
+static inline void add_le(struct made *made, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i, value >>= 8) add(made, &(unsigned char){(unsigned char)value}, 1);
+}
+
+struct read { /* what came of a file */
+    struct snn_sample sample;
+    struct snn_events_facts facts;
+};
+
+static inline struct read read_made(const struct made *made, const char *name,
+                                    const struct snn_events_options *options) {
+    struct read read = {0};
+    ck_ok(snn_events_decode(name, made->bytes, made->size, options, &read.sample, &read.facts));
+    ck_assert_int_eq(read.facts.events, (int64_t)read.sample.event_count);
+    for (size_t i = 1; i < read.sample.event_count; ++i)
+        ck_assert_int_le(read.sample.events[i - 1].t, read.sample.events[i].t);
+    return read;
+}
+
+static inline void expect_event(const struct read *read, size_t i, int64_t t, int x, int y, int p) {
+    ck_assert_uint_lt(i, read->sample.event_count);
+    const struct snn_event *e = &read->sample.events[i];
+    ck_assert_msg(e->t == t && e->x == x && e->y == y && e->p == p, "event %zu: t=%lld x=%d y=%d p=%d", i,
+                  (long long)e->t, e->x, e->y, e->p);
+}
+
+static inline void expect_refused(const struct made *made, const char *name, const struct snn_events_options *options,
+                                  int code, const char *sentence) {
+    struct read read = {0};
+    ck_error(snn_events_decode(name, made->bytes, made->size, options, &read.sample, &read.facts), code, sentence);
+    snn_sample_free(&read.sample);
+}
+
+/* Cut at every byte: an error, or fewer events (or as many) and, where `warns`, a warning that bytes were lost. */
+static inline void cut_everywhere(const struct made *made, const char *name, const struct snn_events_options *options,
+                                  bool warns) {
+    struct read whole = read_made(made, name, options);
+    for (size_t size = 0; size < made->size; ++size) {
+        struct read part = {0};
+        unsigned char *bytes = malloc(size); /* of that size, so that a sanitizer sees what reads beyond */
+        memcpy(bytes, made->bytes, size);
+        int status = snn_events_decode(name, bytes, size, options, &part.sample, &part.facts);
+        free(bytes);
+        if (status >= 0) {
+            ck_assert_int_le(part.facts.events, whole.facts.events);
+            for (size_t i = 0; warns && i < part.sample.event_count; ++i)
+                expect_event(&whole, i, part.sample.events[i].t, part.sample.events[i].x, part.sample.events[i].y,
+                             part.sample.events[i].p);
+            ck_assert_msg(!part.facts.cut_bytes || strstr(part.facts.warning, "ends in the middle"), "%zu: %s", size,
+                          part.facts.warning);
+        } else ck_assert_int_eq(status, SNN_EDATA);
+        snn_sample_free(&part.sample);
+    }
+    snn_sample_free(&whole.sample);
+}
+
+#endif

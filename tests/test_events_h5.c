@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_events_h5.c - recordings in HDF5: four data sets of numbers in several types, packed and not, and broken ones.
+ */
+#include <hdf5.h>
+
+#include "made_events.h"
+
+enum { LENGTH = 3 };
+
+struct made_column {
+    const char *name;
+    hid_t type;
+    double value[LENGTH];
+    int length;  /* 0: LENGTH */
+    int packed;  /* in chunks, shuffled and deflated */
+    hsize_t far; /* so many entries, of which only the first chunk is written */
+};
+
+static struct made made_h5(const struct made_column *columns, int count, bool group) {
+    struct made made = {0};
+    hid_t file = H5Fcreate(in("x.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert_int_ge(file, 0);
+    if (group) H5Gclose(H5Gcreate2(file, "/events", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    for (int c = 0; c < count; ++c) {
+        const struct made_column *column = &columns[c];
+        hsize_t n = column->length ? (hsize_t)column->length : LENGTH, chunk = 2, all = column->far ? column->far : n;
+        hid_t how = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &all, NULL);
+        hid_t memory = H5Screate_simple(1, &n, NULL);
+        hsize_t first = 0;
+        if (column->packed || column->far) H5Pset_chunk(how, 1, &chunk), H5Pset_shuffle(how), H5Pset_deflate(how, 9);
+        hid_t set = H5Dcreate2(file, column->name, column->type, space, H5P_DEFAULT, how, H5P_DEFAULT);
+        ck_assert_msg(set >= 0, "%s", column->name);
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, NULL, &n, NULL);
+        if (H5Tget_class(column->type) == H5T_ENUM) {
+            signed char flags[LENGTH];
+            for (int i = 0; i < LENGTH; ++i) flags[i] = (signed char)column->value[i];
+            ck_assert_int_ge(H5Dwrite(set, column->type, memory, space, H5P_DEFAULT, flags), 0);
+        } else if (H5Tget_class(column->type) != H5T_STRING) {
+            ck_assert_int_ge(H5Dwrite(set, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, column->value), 0);
+        }
+        H5Dclose(set), H5Sclose(space), H5Sclose(memory), H5Pclose(how);
+    }
+    H5Fclose(file);
+    made.size = read_whole("x.h5", made.bytes, sizeof made.bytes);
+    return made;
+}
+
+static void expect_three(const struct made *made, int unit) {
+    struct snn_events_options options = {.unit = unit};
+    struct read read = read_made(made, "x.h5", &options);
+    ck_assert_str_eq(read.facts.format, "HDF5");
+    ck_assert_str_eq(read.facts.warning, "");
+    ck_assert_int_eq(read.facts.events, 3);
+    ck_assert(read.facts.W == 640 && read.facts.H == 480 && !read.facts.sensor_stated);
+    expect_event(&read, 0, 100, 1, 2, 1);
+    expect_event(&read, 1, 200, 639, 479, 0);
+    expect_event(&read, 2, 300, 5, 6, 1);
+    snn_sample_free(&read.sample);
+}
+
+/* As h5py writes booleans. */
+static hid_t flag_type(void) {
+    hid_t type = H5Tenum_create(H5T_STD_I8LE);
+    H5Tenum_insert(type, "FALSE", &(signed char){0});
+    H5Tenum_insert(type, "TRUE", &(signed char){1});
+    return type;
+}
+
+START_TEST(h5_forms) {
+    struct made_column group[] = {{"/events/t", H5T_STD_I64LE, {100, 300, 200}, 0, _i, 0},
+                                  {"/events/x", H5T_STD_U16LE, {1, 5, 639}, 0, _i, 0},
+                                  {"/events/y", H5T_STD_I32BE, {2, 6, 479}, 0, _i, 0},
+                                  {"/events/p", H5T_STD_U8LE, {1, 1, 0}, 0, _i, 0}};
+    struct made made = made_h5(group, 4, true);
+    expect_three(&made, 0);
+    struct made_column root[] = {{"/ts_ms", H5T_IEEE_F64LE, {0.1, 0.3, 0.2}, 0, _i, 0},
+                                 {"/xs", H5T_IEEE_F32LE, {1, 5, 639}, 0, _i, 0},
+                                 {"/ys", H5T_STD_I16BE, {2, 6, 479}, 0, _i, 0},
+                                 {"/polarity", flag_type(), {1, 1, 0}, 0, _i, 0}};
+    made = made_h5(root, 4, false);
+    expect_three(&made, 0);
+    root[0].name = "/t", root[3].type = H5T_STD_I8LE, root[3].value[2] = -1;
+    for (int i = 0; i < LENGTH; ++i) root[0].value[i] *= 1e-3;
+    made = made_h5(root, 4, true); /* with a group that is empty */
+    expect_three(&made, SNN_EVENTS_S);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: row 0: time 0.0001, expected whole microseconds");
+    for (int i = 0; i < LENGTH; ++i) root[0].value[i] *= 1e6;
+    made = made_h5(root, 4, false);
+    struct read read = read_made(&made, "x.h5", NULL);
+    ck_assert_str_eq(read.facts.warning, "does not say the unit of its times, which are taken for microseconds");
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+START_TEST(h5_cut_everywhere) {
+    struct made_column group[] = {{"/events/t", H5T_STD_I64LE, {100, 300, 200}, 0, _i, 0},
+                                  {"/events/x", H5T_STD_U16LE, {1, 5, 639}, 0, _i, 0},
+                                  {"/events/y", H5T_STD_I32BE, {2, 6, 479}, 0, _i, 0},
+                                  {"/events/p", H5T_STD_U8LE, {1, 1, 0}, 0, _i, 0}};
+    struct made made = made_h5(group, 4, true);
+    cut_everywhere(&made, "x.h5", NULL, false);
+}
+END_TEST
+
+START_TEST(h5_refuses_broken) {
+    struct made_column good[] = {{"/t", H5T_STD_I64LE, {100, 300, 200}, 0, 0, 0},
+                                 {"/x", H5T_STD_U16LE, {1, 5, 639}, 0, 0, 0},
+                                 {"/y", H5T_STD_I32BE, {2, 6, 479}, 0, 0, 0},
+                                 {"/p", H5T_STD_U8LE, {1, 1, 0}, 0, 0, 0}},
+                       bad[4];
+    struct made made = made_h5(good, 3, true);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: holds neither /events/t, x, y and p nor /t, /x, /y and /p");
+    memcpy(bad, good, sizeof bad), bad[1].length = 2;
+    made = made_h5(bad, 4, false);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: /x has 2 entries, and /t has 3");
+    memcpy(bad, good, sizeof bad), bad[2].type = H5T_C_S1;
+    made = made_h5(bad, 4, false);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: /y is no list of numbers");
+    memcpy(bad, good, sizeof bad), bad[3].value[1] = 7;
+    made = made_h5(bad, 4, false);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: row 1: polarity 7, expected 0, 1 or -1");
+    for (int c = 0; c < 4; ++c) good[c].far = (hsize_t)1 << 60;
+    made = made_h5(good, 4, false);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: /t claims 1152921504606846976 entries, and ");
+    made.size = 0, add(&made, BYTES("\x89HDF\r\n\x1a\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, "x.h5: is no whole HDF5 file");
+    expect_refused(&made, "x.aedat", NULL, SNN_EDATA, "x.aedat: is no whole HDF5 file");
+}
+END_TEST
+
+/* A real file in another layout. */
+START_TEST(h5_of_spikes) {
+    char root[4200], path[4300];
+    if (!find_shared_set("h5_of_spikes", "fsdd-spikes", root, sizeof root)) return;
+    struct read read = {0};
+    snprintf(path, sizeof path, "%s/shd_test.h5", root);
+    ck_error(snn_events_read(path, NULL, &read.sample, &read.facts), SNN_EDATA,
+             "shd_test.h5: holds neither /events/t, x, y and p nor /t, /x, /y and /p");
+    snn_sample_free(&read.sample);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("events_h5");
+    TCase *events = tcase_create("events_h5");
+    tcase_add_checked_fixture(events, make_data_folder, remove_folder);
+    tcase_set_timeout(events, 120);
+    tcase_add_loop_test(events, h5_forms, 0, 2);
+    tcase_add_loop_test(events, h5_cut_everywhere, 0, 2);
+    tcase_add_test(events, h5_refuses_broken);
+    tcase_add_test(events, h5_of_spikes);
+    suite_add_tcase(suite, events);
+    return run_suite(suite);
+}
