@@ -194,7 +194,8 @@ static const struct {
     {{"list", "birds"}, 2, "list: unknown kind 'birds' (`snntrain list --help` names them)"},
     {{"data", "info"},
      2,
-     "usage: snntrain data info|verify|show NAME|CONFIG [--set KEY=VALUE] [--index I] [--split train|test] [-o FILE]"},
+     "usage: snntrain data info|verify|show NAME|CONFIG|FILE [--set KEY=VALUE] [--index I] [--split train|test] [-o "
+     "FILE]"},
     {{"data", "inof", "mnist"}, 2, "data: expected info, verify or show, got 'inof'"},
     {{"data", "info", "mnits"}, 2, "'mnits' is neither a data set (snntrain list datasets names them) nor a config"},
     {{"data", "show", "mnist", "--set", "a=b"}, 2, "--set a=b: a: expected a key below data"},
@@ -917,10 +918,10 @@ START_TEST(list) {
         const char *kind, *member;
     } kinds[] = {{"neurons", "lif"},     {"surrogates", "atan"}, {"layers", "conv"},      {"rules", "bptt"},
                  {"datasets", "nmnist"}, {"codings", "latency"}, {"optimizers", "adamw"}, {"schedules", "one_cycle"},
-                 {"losses", "ce"},       {"exports", NULL},      {"keys", "train"}};
+                 {"losses", "ce"},       {"recordings", "csv"},  {"exports", NULL},       {"keys", "train"}};
     json_t *all = expect_json(snntrain("list", "--json"));
-    ck_assert_int_eq(json_object_size(all), 11);
-    for (int i = 0; i < 11; ++i) {
+    ck_assert_int_eq(json_object_size(all), 12);
+    for (int i = 0; i < 12; ++i) {
         json_t *items = json_object_get(all, kinds[i].kind), *item;
         size_t index;
         bool found = !kinds[i].member;
@@ -971,6 +972,53 @@ START_TEST(data) {
                  "no/x.png: its folder cannot be opened: No such file or directory", "no folder");
     expect_fails(snntrain("data", "show", "mnist", "--data", mnist, "-o", "/dev/null"), 1,
                  "/dev/null: exists and is not a regular file: it is not replaced", "a device");
+}
+END_TEST
+
+START_TEST(data_of_a_file) {
+    made_text("walk.csv", "t_ms,x,y,p\n10,3,4,1\n10.5,5,9,0\n12,5,6,1\n20,7,2,1\n");
+    json_t *json = expect_json(snntrain("data", "info", "walk.csv", "--json"));
+    expect_keys(json, "file format sensor sensor_stated first_us last_us invalid dropped skipped clock_overflows "
+                      "cut_bytes warning");
+    ck_assert(number(json, "events") == 4 && number(json, "duration_s") == 0.01 &&
+              number(json, "events_per_s") == 400 && number(json, "peak_events_per_s") == 300 &&
+              number(json, "on_fraction") == 0.75);
+    ck_assert(json_integer_value(json_array_get(json_object_get(json, "sensor"), 0)) == 8 &&
+              json_integer_value(json_array_get(json_object_get(json, "sensor"), 1)) == 10);
+    json_decref(json);
+    struct said said = snntrain("data", "info", "walk.csv");
+    ck_assert_str_eq(said.out, "walk.csv: CSV, sensor 8x10 (not stated; from the largest coordinates), 4 events\n"
+                               "duration     0.010000 s, from 10000 to 20000 us\n"
+                               "rate         400 events/s, at most 300 in 10 ms\n"
+                               "ON           75.00 %\n");
+    forget(said);
+    json = expect_json(snntrain("data", "info", "walk.csv", "--unit", "s", "--json"));
+    ck_assert(number(json, "duration_s") == 10);
+    json_decref(json);
+    expect_done(snntrain("data", "show", "walk.csv", "--timesteps", "3", "-o", "walk.png"));
+    expect_png("walk.png");
+    expect_fails(snntrain("data", "show", "walk.csv", "--timesteps", "0"), 2,
+                 "--timesteps: expected 1..100 frames, got '0'", "timesteps");
+    expect_fails(snntrain("data", "info", "walk.csv", "--unit", "h"), 2,
+                 "--unit: expected one of s, ms, us, ns, got 'h'", "unit");
+    expect_fails(snntrain("data", "info", "walk.csv", "--map", "dvs"), 2,
+                 "--map: expected one of dvs128, davis240, got 'dvs'", "map");
+    expect_fails(snntrain("data", "info", "walk.csv", "--format", "orchard"), 3,
+                 "walk.csv: has 49 bytes, expected a multiple of 5", "format");
+    expect_fails(snntrain("data", "info", "walk.csv", "--index", "3"), 2,
+                 "--data, --split, --index and --set are for data sets, and walk.csv is a file", "index");
+    expect_fails(snntrain("data", "verify", "walk.csv"), 2,
+                 "data verify is for data sets; data info reads the whole of a recording", "verify");
+    expect_fails(snntrain("data", "info", "mnist", "--unit", "ms"), 2,
+                 "--unit, --format and --map are for recordings in files, and there is no file mnist", "unit of a set");
+    made_text("walk.csv", "1,65535,65535,1\n");
+    expect_fails(snntrain("data", "show", "walk.csv"), 2, "walk.csv: 10 frames of 65536x65536 are too large to draw",
+                 "large");
+    made_text("walk.csv", "t,x,y,p\n");
+    expect_fails(snntrain("data", "show", "walk.csv"), 3, "walk.csv: holds no events to draw", "empty");
+    expect_done(snntrain("data", "info", "walk.csv"));
+    made_text("walk.txt", "1,2\n");
+    expect_fails(snntrain("data", "info", "walk.txt"), 3, "walk.txt:1: '1,2', expected 4 columns", "broken");
 }
 END_TEST
 
@@ -1065,6 +1113,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, list);
     tcase_add_test(t, data);
     tcase_add_test(t, data_in_colour);
+    tcase_add_test(t, data_of_a_file);
     tcase_add_test(t, check);
     suite_add_tcase(suite, t);
     int failed = run_suite(suite);

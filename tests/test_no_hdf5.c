@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_no_hdf5.c - a build without HDF5 knows the sets that need it, and says what is missing. */
 #include "data_folder.h"
+#include "datasets/events.h"
 
 START_TEST(says_that_there_is_no_hdf5) {
     static const char *const files[] = {"shd_train.h5", "shd_test.h5", "ssc_train.h5", "ssc_valid.h5", "ssc_test.h5"};
@@ -12,6 +13,10 @@ START_TEST(says_that_there_is_no_hdf5) {
                  "_train.h5: is an HDF5 file, and this build has no HDF5: install libhdf5-dev");
         ck_assert_ptr_null(set);
     }
+    struct snn_sample sample = {0};
+    struct snn_events_facts facts;
+    ck_error(snn_events_read(in("shd_test.h5"), NULL, &sample, &facts), SNN_EDATA,
+             "shd_test.h5: is an HDF5 file, and this build has no HDF5: install libhdf5-dev");
 }
 END_TEST
 

@@ -18,7 +18,8 @@ struct cli { /* what the user typed */
     int args;
     const char *set[CLI_ARGS];
     int sets;
-    const char *data, *device, *out, *split, *checkpoint, *predictions, *timesteps, *protocol, *output;
+    const char *data, *device, *out, *split, *checkpoint, *predictions, *timesteps, *protocol, *output, *unit, *format,
+        *map;
     long threads, iters, warmup, index;
     const char *seed, *rule, *roofline;
     bool json, quiet, resume, profile, help;

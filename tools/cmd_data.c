@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "cmd_data.h"
+#include "core/file.h"
 #include "core/status.h"
 #include "train/plot.h"
 
@@ -52,8 +53,7 @@ static int verify(const struct cli *cli, struct snn_dataset *set) {
     return SNN_OK;
 }
 
-/* --timesteps: frames of a recording. */
-static int read_frames(const struct cli *cli, const struct snn_dataset_info *i, int32_t *T) {
+int data_count_frames(const struct cli *cli, const struct snn_dataset_info *i, int32_t *T) {
     enum { MOST = 100 };
     char *end;
     long wanted = cli->timesteps ? strtol(cli->timesteps, &end, 10) : 10;
@@ -66,8 +66,7 @@ static int read_frames(const struct cli *cli, const struct snn_dataset_info *i, 
     return SNN_OK;
 }
 
-/* Frames (T,C,H,W) of a sample; images are one frame. */
-static float *frames_of(const struct snn_sample *s, const struct snn_dataset_info *i, int32_t T) {
+float *data_frames(const struct snn_sample *s, const struct snn_dataset_info *i, int32_t T) {
     size_t units = (size_t)i->C * (size_t)i->H * (size_t)i->W;
     float *frames = calloc((size_t)T * units, sizeof *frames);
     uint16_t *counts = i->kind == SNN_RECORDINGS ? calloc((size_t)T * units, sizeof *counts) : NULL;
@@ -87,13 +86,13 @@ static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split s
     char title[300];
     struct snn_sample sample = {0};
     int32_t T;
-    SNN_TRY(read_frames(cli, i, &T));
+    SNN_TRY(data_count_frames(cli, i, &T));
     if (cli->index >= i->count[split])
         return snn_error(SNN_EUSAGE, "--index %ld: the %s split of %s has %d samples", cli->index,
                          split ? "test" : "train", i->name, (int)i->count[split]);
     int rc = set->ops->get(set, split, (int32_t)cli->index, &sample);
     if (rc >= 0) {
-        float *frames = frames_of(&sample, i, T);
+        float *frames = data_frames(&sample, i, T);
         double ms = i->kind == SNN_RECORDINGS && sample.event_count
                         ? (double)(sample.events[sample.event_count - 1].t - sample.events[0].t) * 1e-3 / T
                         : 0;
@@ -114,6 +113,13 @@ static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split s
     return rc;
 }
 
+/* A file that is neither a config nor hides behind the name of a set. */
+static bool is_recording(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return !snn_dataset_find(name) && (!dot || (strcmp(dot, ".yaml") && strcmp(dot, ".yml"))) &&
+           snn_file_exists(name) && !snn_is_directory(name);
+}
+
 int cmd_data(struct cli *cli) {
     struct snn_dataset *set = NULL;
     int subset = SNN_SUBSET_TRAIN;
@@ -121,6 +127,10 @@ int cmd_data(struct cli *cli) {
     const char *verb = cli->arg[0];
     if (strcmp(verb, "info") && strcmp(verb, "verify") && strcmp(verb, "show"))
         return snn_error(SNN_EUSAGE, "data: expected info, verify or show, got '%s'", verb);
+    if (is_recording(cli->arg[1])) return data_file(cli, verb, cli->arg[1]);
+    if (cli->unit || cli->format || cli->map)
+        return snn_error(SNN_EUSAGE, "--unit, --format and --map are for recordings in files, and there is no file %s",
+                         cli->arg[1]);
     if (cli->split) SNN_TRY(cli_subset(cli->split, &subset));
     if (subset == SNN_SUBSET_VALIDATION)
         return snn_error(SNN_EUSAGE, "--split: a data set has train and test; validation is made by a config");

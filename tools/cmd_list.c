@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "core/status.h"
+#include "datasets/events.h"
 
 struct listing { /* what is being collected */
     json_t *items;
@@ -79,6 +80,10 @@ static void losses(struct listing *l) {
     for (int i = 0; snn_loss_list[i].name; ++i)
         item(l, snn_loss_list[i].name, NULL, snn_loss_list[i].help, snn_loss_list[i].keys);
 }
+static void recordings(struct listing *l) {
+    for (int i = 0; snn_events_formats[i]; ++i)
+        item(l, snn_events_formats[i]->name, NULL, snn_events_formats[i]->help, NULL);
+}
 static void exports(struct listing *l) { (void)l; }
 static void keys(struct listing *l) {
     item(l, "(top)", NULL, "sections of a config", snn_top_keys);
@@ -90,17 +95,9 @@ static void keys(struct listing *l) {
 static const struct {
     const char *name;
     void (*collect)(struct listing *l);
-} kinds[] = {{"neurons", neurons},
-             {"surrogates", surrogates},
-             {"layers", layers},
-             {"rules", rules},
-             {"datasets", datasets},
-             {"codings", codings},
-             {"optimizers", optimizers},
-             {"schedules", schedules},
-             {"losses", losses},
-             {"exports", exports},
-             {"keys", keys}};
+} kinds[] = {{"neurons", neurons},   {"surrogates", surrogates}, {"layers", layers},         {"rules", rules},
+             {"datasets", datasets}, {"codings", codings},       {"optimizers", optimizers}, {"schedules", schedules},
+             {"losses", losses},     {"recordings", recordings}, {"exports", exports},       {"keys", keys}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 int cmd_list(struct cli *cli) {

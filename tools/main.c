@@ -39,13 +39,15 @@ const struct cli_command cli_commands[] = {
      cmd_check},
     {"list", "list [KIND]",
      "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, codings, optimizers, "
-     "schedules, losses, exports or keys;\n"
+     "schedules, losses, recordings, exports or keys;\n"
      "all of them when left out.",
      "", cmd_list},
-    {"data", "data info|verify|show NAME|CONFIG [--set KEY=VALUE] [--index I] [--split train|test] [-o FILE]",
-     "look at a data set\n\ninfo: counts and shapes; verify: checksums and structure; show: a sample as a PNG strip of "
-     "frames.",
-     "--data --index --set --split --timesteps -o", cmd_data},
+    {"data", "data info|verify|show NAME|CONFIG|FILE [--set KEY=VALUE] [--index I] [--split train|test] [-o FILE]",
+     "look at a data set, or at a recording in a file\n\ninfo: counts and shapes; verify: checksums and structure; "
+     "show: "
+     "a sample as a PNG strip of frames.\nOf FILE, info reads all events: format, sensor, duration, rates and what is "
+     "wrong with it.",
+     "--data --index --set --split --timesteps --format --unit --map -o", cmd_data},
     {0},
 };
 
