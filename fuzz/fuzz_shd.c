@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (size_t k = 0; k < form->length[i] && at < size; ++k) bytes[form->at[i] + k] ^= data[at++];
     fuzz_file("shd_train.h5", bytes, form->size);
     struct snn_dataset *set;
-    int status = snn_dataset_open("fsdd_spikes", fuzz_folder(), NULL, &set);
+    int status = snn_dataset_open("fsdd_spikes", fuzz_folder(), NULL, NULL, &set);
     if (status < 0) {
         claim_refused(status);
         return 0;

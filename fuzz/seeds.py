@@ -58,6 +58,71 @@ def photographs(*labels):
     return b"".join(bytes(label) + bytes(range(256)) * 12 for label in labels)
 
 
+def packet3(kind, events, size=8, overflow=0):
+    return struct.pack("<hhiiiiii", kind, 1, size, 4, overflow, len(events), len(events), len(events)) + b"".join(events)
+
+
+def polarity3(x, y, p, t):
+    return struct.pack("<II", x << 17 | y << 2 | p << 1 | 1, t)
+
+
+def events4(events):
+    body = b"".join(struct.pack("<qhhBxxx", t, x, y, p) for x, y, p, t in events)
+    flat = struct.pack("<I4sHHHHiII", 16, b"EVTS", 6, 8, 4, 0, 8, 4, len(events)) + body
+    return struct.pack("<I", len(flat)) + flat
+
+
+def lz4_stored(data):
+    return b"\x04\x22\x4d\x18\x60\x40\x82" + struct.pack("<I", len(data) | 1 << 31) + data + bytes(4)
+
+
+def zstd_stored(data):
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data)) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
+
+
+XML = (
+    b'<dv version="2.0"><node name="outInfo" path="/o/"><node name="0" path="/o/0/"><attr key="typeIdentifier" type="string">EVTS</attr>'
+    b'<node name="info" path="/o/0/info/"><attr key="sizeX" type="int">346</attr><attr key="sizeY" type="int">260</attr></node></node></node></dv>'
+)
+
+
+def aedat4(compression, packets, xml=b""):
+    head = struct.pack("<I4sHHHHHxxiiqII", 20, b"IOHE", 10, 20, 4, 8, 16, 12, compression, -1, 4, len(xml)) + xml + b"\0"
+    pack = (lambda data: data, lz4_stored, lz4_stored, zstd_stored, zstd_stored)[compression]
+    body = b"".join(struct.pack("<ii", 0, len(pack(data))) + pack(data) for data in packets)
+    return b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(head)) + head + body
+
+
+def npy(version, header, data):
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + data
+
+
+def recordings(events):
+    yield "orchard", recording([*events, (0, 240, 0, 0)])
+    head = b"#!AER-DAT2.0\r\n# This is a raw AE data file\n"
+    pairs = [(y << 8 | x << 1 | p, t) for x, y, p, t in events]
+    yield "aedat2", head + b"".join(struct.pack(">II", *pair) for pair in pairs)
+    pairs = [(y << 22 | x << 12 | p << 11, t) for x, y, p, t in events] + [(1 << 31, 5), (1 << 10, 6), (0, 0xFFFFFFFF), (0, 1)]
+    head += b"# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C\r\n#End Of ASCII Header\r\n"
+    yield "aedat2", head + b"".join(struct.pack(">II", *pair) for pair in pairs)
+    polarity = [polarity3(*event) for event in events]
+    packets = [packet3(1, polarity[:9]), packet3(3, [bytes(36)], 36), packet3(1, polarity[9:]), packet3(1, polarity[:2], 8, 1)]
+    yield "aedat3", b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n" + b"".join(packets)
+    yield "aedat3", b"#!AER-DAT3.0\r\n#Source 1: DAVIS240C\r\n" + b"".join(packets) + bytes(9)
+    for compression in range(5):
+        yield "aedat4", aedat4(compression, [events4(events), events4(events[:3])], XML if compression % 2 else b"")
+    lines = "".join(f"{t},{x},{y},{p}\n" for x, y, p, t in events)
+    yield "csv", lines.encode()
+    yield "csv", ("# note\r\nid;t_ms;p;y;x\r\n" + "".join(f"{t};{t / 1e3};{2 * p - 1};{y};{x:e}\r\n" for x, y, p, t in events)).encode()
+    yield "csv", b"\xef\xbb\xbfpolarity on_time timestamp y x\ntrue 1 1.5e3 2 3\nFalse 1 +2000000E-3 0 0"
+    flat = b"".join(struct.pack("<qHHB", t, x, y, p) for x, y, p, t in events)
+    dtype = b"[('t', '<i8'), ('x', '<u2'), ('y', '<u2'), ('p', '|b1')]"
+    yield "npy", npy(1, b"{'descr': " + dtype + b", 'fortran_order': False, 'shape': (40,), }  \n", flat)
+    flat = b"".join(struct.pack(">4d", x, y, p, t) for x, y, p, t in events)
+    yield "npy", npy(3, b"{'descr': '>f8', 'fortran_order': False, 'shape': (40, 4)}", flat)
+    yield "npy", npy(2, b"{'shape': (2, 4), 'descr': '<f2', 'fortran_order': True}", bytes(16))
+
+
 MODEL = """data: {name: mnist, timesteps: 4, coding: %s, validation: 0.1}
 model:
   - residual: {body: [conv: {out: 4, kernel: 3, padding: 1, groups: 1, stride: 1, dilation: 1}, batchnorm: {over: joint}],
@@ -107,6 +172,12 @@ def seeds(configs):
     for form in range(3):
         yield "shd", bytes([form]) + bytes(300)
         yield "shd", bytes([form, 5, 0, 0, 0]) + bytes(96) + b"\7"
+    for target, data in recordings(events):
+        yield f"events_{target}", b"\0" + data
+        yield f"events_{target}", b"\x82" + data
+    for form in range(3):
+        yield "events_h5", bytes([form]) + bytes(150)
+        yield "events_h5", bytes([form + 3, 0, 0, 0x40]) + bytes(96) + b"\1"
     yield from (("model", path.read_bytes()) for path in configs)
     yield "model", (MODEL % ("rate", "mean", "adamw", "{name: cosine, per: step}")).encode()
     yield "model", (MODEL % ("direct", "step", "sgd", "{name: one_cycle, max_lr: 0.1, cycle_momentum: false}")).encode()

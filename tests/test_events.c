@@ -19,9 +19,14 @@ START_TEST(format_by_mark_then_extension) {
     expect_event(&read, 0, 123456, 17, 5, 1);
     snn_sample_free(&read.sample);
     expect_refused(&made, "a.bin/noname", NULL, SNN_EDATA, "a.bin/noname: is no recording of a format that is known");
-    expect_refused(&made, "x.aedat", NULL, SNN_EDATA, "x.aedat: does not begin as a file of format aedat");
+    expect_refused(&made, "x.aedat", NULL, SNN_EDATA,
+                   "x.aedat: is named like a recording of format aedat2, and does not begin like one");
     expect_refused(&made, "x", &(struct snn_events_options){.format = "orchid"}, SNN_EUSAGE,
                    "'orchid' is no format of recordings, expected one of ");
+    expect_refused(&made, "x.bin", &(struct snn_events_options){.unit = SNN_EVENTS_US}, SNN_EUSAGE,
+                   "x.bin: times of format orchard have a unit: another one cannot be said");
+    expect_refused(&made, "x.bin", &(struct snn_events_options){.map = SNN_EVENTS_DVS128}, SNN_EUSAGE,
+                   "x.bin: addresses of format orchard are of one kind: a chip cannot be said");
     read = read_made(&made, "x", &(struct snn_events_options){.format = "orchard"});
     snn_sample_free(&read.sample);
 }
@@ -349,6 +354,31 @@ START_TEST(aedat3_listed_as_decoded) {
         }
         snn_sample_free(&whole.sample), snn_sample_free(&range.sample);
     }
+}
+END_TEST
+
+/* A packet whose last event has an impossible time, and one that goes back, hold events outside of their ends. */
+START_TEST(aedat3_range_of_odd_packets) {
+    struct made made = {0};
+    struct snn_aedat3 *file;
+    struct read part = {0};
+    int64_t first, last;
+    add_text(&made, HEAD31);
+    add_packet(&made, 1, 1, 8, 0, 3, 3), add_polarity(&made, 10, 1, 1, 1, 1), add_polarity(&made, 20, 2, 2, 1, 1);
+    add_polarity(&made, -1, 3, 3, 1, 1);
+    add_packet(&made, 1, 1, 8, 0, 3, 3), add_polarity(&made, 30, 4, 4, 1, 1), add_polarity(&made, 21, 5, 5, 1, 1);
+    add_polarity(&made, 29, 6, 6, 1, 1);
+    write_file("x.aedat", made.bytes, made.size);
+    ck_ok(snn_aedat3_open(in("x.aedat"), NULL, &file));
+    snn_aedat3_span(file, &first, &last);
+    ck_assert(first == 10 && last == 30);
+    ck_ok(snn_aedat3_read_range(file, 15, 25, &part.sample, &part.facts));
+    ck_assert_int_eq(part.facts.events, 2);
+    expect_event(&part, 0, 20, 2, 2, 1);
+    expect_event(&part, 1, 21, 5, 5, 1);
+    ck_assert_ptr_nonnull(strstr(part.facts.warning, "time goes back within packets"));
+    snn_aedat3_close(&file);
+    snn_sample_free(&part.sample);
 }
 END_TEST
 
@@ -1028,6 +1058,7 @@ int main(void) {
     tcase_add_test(events, aedat3_capacity_is_not_a_count);
     tcase_add_test(events, aedat3_ranges);
     tcase_add_test(events, aedat3_listed_as_decoded);
+    tcase_add_test(events, aedat3_range_of_odd_packets);
     tcase_add_test(events, aedat3_open_refuses);
     tcase_add_test(events, real_gestures);
     tcase_add_test(events, aedat2_test_vector);

@@ -46,9 +46,9 @@ static int find_format(const char *path, const unsigned char *bytes, size_t size
     if (name) return snn_error(SNN_EUSAGE, "'%s' is no format of recordings, expected one of %s", name, names);
     for (int i = 0; (*out = snn_events_formats[i]); ++i)
         if (has_extension(*out, path)) {
-            /* Such a file begins with its mark, and this one does not. */
             if ((*out)->probe)
-                return snn_error(SNN_EDATA, "%s: does not begin as a file of format %s does", path, (*out)->name);
+                return snn_error(SNN_EDATA, "%s: is named like a recording of format %s, and does not begin like one",
+                                 path, (*out)->name);
             return SNN_OK;
         }
     return snn_error(SNN_EDATA, "%s: is no recording of a format that is known by its first bytes or extension (%s)",
@@ -123,6 +123,12 @@ int snn_events_decode(const char *path, const unsigned char *bytes, size_t size,
     job.bytes = bytes;
     job.size = size;
     SNN_TRY(find_format(path, bytes, size, job.options->format, &format));
+    if (job.options->unit && !format->units)
+        return snn_error(SNN_EUSAGE, "%s: times of format %s have a unit: another one cannot be said", path,
+                         format->name);
+    if (job.options->map && !format->maps)
+        return snn_error(SNN_EUSAGE, "%s: addresses of format %s are of one kind: a chip cannot be said", path,
+                         format->name);
     SNN_TRY(format->decode(&job));
     return snn_events_finish(&job);
 }

@@ -38,6 +38,7 @@ struct snn_events_job;
 struct snn_events_format {
     const char *name, *extensions, *help;                   /* extensions: ".bin .bs2" */
     bool (*probe)(const unsigned char *bytes, size_t size); /* by its first bytes; NULL: it has no mark */
+    bool units, maps;                                       /* options.unit, options.map mean something */
     int (*decode)(struct snn_events_job *job);              /* events_parts.h */
 };
 extern const struct snn_events_format *const snn_events_formats[]; /* ended by NULL */

@@ -114,8 +114,9 @@ static int decode(struct snn_events_job *job) {
 
 const struct snn_events_format snn_events_aedat2 = {
     .name = "aedat2",
-    .extensions = ".aedat .dat",
+    .extensions = ".aedat",
     .help = "AEDAT 2.0 of a DVS128 (CIFAR10-DVS) or a DAVIS",
+    .maps = true,
     .probe = probe,
     .decode = decode,
 };

@@ -166,7 +166,7 @@ const struct snn_events_format snn_events_aedat3 = {
 struct entry { /* a polarity packet */
     struct packet packet;
     int64_t at;          /* its first event in the file */
-    int64_t first, last; /* the lesser and the greater of the times of its first and last event */
+    int64_t first, last; /* times of its first and last event; below 0: impossible ones */
 };
 
 struct snn_aedat3 {
@@ -212,7 +212,7 @@ static int add_entry(struct snn_aedat3 *file, const struct packet *p, int64_t at
         file->room = room;
     }
     struct entry *e = &file->list[file->count++];
-    *e = (struct entry){.packet = *p, .at = at, .first = t[t[1] < t[0]], .last = t[t[0] <= t[1]]};
+    *e = (struct entry){.packet = *p, .at = at, .first = t[0], .last = t[1]};
     e->packet.events = events;
     file->facts.events += events;
     return SNN_OK;
@@ -315,10 +315,19 @@ const struct snn_events_facts *snn_aedat3_facts(const struct snn_aedat3 *file) {
 void snn_aedat3_span(const struct snn_aedat3 *file, int64_t *first, int64_t *last) {
     *first = 0, *last = -1;
     for (int64_t i = 0; i < file->count; ++i) {
-        const struct entry *e = &file->list[i];
-        if (e->first >= 0 && (*last < 0 || e->first < *first)) *first = e->first;
-        if (e->last > *last) *last = e->last;
+        const int64_t ends[2] = {file->list[i].first, file->list[i].last};
+        for (int k = 0; k < 2; ++k) {
+            if (ends[k] < 0) continue;
+            if (*last < 0 || ends[k] < *first) *first = ends[k];
+            if (ends[k] > *last) *last = ends[k];
+        }
     }
+}
+
+/* Where the ends of a packet are out of order, what lies between them is not known. */
+static bool may_hold(const struct entry *e, int64_t t0, int64_t t1) {
+    bool ordered = e->first >= 0 && e->first <= e->last;
+    return !ordered || (e->first < t1 && e->last >= t0);
 }
 
 /* All events of the packets that can hold some of the range. */
@@ -329,7 +338,7 @@ static int read_entries(const struct snn_aedat3 *file, struct snn_events_job *jo
     for (int64_t i = 0; status == SNN_OK && i < file->count; ++i) {
         const struct entry *e = &file->list[i];
         int64_t size = e->packet.each * e->packet.events;
-        if (e->first >= t1 || e->last < t0) continue;
+        if (!may_hold(e, t0, t1)) continue;
         if (size > room) {
             free(bytes);
             bytes = malloc((size_t)size);

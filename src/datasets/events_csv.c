@@ -202,5 +202,6 @@ const struct snn_events_format snn_events_csv = {
     .name = "csv",
     .extensions = ".csv .txt .tsv",
     .help = "lines of t, x, y, p, or as a first line names them",
+    .units = true,
     .decode = decode,
 };

@@ -276,6 +276,7 @@ const struct snn_events_format snn_events_npy = {
     .name = "npy",
     .extensions = ".npy",
     .help = "a NumPy array of records t, x, y, p, or of rows x, y, p, t",
+    .units = true,
     .probe = probe,
     .decode = decode,
 };

@@ -42,6 +42,7 @@ const struct snn_events_format snn_events_h5 = {
     .name = "h5",
     .extensions = ".h5 .hdf5",
     .help = "HDF5 with events/t, x, y and p (not in this build)",
+    .units = true,
     .probe = probe,
     .decode = decode,
 };
