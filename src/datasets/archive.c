@@ -122,10 +122,14 @@ static int unpack(const struct source *source, struct archive *tar, struct snn_m
     return SNN_OK;
 }
 
+static int start(struct source *source, struct archive *tar) {
+    archive_read_support_format_tar(tar);
+    return failed(archive_read_open(tar, source, NULL, feed, NULL)) ? refuse(source, tar) : SNN_OK;
+}
+
 static int read_members(struct source *source, struct archive *tar, struct snn_member *members, int count,
                         size_t limit) {
-    archive_read_support_format_tar(tar);
-    if (failed(archive_read_open(tar, source, NULL, feed, NULL))) return refuse(source, tar);
+    SNN_TRY(start(source, tar));
     struct archive_entry *entry;
     int code;
     while ((code = archive_read_next_header(tar, &entry)) != ARCHIVE_EOF) {
@@ -138,17 +142,94 @@ static int read_members(struct source *source, struct archive *tar, struct snn_m
     return read_to_end(source);
 }
 
-int snn_archive_read(const char *path, struct snn_member *members, int count, size_t limit) {
+/* ---- to disk ---- */
+
+static int write_file(const struct source *source, struct archive *tar, int fd, const char *name) {
+    const void *block;
+    size_t n;
+    la_int64_t offset, size = 0;
+    int code;
+    while ((code = archive_read_data_block(tar, &block, &n, &offset)) != ARCHIVE_EOF) {
+        if (failed(code)) return refuse(source, tar);
+        if (offset != size)
+            return snn_error(SNN_EDATA, "%s/%s: is stored with holes, which no distributed archive has", source->path,
+                             name);
+        for (const char *at = block; n;) {
+            ssize_t done = write(fd, at, n);
+            if (done < 0 && errno == EINTR) continue;
+            if (done <= 0)
+                return snn_error(SNN_EFAIL, "%s: %s cannot be written: %s", source->path, name, strerror(errno));
+            at += done, n -= (size_t)done, size += done;
+        }
+    }
+    return fsync(fd) ? snn_error(SNN_EFAIL, "%s: %s cannot be written: %s", source->path, name, strerror(errno))
+                     : SNN_OK;
+}
+
+/* The name below the folder, or NULL when the member is none of it. */
+static const char *name_below(const char *name, const char *below) {
+    size_t length = strlen(below);
+    if (name && !strncmp(name, "./", 2)) name += 2;
+    return name && !strncmp(name, below, length) && name[length] == '/' ? name + length + 1 : NULL;
+}
+
+static int unpack_members(struct source *source, struct archive *tar, const char *below, int folder) {
+    SNN_TRY(start(source, tar));
+    struct archive_entry *entry;
+    int code, files = 0;
+    while ((code = archive_read_next_header(tar, &entry)) != ARCHIVE_EOF) {
+        if (failed(code)) return refuse(source, tar);
+        const char *name = name_below(archive_entry_pathname(entry), below);
+        if (!name || !*name || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) continue;
+        if (name[0] == '.') continue; /* a Mac's companions, and what would lead out of the folder */
+        if (strchr(name, '/'))
+            return snn_error(SNN_EDATA, "%s: holds %s/%s, expected no folder there", source->path, below, name);
+        int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fd < 0 && errno == EEXIST) return snn_error(SNN_EDATA, "%s: holds %s/%s twice", source->path, below, name);
+        if (fd < 0) return snn_error(SNN_EFAIL, "%s: %s cannot be written: %s", source->path, name, strerror(errno));
+        int status = write_file(source, tar, fd, name);
+        close(fd);
+        SNN_TRY(status);
+        ++files;
+    }
+    SNN_TRY(read_to_end(source));
+    return files ? SNN_OK : snn_error(SNN_EDATA, "%s: holds no files in a folder %s", source->path, below);
+}
+
+/* ---- both ---- */
+
+struct work {
+    struct snn_member *members; /* NULL: to disk */
+    int count;
+    size_t limit;
+    const char *below;
+    int folder;
+};
+
+static int with_archive(const char *path, const struct work *work) {
     struct source *source = malloc(sizeof *source);
     struct archive *tar = archive_read_new();
     int status = SNN_OK;
     if (!source || !tar) status = snn_error(SNN_EFAIL, "%s: out of memory", path);
     if (status == SNN_OK) status = source_open(path, source);
     if (status == SNN_OK) {
-        status = read_members(source, tar, members, count, limit);
+        status = work->members ? read_members(source, tar, work->members, work->count, work->limit)
+                               : unpack_members(source, tar, work->below, work->folder);
         gzclose_r(source->file);
     }
     archive_read_free(tar);
     free(source);
+    return status;
+}
+
+int snn_archive_read(const char *path, struct snn_member *members, int count, size_t limit) {
+    return with_archive(path, &(struct work){.members = members, .count = count, .limit = limit});
+}
+
+int snn_archive_unpack(const char *path, const char *below, const char *into) {
+    int folder = open(into, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return snn_error(SNN_EFAIL, "%s: cannot be opened: %s", into, strerror(errno));
+    int status = with_archive(path, &(struct work){.below = below, .folder = folder});
+    close(folder);
     return status;
 }

@@ -5,6 +5,7 @@
  * the missing part, not a silent step to the next place. */
 #include "datasets/dataset.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,9 @@
     X(snn_mnist)                                                                                                       \
     X(snn_fashion_mnist)                                                                                               \
     X(snn_kmnist)                                                                                                      \
-    X(snn_cifar10) X(snn_cifar100) X(snn_cifar100_coarse) X(snn_nmnist) X(snn_shd) X(snn_ssc) X(snn_fsdd_spikes)
+    X(snn_cifar10)                                                                                                     \
+    X(snn_cifar100) X(snn_cifar100_coarse) X(snn_nmnist) X(snn_cifar10_dvs) X(snn_dvs_gesture) X(snn_ncaltech101)      \
+        X(snn_event_folder) X(snn_shd) X(snn_ssc) X(snn_fsdd_spikes)
 
 #define DECLARE(set) extern const struct snn_dataset_ops set;
 DATASETS(DECLARE)
@@ -116,6 +119,36 @@ int snn_dataset_open(const char *name, const char *data_dir, const char *root, c
     }
     return snn_error(SNN_EDATA, "%s was not found%s: %s", name,
                      *looked ? looked : " (no --data, no data.root, no SNNTRAIN_DATA)", ops->how_to_get);
+}
+
+/* One lock for all sets: warnings are rare. */
+static pthread_mutex_t warning_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void snn_dataset_warn(struct snn_dataset *set, const char *sentence) {
+    pthread_mutex_lock(&warning_lock);
+    if (!set->warnings++) snprintf(set->warning, sizeof set->warning, "%s", sentence);
+    pthread_mutex_unlock(&warning_lock);
+}
+
+int64_t snn_dataset_warnings(struct snn_dataset *set, char text[600]) {
+    pthread_mutex_lock(&warning_lock);
+    int64_t count = set->warnings;
+    snprintf(text, sizeof set->warning, "%s", set->warning);
+    pthread_mutex_unlock(&warning_lock);
+    return count;
+}
+
+int snn_shape_read(const struct snn_conf *node, int32_t shape[3]) {
+    if (node->kind != SNN_CONF_LIST || node->count != 3) return snn_conf_error(node, "expected [C, H, W]");
+    for (int i = 0; i < 3; ++i) {
+        const struct snn_conf *item = snn_conf_item(node, i);
+        char *end;
+        long n = item->kind == SNN_CONF_SCALAR ? strtol(item->text, &end, 10) : 0;
+        if (item->kind != SNN_CONF_SCALAR || !*item->text || *end || n < 1 || n > 65536)
+            return snn_conf_error(item, "expected a size of 1..65536");
+        shape[i] = (int32_t)n;
+    }
+    return SNN_OK;
 }
 
 void snn_dataset_close(struct snn_dataset **set) {

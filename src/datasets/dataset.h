@@ -56,6 +56,7 @@ struct snn_dataset_info {
     int32_t count[2];              /* samples by enum snn_split */
     const char *const *class_name; /* `classes` names, or NULL */
     int32_t files;                 /* files (or archive members) that hold the samples */
+    const char *split_rule;        /* how test samples were set apart where the authors did not; else NULL */
     int32_t own_validation;        /* the last so many training samples are for validation, by the set's own word */
 };
 
@@ -94,6 +95,9 @@ struct snn_dataset { /* the first member of every set's own struct */
     /* Of the longest recording of both splits, first to last event, and zero to last event; 0 until the loader has
      * looked. */
     int64_t longest_us, latest_us;
+    /* What reading samples had to say: the first sentence, and how many there were. Under a lock of dataset.c. */
+    char warning[600];
+    int64_t warnings;
 };
 
 /* All sets, ended by NULL. */
@@ -111,5 +115,13 @@ struct snn_dataset_info snn_dataset_about(const struct snn_dataset_ops *ops, con
 int snn_dataset_open(const char *name, const char *data_dir, const char *root, const void *options,
                      struct snn_dataset **out);
 void snn_dataset_close(struct snn_dataset **set);
+
+/* From get(): something was left out of a sample that is used all the same. Thread-safe. */
+void snn_dataset_warn(struct snn_dataset *set, const char *sentence);
+/* What was said so far: the first sentence into `text`; returns how many there were. Thread-safe. */
+int64_t snn_dataset_warnings(struct snn_dataset *set, char text[600]);
+
+/* A list of three sizes from a config ([C, H, W]); SNN_EUSAGE at its place. */
+int snn_shape_read(const struct snn_conf *node, int32_t shape[3]);
 
 #endif
