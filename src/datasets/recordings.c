@@ -313,10 +313,18 @@ static const char *const split_folder[2] = {"train", "test"};
 
 static bool has_folder(const char *root) { return snn_is_directory(root); }
 
+static bool is_format(const char *name) {
+    for (int i = 0; snn_events_formats[i]; ++i)
+        if (!strcmp(snn_events_formats[i]->name, name)) return true;
+    return false;
+}
+
 static int check_folder(struct snn_conf *map, const void *options) {
     const struct folder_options *o = options;
     int32_t shape[3];
-    (void)map;
+    if (o->format && !is_format(o->format))
+        return snn_conf_error(snn_conf_get(map, "format"), "'%s' is no format of recordings (`snntrain list formats`)",
+                              o->format);
     if (!o->shape) return SNN_OK;
     SNN_TRY(snn_shape_read(o->shape, shape));
     if (shape[0] != 2) return snn_conf_error(o->shape, "expected [2, H, W]: events have two polarities");
