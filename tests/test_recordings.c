@@ -334,7 +334,10 @@ START_TEST(ncaltech101_in_a_folder_and_its_archive) {
             add_member(zip, name, record, sizeof record);
         }
     ck_assert_int_eq(zip_close(zip), 0);
-    const char *roots[] = {folder, in("Caltech101"), in("z")};
+    char inside[300], packed[300];
+    snprintf(inside, sizeof inside, "%s", in("Caltech101"));
+    snprintf(packed, sizeof packed, "%s", in("z"));
+    const char *roots[] = {folder, inside, packed};
     write_at("Caltech101/accordion/image_0001.bin", record, sizeof record); /* what tells the folder itself */
     for (int r = 0; r < 3; ++r) {
         ck_ok(open_at("ncaltech101", roots[r], ", split: number", &set));
@@ -382,7 +385,7 @@ START_TEST(folders_of_ones_own) {
     ck_error(open_at("event_folder", in("f"), ", shape: [2, 5]", &set), SNN_EUSAGE, "data.shape: expected [C, H, W]");
     ck_error(open_at("event_folder", in("f"), ", shape: [2, 5, x]", &set), SNN_EUSAGE, "data.shape.2: expected a size");
     ck_error(open_at("event_folder", in("f"), ", format: wav, shape: [2, 5, 30]", &set), SNN_EUSAGE,
-             "'wav' is no format");
+             "data.format: 'wav' is no format");
     for (int i = 0; i < 4; ++i) {
         char name[100];
         snprintf(name, sizeof name, "g/left/%d.aedat", i);

@@ -323,7 +323,7 @@ static int check_folder(struct snn_conf *map, const void *options) {
     const struct folder_options *o = options;
     int32_t shape[3];
     if (o->format && !is_format(o->format))
-        return snn_conf_error(snn_conf_get(map, "format"), "'%s' is no format of recordings (`snntrain list formats`)",
+        return snn_conf_error(snn_conf_get(map, "format"), "'%s' is no format of recordings (`snntrain list recordings`)",
                               o->format);
     if (!o->shape) return SNN_OK;
     SNN_TRY(snn_shape_read(o->shape, shape));
