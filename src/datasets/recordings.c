@@ -195,7 +195,7 @@ static int open_dvs(const char *root, const void *options, struct snn_dataset **
     const struct dvs_options *o = options;
     struct recordings *set = new_set(root);
     if (!set) return SNN_EFAIL;
-    set->how = (struct snn_events_options){.format = "aedat2", .map = SNN_EVENTS_DVS128, .W = 128, .H = 128};
+    set->how = (struct snn_events_options){.map = SNN_EVENTS_DVS128, .W = 128, .H = 128};
     int status = add_dvs(set, root);
     if (status == SNN_OK) status = open_tree(set, root, &dvs_want, &o->split);
     return finish_open(set, status, out);
