@@ -54,6 +54,14 @@ def tar_gz(members, layout):
     return gzip.compress(out.getvalue(), mtime=0)
 
 
+def aedat3(*packets):
+    out = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n"
+    for events in packets:
+        out += struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, len(events), len(events), len(events))
+        out += b"".join(struct.pack("<Ii", x << 17 | y << 2 | p << 1 | 1, t) for x, y, p, t in events)
+    return out
+
+
 def photographs(*labels):
     return b"".join(bytes(label) + bytes(range(256)) * 12 for label in labels)
 
@@ -178,6 +186,14 @@ def seeds(configs):
     for form in range(3):
         yield "events_h5", bytes([form]) + bytes(150)
         yield "events_h5", bytes([form + 3, 0, 0, 0x40]) + bytes(96) + b"\1"
+    camera = aedat3(events[:10], events[5:], [(127, 127, 1, 900000)])
+    table = b"class,startTime_usec,endTime_usec\n1,0,500\n11,400,999999\n"
+    for form in (0, 2, 4):
+        yield "gesture", bytes([form, 0]) + camera
+        yield "gesture", bytes([form, len(table)]) + table + camera
+    members = [("DvsGesture/user01_x.aedat", camera), ("DvsGesture/user01_x_labels.csv", table)]
+    members += [(f"DvsGesture/trials_to_{split}.txt", b"user01_x.aedat\n") for split in ("train", "test")]
+    yield "gesture", b"\1" + tar_gz(members, tarfile.USTAR_FORMAT)
     yield from (("model", path.read_bytes()) for path in configs)
     yield "model", (MODEL % ("rate", "mean", "adamw", "{name: cosine, per: step}")).encode()
     yield "model", (MODEL % ("direct", "step", "sgd", "{name: one_cycle, max_lr: 0.1, cycle_momentum: false}")).encode()

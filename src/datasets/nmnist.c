@@ -2,18 +2,15 @@
  * nmnist.c - N-MNIST: <split>/<digit>/<name>.bin, in folders or inside the distributed Train.zip and Test.zip.
  *
  * The recordings themselves are read by events_orchard.c. */
-#include <dirent.h>
-#include <errno.h>
 #include <md5.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zip.h>
 
 #include "core/file.h"
 #include "core/status.h"
 #include "datasets/events.h"
+#include "datasets/tree.h"
 
 enum {
     SIDE = 34,
@@ -32,88 +29,18 @@ static const struct split_facts {
     {{"Test", "test"}, "test", "69ca8762b2fe404d9b9bad1103e97832", 10000},
 };
 
-struct recording {
-    char *name; /* "<digit>/<name>.bin" */
-    zip_uint64_t member;
-};
-
 struct part {    /* a split */
     char *place; /* its folder, or its archive */
-    zip_t *zip;  /* NULL: a folder */
-    struct recording *list;
-    int32_t count, room;
+    bool archive;
+    struct snn_tree tree;
 };
 
 struct nmnist_set {
     struct snn_dataset base;
     struct part part[2];
-    pthread_mutex_t zip_lock; /* a zip_t serves one thread at a time */
 };
 
 /* ---- what is there ---- */
-
-/* "<digit>/<name>.bin", not hidden (archives made on a Mac carry "._" companions). */
-static bool is_recording(const char *name) {
-    size_t length = strlen(name);
-    return length > 6 && name[0] >= '0' && name[0] <= '9' && name[1] == '/' && name[2] != '.' &&
-           !strchr(name + 2, '/') && !strcmp(name + length - 4, ".bin");
-}
-
-static int add(struct part *part, const char *name, zip_uint64_t member) {
-    if (part->count == part->room) {
-        int32_t room = part->room ? 2 * part->room : 1024;
-        struct recording *list = room > part->room ? reallocarray(part->list, (size_t)room, sizeof *list) : NULL;
-        if (!list) return snn_error(SNN_EFAIL, "%s: out of memory", part->place);
-        part->list = list;
-        part->room = room;
-    }
-    struct recording *recording = &part->list[part->count];
-    *recording = (struct recording){.name = strdup(name), .member = member};
-    if (!recording->name) return snn_error(SNN_EFAIL, "%s: out of memory", part->place);
-    ++part->count;
-    return SNN_OK;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct recording *)a)->name, ((const struct recording *)b)->name);
-}
-
-static int list_digit(struct part *part, int digit) {
-    char *path, name[300]; /* a name has at most 255 bytes */
-    if (asprintf(&path, "%s/%d", part->place, digit) < 0) return snn_error(SNN_EFAIL, "%s: out of memory", part->place);
-    DIR *folder = opendir(path);
-    int status = SNN_OK;
-    if (!folder && errno != ENOENT) status = snn_error(SNN_EDATA, "%s: cannot be read: %s", path, strerror(errno));
-    free(path);
-    if (!folder) return status;
-    for (struct dirent *entry; status == SNN_OK && (entry = readdir(folder));) {
-        snprintf(name, sizeof name, "%d/%s", digit, entry->d_name);
-        if (is_recording(name)) status = add(part, name, 0);
-    }
-    closedir(folder);
-    return status;
-}
-
-static int list_archive(struct part *part, const struct split_facts *split) {
-    int code;
-    part->zip = zip_open(part->place, ZIP_RDONLY, &code);
-    if (!part->zip) {
-        zip_error_t error;
-        zip_error_init_with_code(&error, code);
-        int status = snn_error(SNN_EDATA, "%s: cannot be read: %s", part->place, zip_error_strerror(&error));
-        zip_error_fini(&error);
-        return status;
-    }
-    zip_int64_t members = zip_get_num_entries(part->zip, 0);
-    for (zip_int64_t i = 0; i < members; ++i) {
-        const char *name = zip_get_name(part->zip, (zip_uint64_t)i, 0), *slash = name ? strchr(name, '/') : NULL;
-        if (!slash || !is_recording(slash + 1)) continue;
-        size_t length = (size_t)(slash - name);
-        if (length == strlen(split->folder[0]) && !strncasecmp(name, split->folder[0], length))
-            SNN_TRY(add(part, slash + 1, (zip_uint64_t)i));
-    }
-    return SNN_OK;
-}
 
 /* The split's folder or archive below `root` (caller frees), or NULL. */
 static char *find_split(const char *root, const struct split_facts *split, bool *archive) {
@@ -139,32 +66,28 @@ static bool has(const char *root) {
 }
 
 static int open_split(struct nmnist_set *set, const char *root, enum snn_split split) {
+    static const struct snn_tree_want want = {".bin", digit_name, CLASSES};
     const struct split_facts *about = &facts[split];
     struct part *part = &set->part[split];
-    bool archive;
-    part->place = find_split(root, about, &archive);
+    struct snn_tree *tree = &part->tree;
+    part->place = find_split(root, about, &part->archive);
     if (!part->place)
         return snn_error(SNN_EDATA, "%s: holds no %s/ and no %s.zip", root, about->folder[0], about->folder[0]);
-    if (archive) SNN_TRY(list_archive(part, about));
-    else
-        for (int digit = 0; digit < CLASSES; ++digit) SNN_TRY(list_digit(part, digit));
-    if (!part->count) return snn_error(SNN_EDATA, "%s: holds no recordings <digit>/<name>.bin", part->place);
-    qsort(part->list, (size_t)part->count, sizeof *part->list, by_name);
-    set->base.info.count[split] = part->count;
-    set->base.info.files += part->count;
+    SNN_TRY(part->archive ? snn_tree_add_zip(tree, part->place, about->folder[0], &want)
+                          : snn_tree_add_folder(tree, part->place, &want));
+    if (!tree->count) return snn_error(SNN_EDATA, "%s: holds no recordings <digit>/<name>.bin", part->place);
+    SNN_TRY(snn_tree_settle(&tree, 1, &want, NULL, NULL));
+    set->base.info.count[split] = tree->count;
+    set->base.info.files += tree->count;
     return SNN_OK;
 }
 
 static void close_set(struct snn_dataset *base) {
     struct nmnist_set *set = (struct nmnist_set *)base;
     for (int split = 0; split < 2; ++split) {
-        struct part *part = &set->part[split];
-        for (int32_t i = 0; i < part->count; ++i) free(part->list[i].name);
-        free(part->list);
-        if (part->zip) zip_discard(part->zip);
-        free(part->place);
+        snn_tree_free(&set->part[split].tree);
+        free(set->part[split].place);
     }
-    pthread_mutex_destroy(&set->zip_lock);
     free(set);
 }
 
@@ -172,7 +95,6 @@ static int open_set(const char *root, const void *options, struct snn_dataset **
     (void)options;
     struct nmnist_set *set = calloc(1, sizeof *set);
     if (!set) return snn_error(SNN_EFAIL, "%s: out of memory", root);
-    pthread_mutex_init(&set->zip_lock, NULL);
     set->base.info.class_name = digit_name;
     int status = open_split(set, root, SNN_TRAIN);
     if (status == SNN_OK) status = open_split(set, root, SNN_TEST);
@@ -183,58 +105,19 @@ static int open_set(const char *root, const void *options, struct snn_dataset **
 
 /* ---- a recording ---- */
 
-static int unpack(zip_file_t *file, const zip_stat_t *about, const char *path, unsigned char **bytes, size_t *size) {
-    if (!(about->valid & ZIP_STAT_SIZE) || about->size > MAX_BYTES)
-        return snn_error(SNN_EDATA, "%s: is larger than %d bytes", path, MAX_BYTES);
-    *size = (size_t)about->size;
-    *bytes = malloc(*size + 1);
-    if (!*bytes) return snn_error(SNN_EFAIL, "%s: out of memory for its %zu bytes", path, *size);
-    size_t done = 0;
-    zip_int64_t n = 1;
-    while (n > 0 && done <= *size) { /* one byte more than announced: only at the end is the checksum looked at */
-        n = zip_fread(file, *bytes + done, *size + 1 - done);
-        if (n > 0) done += (size_t)n;
-    }
-    if (n < 0) return snn_error(SNN_EDATA, "%s: cannot be unpacked: %s", path, zip_file_strerror(file));
-    if (done != *size)
-        return snn_error(SNN_EDATA, "%s: unpacks to %s than the %zu bytes that the archive announces", path,
-                         done < *size ? "less" : "more", *size);
-    return SNN_OK;
-}
-
-static int read_member(zip_t *zip, zip_uint64_t member, const char *path, unsigned char **bytes, size_t *size) {
-    zip_stat_t about;
-    zip_stat_init(&about);
-    zip_file_t *file = zip_stat_index(zip, member, 0, &about) ? NULL : zip_fopen_index(zip, member, 0);
-    if (!file) return snn_error(SNN_EDATA, "%s: cannot be read: %s", path, zip_strerror(zip));
-    int status = unpack(file, &about, path, bytes, size);
-    zip_fclose(file);
-    return status;
-}
-
 static int read_recording(struct nmnist_set *set, enum snn_split split, int32_t i, struct snn_sample *sample,
                           struct snn_events_facts *about) {
     static const struct snn_events_options options = {.format = "orchard", .W = SIDE, .H = SIDE};
-    const struct part *part = &set->part[split];
-    SNN_CHECK(i >= 0 && i < part->count, "recording %d of %d", i, part->count);
-    const struct recording *recording = &part->list[i];
-    char *path;
-    if (asprintf(&path, "%s/%s", part->place, recording->name) < 0)
-        return snn_error(SNN_EFAIL, "%s: out of memory", part->place);
-    unsigned char *bytes = NULL;
-    size_t size = 0;
-    int status;
-    if (part->zip) {
-        pthread_mutex_lock(&set->zip_lock);
-        status = read_member(part->zip, recording->member, path, &bytes, &size);
-        pthread_mutex_unlock(&set->zip_lock);
-    } else {
-        status = snn_file_read(path, MAX_BYTES, &bytes, &size);
-    }
-    if (status == SNN_OK) status = snn_events_decode(path, bytes, size, &options, sample, about);
-    sample->label = recording->name[0] - '0';
-    free(bytes);
+    const struct snn_tree *tree = &set->part[split].tree;
+    unsigned char *bytes;
+    size_t size;
+    SNN_TRY(snn_tree_read(tree, i, MAX_BYTES, &bytes, &size));
+    char *path = snn_tree_path(tree, i);
+    int status = path ? snn_events_decode(path, bytes, size, &options, sample, about)
+                      : snn_error(SNN_EFAIL, "%s: out of memory", set->part[split].place);
+    sample->label = tree->file[i].class;
     free(path);
+    free(bytes);
     return status;
 }
 
@@ -244,9 +127,9 @@ static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct
 }
 
 static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
-    const struct part *part = &((const struct nmnist_set *)base)->part[split];
-    SNN_CHECK(i >= 0 && i < part->count, "recording %d of %d", i, part->count);
-    return part->list[i].name[0] - '0';
+    const struct snn_tree *tree = &((const struct nmnist_set *)base)->part[split].tree;
+    SNN_CHECK(i >= 0 && i < tree->count, "recording %d of %d", i, tree->count);
+    return tree->file[i].class;
 }
 
 /* ---- verify ---- */
@@ -258,7 +141,7 @@ static int32_t verify_split(struct nmnist_set *set, enum snn_split split, void (
     struct snn_events_facts about;
     int64_t events = 0, overflows = 0;
     int32_t bad = 0;
-    for (int32_t i = 0; i < set->part[split].count; ++i) {
+    for (int32_t i = 0; i < set->part[split].tree.count; ++i) {
         if (read_recording(set, split, i, &sample, &about) < 0) {
             report(payload, snn_error_text());
             ++bad;
@@ -270,7 +153,7 @@ static int32_t verify_split(struct nmnist_set *set, enum snn_split split, void (
     snn_sample_free(&sample);
     char line[256];
     snprintf(line, sizeof line, "%s: %d recordings (the full set has %d), %lld events, %lld clock overflows, %d broken",
-             facts[split].what, set->part[split].count, facts[split].full, (long long)events, (long long)overflows,
+             facts[split].what, set->part[split].tree.count, facts[split].full, (long long)events, (long long)overflows,
              bad);
     report(payload, line);
     return bad;
@@ -279,7 +162,7 @@ static int32_t verify_split(struct nmnist_set *set, enum snn_split split, void (
 /* The archive of a split against its checksum; true when there is nothing to say against it. */
 static bool verify_archive(const struct part *part, const struct split_facts *split,
                            void (*report)(void *, const char *), void *payload) {
-    if (!part->zip) return true;
+    if (!part->archive) return true;
     char md5[MD5_DIGEST_STRING_LENGTH] = "unreadable", line[1024];
     bool good = MD5File(part->place, md5) && !strcmp(md5, split->md5);
     if (good) snprintf(line, sizeof line, "%s: as distributed (md5)", part->place);

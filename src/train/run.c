@@ -33,6 +33,7 @@ struct loop {
     struct snn_metrics eval;
     struct snn_runlog log;
     double saved_at; /* of the last checkpoint */
+    bool data_said;  /* what was left out of the data */
 };
 
 /* ---- the folder ---- */
@@ -246,6 +247,23 @@ static void print_epoch(const struct loop *l, const struct snn_record *train, co
     fflush(l->options->lines);
 }
 
+/* What was left out of the data that the first epoch of this process has read. */
+static void print_losses_of_data(const struct loop *l) {
+    const struct snn_experiment *e = l->e;
+    const struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
+    int32_t cut = snn_loader_cut(loader);
+    char text[600];
+    int64_t warnings = snn_dataset_warnings(e->set, text);
+    if (l->options->quiet) return;
+    if (cut)
+        fprintf(l->options->lines, "note: %d of %d recordings are longer than %d steps and were cut\n", (int)cut,
+                (int)snn_loader_samples(loader), (int)snn_loader_max_steps(loader));
+    if (warnings)
+        fprintf(l->options->lines, "note: %s%s\n", text,
+                warnings > 1 ? " (and others: `snntrain data verify` names them)" : "");
+    fflush(l->options->lines);
+}
+
 /* After the epoch's last step: figures, best, files. */
 static int close_epoch(struct loop *l, double seconds, bool *stop) {
     struct snn_experiment *e = l->e;
@@ -256,6 +274,8 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
     SNN_TRY(snn_runlog_add(&l->log, &train, e, &p->epoch_sums));
     SNN_TRY(evaluate_split(l, held_subset, &held));
     print_epoch(l, &train, &held, rate);
+    if (!l->data_said) print_losses_of_data(l);
+    l->data_said = true;
     snn_schedule_epoch(e->schedule, held.loss, held.accuracy);
     bool by_validation = held_subset == SNN_SUBSET_VALIDATION && e->run.keep == 0;
     bool best = !by_validation || held.accuracy > p->best;
