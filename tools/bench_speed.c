@@ -228,6 +228,10 @@ int cmd_bench(struct cli *cli) {
         SNN_TRY(cli_expect_args(cli, 2, 2));
         return bench_speed(cli);
     }
-    if (!cli->args) return snn_error(SNN_EUSAGE, "bench: expected timesteps or speed (`snntrain bench --help`)");
-    return snn_error(SNN_EUSAGE, "bench: expected timesteps or speed, got '%s'", cli->arg[0]);
+    if (cli->args && !strcmp(cli->arg[0], "data")) {
+        SNN_TRY(cli_expect_args(cli, 2, 2));
+        return bench_data(cli);
+    }
+    if (!cli->args) return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed or data (`snntrain bench --help`)");
+    return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed or data, got '%s'", cli->arg[0]);
 }
