@@ -117,7 +117,7 @@ static struct conv begin_conv(struct ops *ops, const struct conv_case *c, double
 }
 
 static void *scratch_for(struct ops *ops, struct snn_device *device, const struct conv *v) {
-    return ops_scratch(ops, device->conv->scratch(device->threads, &v->s, v->rows));
+    return ops_scratch(ops, device->conv->scratch(device->threads, &v->s, v->rows, snn_rows_form(&v->x)));
 }
 
 static void call_forward(struct ops *ops, struct snn_device *device, const void *argument) {

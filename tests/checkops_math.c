@@ -26,7 +26,8 @@ struct linear {
 
 static void call_linear(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct linear *l = argument;
-    void *scratch = l->x.bits ? ops_scratch(ops, device->math->linear_scratch(device->threads, &l->s)) : NULL;
+    size_t bytes = device->math->linear_scratch(device->threads, &l->s, snn_rows_form(&l->x));
+    void *scratch = snn_rows_form(&l->x) == SNN_DENSE ? NULL : ops_scratch(ops, bytes);
     device->math->linear(device, &l->s, &l->x, l->w, l->b, l->y, scratch);
 }
 
@@ -92,7 +93,8 @@ static void check_linear_grad_input(struct ops *ops) {
 
 static void call_linear_grad_weight(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct linear *l = argument;
-    void *scratch = l->x.bits ? ops_scratch(ops, device->math->linear_scratch(device->threads, &l->s)) : NULL;
+    size_t bytes = device->math->linear_scratch(device->threads, &l->s, snn_rows_form(&l->x));
+    void *scratch = snn_rows_form(&l->x) == SNN_DENSE ? NULL : ops_scratch(ops, bytes);
     device->math->linear_grad_weight(device, &l->s, &l->x, l->gy, l->gw, l->gb, scratch);
 }
 

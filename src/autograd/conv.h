@@ -25,7 +25,7 @@ static inline int32_t snn_conv_out(int32_t n, int32_t k, int32_t s, int32_t p, i
 
 struct snn_conv_kernels {
     /* Bytes of scratch the three kernels need, each. */
-    size_t (*scratch)(int threads, const struct snn_conv_shape *shape, ptrdiff_t rows);
+    size_t (*scratch)(int threads, const struct snn_conv_shape *shape, ptrdiff_t rows, enum snn_form x);
     /* x (rows, C,H,W), w (O, C/groups, kh, kw), b (O) or NULL, y (rows, O,OH,OW) */
     void (*forward)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows,
                     const struct snn_rows *x, const real *w, const real *b, real *y, void *scratch);

@@ -24,8 +24,8 @@ struct snn_dropout { /* in device memory, since the rate may be annealed */
 };
 
 struct snn_math_kernels {
-    /* Bytes of scratch for linear and linear_grad_weight when x comes as bits; dense rows need none (NULL is fine). */
-    size_t (*linear_scratch)(int threads, const struct snn_linear_shape *shape);
+    /* Bytes of scratch for linear and linear_grad_weight; dense rows need none (NULL is fine). */
+    size_t (*linear_scratch)(int threads, const struct snn_linear_shape *shape, enum snn_form x);
     /* y = x W^T + b;  x (rows,in), w (out,in), b (out) or NULL, y (rows,out) */
     void (*linear)(struct snn_device *device, const struct snn_linear_shape *shape, const struct snn_rows *x,
                    const real *w, const real *b, real *y, void *scratch);
@@ -68,7 +68,7 @@ struct snn_math_kernels {
      * NULL */
     void (*load_frames)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
                         const float *frames, real *y, int32_t *nonzero);
-    /* Input: rows of events (core/batch.h) to dense numbers */
+    /* Input: rows of events (core/batch.h) to dense numbers; y NULL: only the counts are wanted */
     void (*load_events)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
                         const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero);
 };

@@ -10,7 +10,8 @@ struct conv {
 
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct conv *aux = node->aux;
-    size_t bytes = tape->device->conv->scratch(tape->device->threads, &aux->shape, snn_plan_rows(tape, node->in[0]));
+    size_t bytes = tape->device->conv->scratch(tape->device->threads, &aux->shape, snn_plan_rows(tape, node->in[0]),
+                                               snn_plan_form(node->in[0]));
     aux->tape = tape;
     aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
     aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
@@ -39,7 +40,8 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
 }
 
 static const struct snn_op op = {
-    "conv2d", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
+    "conv2d", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS, plan, NULL, forward,
+    backward};
 
 struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b) {

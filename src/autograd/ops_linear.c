@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ops_linear.c - fully connected. Reads spikes as bits: forward and weight gradient then add rows for the spikes alone.
- */
+ * ops_linear.c - fully connected. Reads spikes as bits and events as lists: forward and weight gradient then add rows
+ * for what is not 0 alone. */
 #include "autograd/math.h"
 #include "autograd/ops.h"
 
@@ -16,8 +16,7 @@ static struct snn_linear_shape shape_of(const struct snn_node *node, ptrdiff_t r
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_plan_rows(tape, node->in[0]));
-    size_t bytes =
-        node->in[0]->root->bits_buffer >= 0 ? tape->device->math->linear_scratch(tape->device->threads, &s) : 0;
+    size_t bytes = tape->device->math->linear_scratch(tape->device->threads, &s, snn_plan_form(node->in[0]));
     aux->tape = tape;
     aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
     aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
@@ -46,7 +45,8 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
 }
 
 static const struct snn_op op = {
-    "linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
+    "linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS, plan, NULL, forward,
+    backward};
 
 struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w,
                               struct snn_param *b) {

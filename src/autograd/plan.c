@@ -79,15 +79,20 @@ int snn_tape_buffer_over_input(struct snn_tape *tape, struct snn_node *node, siz
                  backward ? backward_time(tape, index) : forward_time(tape, index));
 }
 
-/* Does some consumer need the dense numbers of t? */
-static bool needs_dense(const struct snn_tape *tape, const struct snn_tensor *t) {
-    if (!t->is_spikes || tape->smooth || t == tape->output->root || t->producer < 0) return true;
+/* Have all who read t the flag? */
+static bool all_read(const struct snn_tape *tape, const struct snn_tensor *t, enum snn_op_flags flag) {
     for (int i = 0; i < tape->nodes; ++i)
         for (int k = 0; k < SNN_NODE_INPUTS; ++k)
-            if (tape->node[i]->in[k] && tape->node[i]->in[k]->root == t &&
-                !(tape->node[i]->op->flags & SNN_OP_READS_BITS))
-                return true;
-    return false;
+            if (tape->node[i]->in[k] && tape->node[i]->in[k]->root == t && !(tape->node[i]->op->flags & flag))
+                return false;
+    return true;
+}
+
+/* Does some consumer need the dense numbers of t? */
+static bool needs_dense(const struct snn_tape *tape, const struct snn_tensor *t) {
+    if (tape->smooth || t == tape->output->root) return true;
+    if (t->is_listed) return false;
+    return !t->is_spikes || t->producer < 0 || !all_read(tape, t, SNN_OP_READS_BITS);
 }
 
 static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
@@ -120,6 +125,9 @@ static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
     }
     size_t rows = (size_t)snn_plan_rows(tape, t), dense = rows * (size_t)t->units * sizeof(real);
     t->data_buffer = t->grad_buffer = t->bits_buffer = t->nonzero_buffer = -1;
+    t->is_listed = t->producer < 0 && t->is_sparse && !t->is_static && !t->needs_grad && !tape->smooth &&
+                   t != tape->output->root && all_read(tape, t, SNN_OP_READS_LISTS);
+    t->lists = (struct snn_lists){0};
     /* In place: the output takes the input's bytes. */
     struct snn_node *producer = t->producer >= 0 ? tape->node[t->producer] : NULL;
     bool in_place = producer && producer->op->flags & SNN_OP_IN_PLACE && producer->in[0]->units == t->units;

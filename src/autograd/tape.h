@@ -45,6 +45,7 @@ enum snn_op_flags {
     SNN_OP_NEEDS_INPUT = 1,     /* backward reads the inputs' numbers */
     SNN_OP_NEEDS_OUTPUT = 2,    /* backward reads the output's numbers */
     SNN_OP_READS_BITS = 4,      /* takes spikes as bits: needs no dense copy */
+    SNN_OP_READS_LISTS = 128,   /* takes events as lists, likewise */
     SNN_OP_IN_PLACE = 8,        /* the output may overwrite input 0 */
     SNN_OP_GRAD_IN_PLACE = 16,  /* the gradient of input 0 may overwrite the output's */
     SNN_OP_TIMELESS = 32,       /* maps rows to rows: a static input gives a static output */
@@ -155,6 +156,10 @@ void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device);
 /* Rows of a tensor in a plan or a run. */
 static inline ptrdiff_t snn_plan_rows(const struct snn_tape *tape, const struct snn_tensor *t) {
     return (ptrdiff_t)tape->max_B * (t->is_static ? 1 : tape->max_T);
+}
+/* As what kernels will get the rows of a tensor that has been planned. */
+static inline enum snn_form snn_plan_form(const struct snn_tensor *t) {
+    return t->root->is_listed ? SNN_LISTS : t->root->bits_buffer >= 0 ? SNN_BITS : SNN_DENSE;
 }
 static inline ptrdiff_t snn_run_rows(const struct snn_run *run, const struct snn_tensor *t) {
     return (ptrdiff_t)run->B * (t->is_static ? 1 : run->T);

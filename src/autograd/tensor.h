@@ -5,7 +5,8 @@
  * tensor that is the same at every step. A layer without memory sees rows and never knows that time exists.
  *
  * Spikes are stored as one bit a neuron, N/64 words a row, beside or instead of the dense numbers, which exist only
- * where some consumer cannot read bits. */
+ * where some consumer cannot read bits. Input events stay the lists that the batch brings, where all who read them can
+ * read lists. */
 #ifndef SNN_TENSOR_H
 #define SNN_TENSOR_H
 
@@ -14,6 +15,18 @@
 #include <stdint.h>
 
 #include "core/real.h"
+
+/* Rows as lists of what is not 0 (core/batch.h): those of row t*B+b are entries row[t*stride+b] .. row[t*stride+b+1]-1
+ */
+struct snn_lists {
+    const int32_t *row; /* NULL: there are no lists */
+    const int32_t *index;
+    const float *value; /* NULL: all are 1 */
+    int32_t B, stride;
+};
+
+/* What a kernel gets rows as. */
+enum snn_form { SNN_DENSE, SNN_BITS, SNN_LISTS };
 
 struct snn_tensor {
     char *name; /* of the layer that makes it */
@@ -31,6 +44,8 @@ struct snn_tensor {
     int32_t *nonzero;    /* (rows): units that are not 0; NULL where not counted */
     const int32_t *seen; /* the same where the host can read it, after snn_network_look */
     int32_t words;       /* of a row of bits */
+    bool is_listed;      /* an input of events that nobody reads as numbers: only `lists` are kept */
+    struct snn_lists lists; /* of the present cut, in the batch's memory */
 
     /* The plan's (autograd/plan.c). */
     int producer;            /* node index, -1: an input of the network */
@@ -39,23 +54,46 @@ struct snn_tensor {
     int data_buffer, grad_buffer, bits_buffer, nonzero_buffer;
 };
 
-/* How a kernel gets rows: as bits when there are any, else as numbers. */
+/* How a kernel gets rows: as lists or bits when there are any, else as numbers. */
 struct snn_rows {
     const real *dense;
     const uint64_t *bits;
     int32_t words;
     const int32_t *nonzero; /* (rows) or NULL */
+    struct snn_lists lists;
 };
 
 static inline struct snn_rows snn_tensor_rows(const struct snn_tensor *t) {
-    struct snn_rows rows = {t->data, t->bits, t->words, t->nonzero};
+    struct snn_rows rows = {t->data, t->bits, t->words, t->nonzero, t->root->lists};
     return rows;
 }
 
-/* Numbers of row r: the dense row itself, or the bits expanded into `buffer` (units). Inline, so that every instruction
- * set has its own. */
+static inline enum snn_form snn_rows_form(const struct snn_rows *rows) {
+    return rows->lists.row ? SNN_LISTS : rows->bits ? SNN_BITS : SNN_DENSE;
+}
+
+struct snn_entries { /* of one row */
+    const int32_t *index;
+    const float *value; /* NULL: all are 1 */
+    int32_t count;
+};
+
+static inline struct snn_entries snn_lists_row(const struct snn_lists *lists, ptrdiff_t r) {
+    const int32_t *at = lists->row + r / lists->B * lists->stride + r % lists->B;
+    struct snn_entries e = {lists->index + at[0], lists->value ? lists->value + at[0] : lists->value, at[1] - at[0]};
+    return e;
+}
+
+/* Numbers of row r: the dense row itself, or bits or a list expanded into `buffer` (units). Inline, so that every
+ * instruction set has its own. */
 static inline const real *snn_rows_expand(const struct snn_rows *rows, ptrdiff_t r, ptrdiff_t units,
                                           real *restrict buffer) {
+    if (rows->lists.row) {
+        struct snn_entries e = snn_lists_row(&rows->lists, r);
+        for (ptrdiff_t i = 0; i < units; ++i) buffer[i] = 0;
+        for (int32_t k = 0; k < e.count; ++k) buffer[e.index[k]] = e.value ? (real)e.value[k] : 1;
+        return buffer;
+    }
     if (!rows->bits) return rows->dense + r * units;
     const uint64_t *bits = rows->bits + r * rows->words;
     ptrdiff_t whole = units / 64 * 64;

@@ -186,10 +186,12 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
     int32_t B = batch->B, stride = snn_batch_stride(batch);
     SNN_CHECK(units == (ptrdiff_t)batch->C * batch->H * batch->W, "a batch of %d units for an input of %td",
               (int)(batch->C * batch->H * batch->W), units);
-    if (batch->form == SNN_BATCH_EVENTS)
-        math->load_events(n->device, cut->T, B, stride, units, batch->row + (ptrdiff_t)cut->t0 * stride, batch->index,
-                          batch->value, x->data, x->nonzero);
-    else if (batch->form == SNN_BATCH_FRAMES)
+    SNN_CHECK(!x->is_listed || batch->form == SNN_BATCH_EVENTS, "frames for an input that is kept as lists of events");
+    if (batch->form == SNN_BATCH_EVENTS) {
+        const int32_t *row = batch->row + (ptrdiff_t)cut->t0 * stride;
+        if (x->is_listed) x->lists = (struct snn_lists){row, batch->index, batch->value, B, stride};
+        math->load_events(n->device, cut->T, B, stride, units, row, batch->index, batch->value, x->data, x->nonzero);
+    } else if (batch->form == SNN_BATCH_FRAMES)
         math->load_frames(n->device, cut->T, B, stride, units, batch->frames + (ptrdiff_t)cut->t0 * stride * units,
                           x->data, x->nonzero);
     else if (cut->index == 0) math->load_frames(n->device, 1, B, stride, units, batch->frames, x->data, x->nonzero);

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * linear_cpu.c - linear layers on the CPU: matrix products of dense rows, and sums of rows where the input is sparse.
+ *
+ * Rows that come as bits or lists never become numbers while they are sparse enough:
+ *
+ *   forward           y[r] = b + sum over entries (i,v) of row r of  v W^T[i]
+ *   weight gradient   gW^T[i] += sum over rows r in which i is not 0 of  v gy[r]
+ *
+ * Both are one loop, which adds rows of numbers to sums that stay in registers; only loads are left of the memory
+ * traffic. So that sums fit in registers and rows in the second-level cache, outputs are taken in panels of PANEL
+ * vectors, and W^T, gW^T and a block of gy are laid out panel by panel. The weight gradient first sorts the entries of
+ * a block of rows by input. Sums are in a fixed order, the same for any number of threads. */
+#include "autograd/linear_cpu.h"
+
+#include <string.h>
+
+#include "autograd/vector_cpu.h"
+
+#if defined(__AVX512F__)
+enum { PANEL = 16 }; /* vectors of a panel: sums of a row that stay in registers */
+#else
+enum { PANEL = 8 };
+#endif
+enum {
+    DENSE_ROWS = 256,   /* rows of one GEMM call */
+    WEIGHT_OUT = 64,    /* a block of the dense weight gradient */
+    WEIGHT_IN = 512,    /* */
+    LIST_ROWS = 512,    /* rows whose entries pass over all panels before the next ones do */
+    BITS_ROWS = 128,    /* the same where the entries have to be listed first */
+    SORT_ROWS = 512,    /* rows whose entries are sorted by input together, */
+    SORT_LEAST = 32,    /* or fewer when inputs are many: */
+    SORT_MOST = 1 << 19 /* entries */
+    ,
+    TILE = 64,             /* inputs of a tile of a transposition */
+    WIDEST = PANEL * LANES /* numbers of a panel's row */
+};
+/* Above these shares of entries, expanding the rows and a matrix product are faster than adding rows for each entry. */
+#define FORWARD_DENSE_FROM 0.4
+#define WEIGHT_DENSE_FROM 0.4
+
+/* ---- sums of rows ---- */
+
+#define UNROLL _Pragma("GCC unroll 16")
+#define SUMS(N)                                                                                                        \
+    /* y = start + entries of one row times rows of the panel (in, N * LANES) */                                       \
+    static void add_weights_##N(struct snn_entries e, const real *panel, const real *start, real *y) {                 \
+        vec sum[N];                                                                                                    \
+        UNROLL for (int v = 0; v < N; ++v) sum[v] = *(const vec *)(start + v * LANES);                                 \
+        if (e.value)                                                                                                   \
+            for (int32_t k = 0; k < e.count; ++k) {                                                                    \
+                const vec *row = (const vec *)(panel + (ptrdiff_t)e.index[k] * (N * LANES));                           \
+                real by = (real)e.value[k];                                                                            \
+                UNROLL for (int v = 0; v < N; ++v) sum[v] += by * row[v];                                              \
+            }                                                                                                          \
+        else                                                                                                           \
+            for (int32_t k = 0; k < e.count; ++k) {                                                                    \
+                const vec *row = (const vec *)(panel + (ptrdiff_t)e.index[k] * (N * LANES));                           \
+                UNROLL for (int v = 0; v < N; ++v) sum[v] += row[v];                                                   \
+            }                                                                                                          \
+        UNROLL for (int v = 0; v < N; ++v) * (vec_unaligned *)(y + v * LANES) = sum[v];                                \
+    }                                                                                                                  \
+    /* to += values times rows of g (rows, N * LANES) */                                                               \
+    static void add_gradients_##N(const uint16_t *r, const real *value, ptrdiff_t count, const real *g, real *to) {    \
+        vec sum[N];                                                                                                    \
+        UNROLL for (int v = 0; v < N; ++v) sum[v] = (vec){0};                                                          \
+        if (value)                                                                                                     \
+            for (ptrdiff_t k = 0; k < count; ++k) {                                                                    \
+                const vec *row = (const vec *)(g + (ptrdiff_t)r[k] * (N * LANES));                                     \
+                UNROLL for (int v = 0; v < N; ++v) sum[v] += value[k] * row[v];                                        \
+            }                                                                                                          \
+        else                                                                                                           \
+            for (ptrdiff_t k = 0; k < count; ++k) {                                                                    \
+                const vec *row = (const vec *)(g + (ptrdiff_t)r[k] * (N * LANES));                                     \
+                UNROLL for (int v = 0; v < N; ++v) sum[v] += row[v];                                                   \
+            }                                                                                                          \
+        UNROLL for (int v = 0; v < N; ++v) * (vec *)(to + v * LANES) += sum[v];                                        \
+    }
+typedef void add_weights_fn(struct snn_entries e, const real *panel, const real *start, real *y);
+typedef void add_gradients_fn(const uint16_t *r, const real *value, ptrdiff_t count, const real *g, real *to);
+
+/* clang-format off */
+SUMS(1) SUMS(2) SUMS(3) SUMS(4) SUMS(5) SUMS(6) SUMS(7) SUMS(8)
+#if defined(__AVX512F__)
+SUMS(9) SUMS(10) SUMS(11) SUMS(12) SUMS(13) SUMS(14) SUMS(15) SUMS(16)
+#define TABLE(f) {0, f##1, f##2, f##3, f##4, f##5, f##6, f##7, f##8, f##9, f##10, f##11, f##12, f##13, f##14, f##15, f##16}
+#else
+#define TABLE(f) {0, f##1, f##2, f##3, f##4, f##5, f##6, f##7, f##8}
+#endif
+    /* clang-format on */
+    static add_weights_fn *const add_weights[PANEL + 1] = TABLE(add_weights_);
+static add_gradients_fn *const add_gradients[PANEL + 1] = TABLE(add_gradients_);
+
+/* ---- panels ---- */
+
+struct panel {
+    ptrdiff_t first, outs; /* columns */
+    int vectors;           /* that they take: the last one may be padded with zeros */
+    ptrdiff_t width;       /* vectors * LANES */
+    ptrdiff_t at;          /* where it starts in a matrix of panels */
+};
+
+static ptrdiff_t panels_of(const struct snn_linear_shape *s) { return blocks(s->out, WIDEST); }
+static ptrdiff_t padded(const struct snn_linear_shape *s) { return blocks(s->out, LANES) * LANES; }
+
+static struct panel panel_of(const struct snn_linear_shape *s, ptrdiff_t p) {
+    struct panel panel = {.first = p * WIDEST, .at = p * WIDEST * s->in};
+    panel.outs = least(WIDEST, s->out - panel.first);
+    panel.vectors = (int)blocks(panel.outs, LANES), panel.width = (ptrdiff_t)panel.vectors * LANES;
+    return panel;
+}
+
+/* Work on a matrix of panels is cut into tiles of TILE inputs of a panel. */
+static ptrdiff_t tiles_of(const struct snn_linear_shape *s) { return panels_of(s) * blocks(s->in, TILE); }
+
+/* wt = W^T, one tile */
+static void turn_tile(const struct snn_linear_shape *s, ptrdiff_t tile, const real *w, real *wt) {
+    struct panel p = panel_of(s, tile / blocks(s->in, TILE));
+    ptrdiff_t i0 = tile % blocks(s->in, TILE) * TILE, inputs = least(TILE, s->in - i0);
+    real *to = wt + p.at + i0 * p.width;
+    transpose(w + p.first * s->in + i0, s->in, p.outs, inputs, to, p.width);
+    for (ptrdiff_t i = 0; p.outs < p.width && i < inputs; ++i)
+        memset(to + i * p.width + p.outs, 0, (size_t)(p.width - p.outs) * sizeof *to);
+}
+
+/* gw += gwt^T, one tile */
+static void add_tile(const struct snn_linear_shape *s, ptrdiff_t tile, const real *gwt, real *gw) {
+    struct panel p = panel_of(s, tile / blocks(s->in, TILE));
+    ptrdiff_t i0 = tile % blocks(s->in, TILE) * TILE, inputs = least(TILE, s->in - i0);
+    real turned[WIDEST * TILE]; /* (outs, TILE) */
+    transpose(gwt + p.at + i0 * p.width, p.width, inputs, p.outs, turned, TILE);
+    for (ptrdiff_t o = 0; o < p.outs; ++o) {
+        real *restrict to = gw + (p.first + o) * s->in + i0;
+        for (ptrdiff_t i = 0; i < inputs; ++i) to[i] += turned[o * TILE + i];
+    }
+}
+
+/* ---- rows ---- */
+
+/* Set bits in ascending order. */
+static struct snn_entries list_bits(const uint64_t *bits, int32_t words, int32_t *index) {
+    struct snn_entries e = {.index = index};
+    for (int32_t w = 0; w < words; ++w)
+        for (uint64_t word = bits[w]; word; word &= word - 1) index[e.count++] = w * 64 + __builtin_ctzll(word);
+    return e;
+}
+
+/* What is not 0 in row r; `buffer` (in) is used where it has to be listed. */
+static struct snn_entries entries_of(const struct snn_rows *x, ptrdiff_t r, int32_t *buffer) {
+    return x->lists.row ? snn_lists_row(&x->lists, r) : list_bits(x->bits + r * x->words, x->words, buffer);
+}
+
+static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows *x, double from) {
+    const struct snn_lists *l = &x->lists;
+    int64_t entries = 0;
+    if (snn_rows_form(x) == SNN_DENSE) return true;
+    if (l->row)
+        for (ptrdiff_t t = 0; t < s->rows / l->B; ++t) entries += l->row[t * l->stride + l->B] - l->row[t * l->stride];
+    else
+        for (ptrdiff_t r = 0; r < s->rows; ++r) entries += x->nonzero[r];
+    return (double)entries > from * (double)s->rows * s->in;
+}
+
+/* ---- scratch ---- */
+
+static ptrdiff_t sort_rows(const struct snn_linear_shape *s) {
+    ptrdiff_t rows = SORT_MOST / s->in;
+    return rows < SORT_LEAST ? SORT_LEAST : rows > SORT_ROWS ? SORT_ROWS : rows;
+}
+
+/* Bytes of the parts; each begins at a multiple of 64. What a thread has serves one purpose at a time. */
+struct layout {
+    size_t matrix, bias;  /* W^T or its gradient in panels; the bias, padded */
+    size_t sums;          /* of the bias's gradient */
+    size_t dense, listed; /* of a thread: rows of numbers | entries of rows of bits | */
+    size_t start, row, value, gradient, sorted_list, sorted; /* entries by input, and a panel of gy */
+    size_t thread;
+};
+
+static size_t align_bytes(size_t n) { return (n + 63) / 64 * 64; }
+
+static struct layout layout_of(const struct snn_linear_shape *s, bool values) {
+    struct layout l;
+    size_t in = (size_t)s->in, rows = (size_t)sort_rows(s);
+    l.matrix = align_bytes(in * (size_t)padded(s) * sizeof(real));
+    l.bias = align_bytes((size_t)padded(s) * sizeof(real));
+    l.sums = align_bytes((size_t)s->out * sizeof(double));
+    l.dense = align_bytes(DENSE_ROWS * in * sizeof(real));
+    l.listed = align_bytes(BITS_ROWS * in * sizeof(int32_t));
+    l.start = align_bytes(in * sizeof(int32_t));
+    l.row = align_bytes(rows * in * sizeof(uint16_t));
+    l.value = values ? align_bytes(rows * in * sizeof(real)) : 0;
+    l.gradient = align_bytes(rows * WIDEST * sizeof(real));
+    l.sorted_list = align_bytes(in * sizeof(int32_t));
+    l.sorted = l.start + l.row + l.value + l.gradient + l.sorted_list;
+    l.thread = l.dense > l.listed ? l.dense : l.listed;
+    if (l.sorted > l.thread) l.thread = l.sorted;
+    return l;
+}
+
+static struct layout layout_for(const struct snn_linear_shape *s, const struct snn_rows *x) {
+    return layout_of(s, snn_rows_form(x) == SNN_LISTS);
+}
+
+size_t SNN_ISA(snn_linear_scratch)(int threads, const struct snn_linear_shape *s, enum snn_form x) {
+    struct layout l = layout_of(s, x == SNN_LISTS);
+    return x == SNN_DENSE ? 0 : l.matrix + l.bias + l.sums + (size_t)threads * l.thread;
+}
+
+static unsigned char *of_thread(const struct layout *l, void *scratch, ptrdiff_t lane) {
+    return (unsigned char *)scratch + l->matrix + l->bias + l->sums + (size_t)lane * l->thread;
+}
+
+/* ---- forward ---- */
+
+/* Rows r0 .. r1-1 from panels. */
+static void forward_rows(const struct snn_linear_shape *s, const struct snn_rows *x, ptrdiff_t r0, ptrdiff_t r1,
+                         const real *wt, const real *bias, real *y, int32_t *listed) {
+    struct snn_entries list[LIST_ROWS];
+    real last[WIDEST] __attribute__((aligned(64)));
+    ptrdiff_t most = x->lists.row ? LIST_ROWS : BITS_ROWS;
+    for (ptrdiff_t n; r0 < r1; r0 += n) {
+        n = least(most, r1 - r0);
+        for (ptrdiff_t r = 0; r < n; ++r) list[r] = entries_of(x, r0 + r, listed + r * s->in);
+        for (ptrdiff_t k = 0; k < panels_of(s); ++k) {
+            struct panel p = panel_of(s, k);
+            for (ptrdiff_t r = 0; r < n; ++r) {
+                real *to = y + (r0 + r) * s->out + p.first;
+                bool whole = p.outs == p.width;
+                add_weights[p.vectors](list[r], wt + p.at, bias + p.first, whole ? to : last);
+                if (!whole) memcpy(to, last, (size_t)p.outs * sizeof *to);
+            }
+        }
+    }
+}
+
+static void forward_sparse(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                           const real *w, const real *b, real *y, void *scratch) {
+    struct layout l = layout_for(s, x);
+    real *wt = scratch, *bias = (real *)((unsigned char *)scratch + l.matrix);
+    memset(bias, 0, l.bias);
+    if (b) memcpy(bias, b, (size_t)s->out * sizeof *b);
+#pragma omp parallel num_threads(device->threads)
+    {
+#pragma omp for schedule(static)
+        for (ptrdiff_t tile = 0; tile < tiles_of(s); ++tile) turn_tile(s, tile, w, wt);
+#pragma omp for schedule(static)
+        for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
+            forward_rows(s, x, lane * s->rows / device->threads, (lane + 1) * s->rows / device->threads, wt, bias, y,
+                         (int32_t *)(void *)of_thread(&l, scratch, lane));
+    }
+}
+
+static void forward_dense(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                          const real *w, const real *b, real *y, void *scratch) {
+    struct layout l = layout_for(s, x);
+    ptrdiff_t count = blocks(s->rows, DENSE_ROWS);
+    bool expands = snn_rows_form(x) != SNN_DENSE;
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
+        for (ptrdiff_t block = lane * count / device->threads; block < (lane + 1) * count / device->threads; ++block) {
+            ptrdiff_t r0 = block * DENSE_ROWS, rows = least(DENSE_ROWS, s->rows - r0);
+            real *out = y + r0 * s->out, *buffer = expands ? (real *)(void *)of_thread(&l, scratch, lane) : NULL;
+            const real *from = expands ? buffer : x->dense + r0 * s->in;
+            for (ptrdiff_t r = 0; expands && r < rows; ++r) snn_rows_expand(x, r0 + r, s->in, buffer + r * s->in);
+            for (ptrdiff_t r = 0; b && r < rows; ++r) memcpy(out + r * s->out, b, (size_t)s->out * sizeof *b);
+            snn_gemm(false, true, rows, s->out, s->in, 1, from, s->in, w, s->in, b ? 1 : 0, out, s->out);
+        }
+}
+
+void SNN_ISA(snn_linear)(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                         const real *w, const real *b, real *y, void *scratch) {
+    if (worth_dense(s, x, FORWARD_DENSE_FROM)) forward_dense(device, s, x, w, b, y, scratch);
+    else forward_sparse(device, s, x, w, b, y, scratch);
+}
+
+/* ---- gradients ---- */
+
+void SNN_ISA(snn_linear_grad_input)(struct snn_device *device, const struct snn_linear_shape *s, const real *gy,
+                                    const real *w, bool adds, real *gx) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t block = 0; block < blocks(s->rows, DENSE_ROWS); ++block) {
+        ptrdiff_t r0 = block * DENSE_ROWS, rows = least(DENSE_ROWS, s->rows - r0);
+        snn_gemm(false, false, rows, s->in, s->out, 1, gy + r0 * s->out, s->out, w, s->in, adds, gx + r0 * s->in,
+                 s->in);
+    }
+}
+
+/* sum (n) += sums over the rows of n columns of g, whose rows are `step` apart */
+static void add_columns(const real *g, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n, double *sum) {
+    real part[WIDEST];
+    for (ptrdiff_t j = 0; j < n; ++j) part[j] = 0;
+    for (ptrdiff_t r = 0; r < rows; ++r)
+        for (ptrdiff_t j = 0; j < n; ++j) part[j] += g[r * step + j];
+    for (ptrdiff_t j = 0; j < n; ++j) sum[j] += part[j];
+}
+
+static void grad_bias(struct snn_device *device, const struct snn_linear_shape *s, const real *gy, real *gb) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t block = 0; block < blocks(s->out, WIDEST); ++block) {
+        ptrdiff_t o0 = block * WIDEST, outs = least(WIDEST, s->out - o0);
+        double sum[WIDEST] = {0};
+        for (ptrdiff_t r = 0; r < s->rows; r += SORT_ROWS)
+            add_columns(gy + r * s->out + o0, s->out, least(SORT_ROWS, s->rows - r), outs, sum);
+        for (ptrdiff_t o = 0; o < outs; ++o) gb[o0 + o] += (real)sum[o];
+    }
+}
+
+struct sorted { /* the entries of a block of rows by input: those of input i end at end[i] and begin where i-1 ends */
+    ptrdiff_t rows;
+    int32_t *end; /* (in) */
+    uint16_t *row;
+    real *value;    /* NULL: all are 1 */
+    real *gradient; /* (rows, width) the panel of gy that is being added */
+    int32_t *list;
+};
+
+static struct sorted sorted_of(const struct layout *l, const struct snn_rows *x, void *scratch, ptrdiff_t lane) {
+    unsigned char *at = of_thread(l, scratch, lane);
+    struct sorted e = {.end = (int32_t *)(void *)at};
+    e.row = (uint16_t *)(void *)(at += l->start);
+    e.value = x->lists.row && x->lists.value ? (real *)(void *)(at + l->row) : NULL;
+    e.gradient = (real *)(void *)(at += l->row + l->value);
+    e.list = (int32_t *)(void *)(at + l->gradient);
+    return e;
+}
+
+static void sort_entries(const struct snn_linear_shape *s, const struct snn_rows *x, ptrdiff_t r0, struct sorted *to) {
+    memset(to->end, 0, (size_t)s->in * sizeof *to->end);
+    for (ptrdiff_t r = 0; r < to->rows; ++r) {
+        struct snn_entries e = entries_of(x, r0 + r, to->list);
+        for (int32_t k = 0; k < e.count; ++k) ++to->end[e.index[k]];
+    }
+    for (ptrdiff_t i = 0, begin = 0; i < s->in; ++i) { /* from counts to beginnings */
+        int32_t count = to->end[i];
+        to->end[i] = (int32_t)begin, begin += count;
+    }
+    for (ptrdiff_t r = 0; r < to->rows; ++r) {
+        struct snn_entries e = entries_of(x, r0 + r, to->list);
+        for (int32_t k = 0; k < e.count; ++k) {
+            int32_t at = to->end[e.index[k]]++;
+            to->row[at] = (uint16_t)r;
+            if (to->value) to->value[at] = (real)e.value[k];
+        }
+    }
+}
+
+/* gwt += what the sorted rows from r0 on give for the inputs i0 .. i1-1 of a panel; and the sums of gy, where they are
+ * wanted. `space` is where the panel of gy goes. */
+static void gather_panel(const struct snn_linear_shape *s, const struct panel *p, const struct sorted *e, ptrdiff_t r0,
+                         const real *gy, ptrdiff_t i0, ptrdiff_t i1, real *space, real *gwt, double *sums) {
+    for (ptrdiff_t r = 0; r < e->rows; ++r) {
+        const real *from = gy + (r0 + r) * s->out + p->first;
+        real *restrict to = space + r * p->width;
+        for (ptrdiff_t o = 0; o < p->outs; ++o) to[o] = from[o];
+        for (ptrdiff_t o = p->outs; o < p->width; ++o) to[o] = 0;
+    }
+    if (sums) add_columns(space, p->width, e->rows, p->outs, sums + p->first);
+    for (ptrdiff_t i = i0; i < i1; ++i) {
+        ptrdiff_t begin = i ? e->end[i - 1] : 0, count = e->end[i] - begin;
+        if (count)
+            add_gradients[p->vectors](e->row + begin, e->value ? e->value + begin : NULL, count, space,
+                                      gwt + p->at + i * p->width);
+    }
+}
+
+/* A thread's share of the panels, counted in inputs, for the sorted rows of all threads. */
+static void gather_share(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                         const struct layout *l, ptrdiff_t lane, ptrdiff_t r0, const real *gy, void *scratch,
+                         double *sums) {
+    ptrdiff_t total = panels_of(s) * s->in, at = lane * total / device->threads,
+              end = (lane + 1) * total / device->threads;
+    real *space = sorted_of(l, x, scratch, lane).gradient;
+    while (at < end) {
+        struct panel p = panel_of(s, at / s->in);
+        ptrdiff_t i0 = at % s->in, i1 = least(s->in, i0 + end - at);
+        for (ptrdiff_t k = 0, r = r0; k < device->threads && r < s->rows; ++k, r += sort_rows(s)) {
+            struct sorted e = sorted_of(l, x, scratch, k);
+            e.rows = least(sort_rows(s), s->rows - r);
+            gather_panel(s, &p, &e, r, gy, i0, i1, space, scratch, i0 ? NULL : sums);
+        }
+        at += i1 - i0;
+    }
+}
+
+static void grad_weight_sparse(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                               const real *gy, real *gw, real *gb, void *scratch) {
+    struct layout l = layout_for(s, x);
+    double *sums = gb ? (double *)(void *)((unsigned char *)scratch + l.matrix + l.bias) : NULL; /* (out) */
+    ptrdiff_t each = sort_rows(s), matrix = s->in * padded(s);
+    if (sums) memset(sums, 0, l.sums);
+#pragma omp parallel num_threads(device->threads)
+    {
+#pragma omp for schedule(static)
+        for (ptrdiff_t lane = 0; lane < device->threads; ++lane) {
+            ptrdiff_t begin = lane * matrix / device->threads, end = (lane + 1) * matrix / device->threads;
+            memset((real *)scratch + begin, 0, (size_t)(end - begin) * sizeof(real));
+        }
+        for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += each * device->threads) {
+#pragma omp for schedule(static)
+            for (ptrdiff_t lane = 0; lane < device->threads; ++lane) {
+                struct sorted e = sorted_of(&l, x, scratch, lane);
+                e.rows = least(each, s->rows - (r0 + lane * each));
+                if (e.rows > 0) sort_entries(s, x, r0 + lane * each, &e);
+            }
+#pragma omp for schedule(static)
+            for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
+                gather_share(device, s, x, &l, lane, r0, gy, scratch, sums);
+        }
+#pragma omp for schedule(static)
+        for (ptrdiff_t tile = 0; tile < tiles_of(s); ++tile) add_tile(s, tile, scratch, gw);
+    }
+    for (ptrdiff_t o = 0; gb && o < s->out; ++o) gb[o] += (real)sums[o];
+}
+
+static void grad_weight_dense(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
+                              const real *gy, real *gw, void *scratch) {
+    struct layout l = layout_for(s, x);
+    bool expands = snn_rows_form(x) != SNN_DENSE;
+    real *buffer = expands ? (real *)(void *)of_thread(&l, scratch, 0) : NULL;
+    ptrdiff_t outs = blocks(s->out, WEIGHT_OUT), ins = blocks(s->in, WEIGHT_IN), each = expands ? DENSE_ROWS : s->rows;
+    for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += each) {
+        ptrdiff_t rows = least(each, s->rows - r0);
+        const real *from = expands ? buffer : x->dense;
+#pragma omp parallel num_threads(device->threads)
+        {
+#pragma omp for schedule(static)
+            for (ptrdiff_t r = 0; r < (expands ? rows : 0); ++r) snn_rows_expand(x, r0 + r, s->in, buffer + r * s->in);
+#pragma omp for schedule(static) collapse(2)
+            for (ptrdiff_t o = 0; o < outs; ++o)
+                for (ptrdiff_t i = 0; i < ins; ++i) {
+                    ptrdiff_t o0 = o * WEIGHT_OUT, i0 = i * WEIGHT_IN;
+                    snn_gemm(true, false, least(WEIGHT_OUT, s->out - o0), least(WEIGHT_IN, s->in - i0), rows, 1,
+                             gy + r0 * s->out + o0, s->out, from + i0, s->in, 1, gw + o0 * s->in + i0, s->in);
+                }
+        }
+    }
+}
+
+void SNN_ISA(snn_linear_grad_weight)(struct snn_device *device, const struct snn_linear_shape *s,
+                                     const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch) {
+    if (!worth_dense(s, x, WEIGHT_DENSE_FROM)) {
+        grad_weight_sparse(device, s, x, gy, gw, gb, scratch);
+        return;
+    }
+    if (gb) grad_bias(device, s, gy, gb);
+    grad_weight_dense(device, s, x, gy, gw, scratch);
+}
