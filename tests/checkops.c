@@ -168,6 +168,55 @@ struct ops_rows ops_rows(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, doubl
     return out;
 }
 
+static struct ops_rows lists(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, const struct ops_kind *kind) {
+    struct ops_rows out = {{0}, NULL};
+    int32_t B = 1 + (int32_t)ops_below(ops, 5), beside = (int32_t)ops_below(ops, 3),
+            before = (int32_t)ops_below(ops, 3);
+    while (rows % B) --B;
+    int32_t stride = B + beside, first = beside ? (int32_t)ops_below(ops, (uint32_t)beside + 1) : 0;
+    ptrdiff_t steps = rows / B, all = rows ? (before + steps - 1) * stride + first + B : 0;
+    int32_t *row = ops_input(ops, all + 1, sizeof *row);
+    int32_t *index = ops_memory(ops, all * units, sizeof *index);
+    real *dense = ops_memory(ops, rows * units, sizeof *dense);
+    ptrdiff_t lucky = rows ? (ptrdiff_t)ops_below(ops, (uint32_t)(rows * units)) : 0;
+    for (ptrdiff_t i = 0; i < all; ++i) {
+        ptrdiff_t t = i / stride - before, b = i % stride - first, r = t * B + b;
+        bool ours = t >= 0 && b >= 0 && b < B;
+        double density = kind->density < 1 ? kind->density * (double)ops_below(ops, 3) : 1; /* of this row */
+        row[i + 1] = row[i];
+        for (ptrdiff_t k = 0; k < units; ++k) {
+            bool is_lucky = ours && kind->density > 0 && r * units + k == lucky;
+            if (ops_unit(ops) >= density && !is_lucky) continue;
+            index[row[i + 1]++] = ours ? (int32_t)k : INT32_MAX / 8;
+            if (ours) dense[r * units + k] = (real)(kind->values ? 1 + ops_below(ops, 5) : 1);
+        }
+    }
+    int32_t *exact = ops_input(ops, row[all], sizeof *exact);
+    float *value = kind->values ? ops_input(ops, row[all], sizeof *value) : NULL;
+    memcpy(exact, index, (size_t)row[all] * sizeof *exact);
+    for (ptrdiff_t r = 0; value && r < rows; ++r) {
+        const int32_t *at = row + (r / B + before) * stride + first + r % B;
+        for (int32_t e = at[0]; e < at[1]; ++e) value[e] = (float)dense[r * units + exact[e]];
+    }
+    out.rows.lists = (struct snn_lists){row + (ptrdiff_t)before * stride + first, exact, value, B, stride};
+    if (!rows) out.rows.lists.row = row;
+    out.dense = dense;
+    return out;
+}
+
+struct ops_rows ops_rows_as(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, const struct ops_kind *kind) {
+    if (kind->form == SNN_LISTS) return lists(ops, rows, units, kind);
+    return ops_rows(ops, rows, units, kind->form == SNN_DENSE ? -1 : kind->density);
+}
+
+const char *ops_kind_text(const struct ops_kind *kind) {
+    static char text[64];
+    static const char *const forms[] = {"dense", "bits", "lists"};
+    snprintf(text, sizeof text, "%s of density %g%s", forms[kind->form], kind->density,
+             kind->values ? " with values" : "");
+    return text;
+}
+
 /* ---- expectations ---- */
 
 static struct ops_buffer *output_at(struct ops *ops, const void *output) {

@@ -104,6 +104,15 @@ struct ops_rows {
 };
 struct ops_rows ops_rows(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, double density);
 extern const double ops_densities[4];
+/* Rows in any form. Lists are a slice of a longer and wider batch, whose other entries must not be read; rows are
+ * ragged, and where there is any density there is an entry. */
+struct ops_kind {
+    enum snn_form form;
+    double density;
+    bool values; /* of lists: counts beside the indices */
+};
+struct ops_rows ops_rows_as(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, const struct ops_kind *kind);
+const char *ops_kind_text(const struct ops_kind *kind);
 
 /* The cases of a kernel table: CASES is a list X(entry), and check_ENTRY must exist for each. The build fails when an
  * entry has none. */

@@ -103,14 +103,14 @@ static void add_products(const struct conv *v, enum goal goal, const real *x, co
                             }
 }
 
-static struct conv begin_conv(struct ops *ops, const struct conv_case *c, double density, bool option) {
+static struct conv begin_conv(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool option) {
     struct conv v = {.s = shape_of(c), .rows = c->rows};
     const struct snn_conv_shape *s = &v.s;
     ops_begin(ops,
               "%d rows of %dx%dx%d -> %d, %d groups, kernel %dx%d, stride %d,%d, padding %d,%d, dilation %d,%d, "
-              "density %g, option %d",
+              "%s, option %d",
               c->rows, s->C, s->H, s->W, s->O, s->groups, s->kernel[0], s->kernel[1], s->stride[0], s->stride[1],
-              s->padding[0], s->padding[1], s->dilation[0], s->dilation[1], density, option);
+              s->padding[0], s->padding[1], s->dilation[0], s->dilation[1], ops_kind_text(kind), option);
     v.x_n = v.rows * s->C * s->H * s->W, v.y_n = v.rows * s->O * s->OH * s->OW;
     v.w_n = (ptrdiff_t)s->O * (s->C / s->groups) * s->kernel[0] * s->kernel[1];
     return v;
@@ -125,9 +125,9 @@ static void call_forward(struct ops *ops, struct snn_device *device, const void 
     device->conv->forward(device, &v->s, v->rows, &v->x, v->w, v->b, v->y, scratch_for(ops, device, v));
 }
 
-static void forward_case(struct ops *ops, const struct conv_case *c, double density, bool bias) {
-    struct conv v = begin_conv(ops, c, density, bias);
-    struct ops_rows x = ops_rows(ops, v.rows, v.x_n / v.rows, density);
+static void forward_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool bias) {
+    struct conv v = begin_conv(ops, c, kind, bias);
+    struct ops_rows x = ops_rows_as(ops, v.rows, v.x_n / v.rows, kind);
     v.x = x.rows, v.w = ops_reals(ops, v.w_n), v.b = bias ? ops_reals(ops, v.s.O) : NULL;
     struct ops_sum *y = ops_memory(ops, v.y_n, sizeof *y);
     for (ptrdiff_t i = 0; i < v.y_n && bias; ++i) ops_term(&y[i], v.b[i / (v.s.OH * v.s.OW) % v.s.O]);
@@ -142,9 +142,9 @@ static void call_grad_input(struct ops *ops, struct snn_device *device, const vo
     device->conv->grad_input(device, &v->s, v->rows, v->gy, v->w, v->adds, v->gx, scratch_for(ops, device, v));
 }
 
-static void grad_input_case(struct ops *ops, const struct conv_case *c, double density, bool adds) {
-    if (density >= 0) return; /* has no spikes to read */
-    struct conv v = begin_conv(ops, c, density, adds);
+static void grad_input_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool adds) {
+    if (kind->form != SNN_DENSE) return; /* has no spikes to read */
+    struct conv v = begin_conv(ops, c, kind, adds);
     v.adds = adds, v.gy = ops_reals(ops, v.y_n), v.w = ops_reals(ops, v.w_n);
     v.gx = ops_output(ops, v.x_n, sizeof *v.gx);
     struct ops_sum *gx = ops_memory(ops, v.x_n, sizeof *gx);
@@ -160,9 +160,9 @@ static void call_grad_weight(struct ops *ops, struct snn_device *device, const v
     device->conv->grad_weight(device, &v->s, v->rows, &v->x, v->gy, v->gw, v->gb, scratch_for(ops, device, v));
 }
 
-static void grad_weight_case(struct ops *ops, const struct conv_case *c, double density, bool bias) {
-    struct conv v = begin_conv(ops, c, density, bias);
-    struct ops_rows x = ops_rows(ops, v.rows, v.x_n / v.rows, density);
+static void grad_weight_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool bias) {
+    struct conv v = begin_conv(ops, c, kind, bias);
+    struct ops_rows x = ops_rows_as(ops, v.rows, v.x_n / v.rows, kind);
     v.x = x.rows, v.gy = ops_reals(ops, v.y_n);
     v.gw = ops_output(ops, v.w_n, sizeof *v.gw), v.gb = bias ? ops_output(ops, v.s.O, sizeof *v.gb) : NULL;
     struct ops_sum *gw = ops_memory(ops, v.w_n, sizeof *gw), *gb = ops_memory(ops, v.s.O, sizeof *gb);
@@ -179,25 +179,30 @@ static void grad_weight_case(struct ops *ops, const struct conv_case *c, double 
     ops_run(ops, call_grad_weight, &v);
 }
 
-typedef void one_case(struct ops *ops, const struct conv_case *c, double density, bool option);
+static const struct ops_kind kinds[] = {
+    {SNN_DENSE, 1, false},  {SNN_BITS, 0.04, false}, {SNN_BITS, 0.25, false}, {SNN_BITS, 0.8, false},
+    {SNN_LISTS, 0, false},  {SNN_LISTS, 1e-9, true}, {SNN_LISTS, 0.05, true}, {SNN_LISTS, 0.05, false},
+    {SNN_LISTS, 0.2, true}, {SNN_LISTS, 0.5, true},  {SNN_LISTS, 1, true},    {SNN_LISTS, 1, false},
+};
+
+typedef void one_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool option);
 
 static void every_case(struct ops *ops, one_case *check) {
     for (int i = 0; i < OPS_COUNT(fixed_cases); ++i)
-        for (int d = 0; d < OPS_COUNT(ops_densities); ++d)
-            check(ops, &fixed_cases[i], ops_densities[d], ops_below(ops, 2));
+        for (int d = 0; d < OPS_COUNT(kinds); ++d) check(ops, &fixed_cases[i], &kinds[d], ops_below(ops, 2));
     for (int i = 0; i < 2 * OPS_COUNT(edges); ++i) { /* widths of an image, then channels */
         struct conv_case c = {
             1, 2, 3, i % 2 ? 4 : edges[i / 2], i % 2 ? edges[i / 2] : 3, PLAIN, KERNEL(2), .padding = {0, 1}};
-        check(ops, &c, i % 3 ? -1 : 0.2, ops_below(ops, 2));
+        check(ops, &c, &kinds[i % 3 ? 0 : i % 2 ? 2 : 6], ops_below(ops, 2));
         struct conv_case d = {1, i % 2 ? edges[i / 2] : 2, 3, i % 2 ? 4 : edges[i / 2], 5, PLAIN, KERNEL(1)};
-        check(ops, &d, -1, ops_below(ops, 2));
+        check(ops, &d, &kinds[0], ops_below(ops, 2));
     }
-    for (int i = 0; i < 100;) {
+    for (int i = 0; i < 200;) {
         struct conv_case c = random_case(ops);
         struct snn_conv_shape s = shape_of(&c);
         double products = (double)c.rows * s.O * s.OH * s.OW * s.C / s.groups * s.kernel[0] * s.kernel[1];
         if (s.OH < 1 || s.OW < 1 || products > 2e5) continue;
-        check(ops, &c, ops_densities[i % OPS_COUNT(ops_densities)], ops_below(ops, 2));
+        check(ops, &c, &kinds[i % OPS_COUNT(kinds)], ops_below(ops, 2));
         ++i;
     }
 }
@@ -217,10 +222,10 @@ static void check_scratch(struct ops *ops) {
         {66, 3, 2, 1, 3, .groups = 3, KERNEL(1), .stride = {1, 1}, .dilation = {1, 1}},
     };
     for (int i = 0; i < OPS_COUNT(cases); ++i)
-        for (int d = 0; d < OPS_COUNT(ops_densities); ++d) {
-            forward_case(ops, &cases[i], ops_densities[d], true);
-            grad_input_case(ops, &cases[i], ops_densities[d], true);
-            grad_weight_case(ops, &cases[i], ops_densities[d], true);
+        for (int d = 0; d < OPS_COUNT(kinds); ++d) {
+            forward_case(ops, &cases[i], &kinds[d], true);
+            grad_input_case(ops, &cases[i], &kinds[d], true);
+            grad_weight_case(ops, &cases[i], &kinds[d], true);
         }
 }
 

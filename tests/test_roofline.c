@@ -332,11 +332,16 @@ START_TEST(scratch_as_emulated) {
     if (!emulated()) return;
     ck_ok(snn_device_open("cuda", 1, &card));
     ck_ok(snn_costs_open(&costs, &counting));
-    for (int i = 0; i < COUNT_OF(linear); ++i)
-        ck_assert_uint_eq(counting.math->linear_scratch(1, &linear[i]), card.math->linear_scratch(1, &linear[i]));
-    for (int i = 0; i < COUNT_OF(conv); ++i)
-        for (ptrdiff_t rows = 1; rows <= 100000; rows *= 10)
-            ck_assert_uint_eq(counting.conv->scratch(1, &conv[i], rows), card.conv->scratch(1, &conv[i], rows));
+    for (int form = SNN_DENSE; form <= SNN_LISTS; ++form) {
+        enum snn_form x = (enum snn_form)form;
+        for (int i = 0; i < COUNT_OF(linear); ++i)
+            ck_assert_uint_eq(counting.math->linear_scratch(1, &linear[i], x),
+                              card.math->linear_scratch(1, &linear[i], x));
+        for (int i = 0; i < COUNT_OF(conv); ++i)
+            for (ptrdiff_t rows = 1; rows <= 100000; rows *= 10)
+                ck_assert_uint_eq(counting.conv->scratch(1, &conv[i], rows, x),
+                                  card.conv->scratch(1, &conv[i], rows, x));
+    }
     ck_assert_uint_eq(counting.pool->scratch(1, &pool), card.pool->scratch(1, &pool));
     for (int form = SNN_BATCH_STATIC; form <= SNN_BATCH_EVENTS; ++form) {
         struct snn_batch b = {.form = (enum snn_batch_form)form, .T = 7, .B = 33, .C = 2, .H = 34, .W = 34};
@@ -578,7 +583,8 @@ START_TEST(scratch_for_fewer_rows) {
         }
         conv.OH = snn_conv_out(conv.H, conv.kernel[0], conv.stride[0], conv.padding[0], 1);
         conv.OW = snn_conv_out(conv.W, conv.kernel[1], conv.stride[1], conv.padding[1], 1);
-        size_t of_linear = snn_cuda_linear_scratch(&linear), of_conv = snn_cuda_conv_scratch(&conv, most);
+        size_t of_linear = snn_cuda_linear_scratch(&linear, SNN_LISTS);
+        size_t of_conv = snn_cuda_conv_scratch(&conv, most, SNN_LISTS);
         for (ptrdiff_t rows = 1; rows <= most; rows += 1 + rows / 40) {
             struct snn_linear_shape fewer = linear;
             fewer.rows = rows;
@@ -590,6 +596,7 @@ START_TEST(scratch_for_fewer_rows) {
             struct snn_cuda_conv_layout l = snn_cuda_conv_layout(&conv, rows);
             ptrdiff_t used = (l.taps + conv.O) * snn_cuda_conv_columns(&l, l.images);
             if (l.parts > 1) used += l.parts * conv.O * l.taps;
+            used += l.images * conv.C * conv.H * conv.W; /* lists as numbers */
             ck_assert_msg((size_t)used * sizeof(real) <= of_conv,
                           "conv %dx%dx%d -> %d: %td images use more than was planned for %td", conv.C, conv.H, conv.W,
                           conv.O, rows, most);

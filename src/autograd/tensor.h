@@ -78,7 +78,7 @@ struct snn_entries { /* of one row */
     int32_t count;
 };
 
-static inline struct snn_entries snn_lists_row(const struct snn_lists *lists, ptrdiff_t r) {
+SNN_HD struct snn_entries snn_lists_row(const struct snn_lists *lists, ptrdiff_t r) {
     const int32_t *at = lists->row + r / lists->B * lists->stride + r % lists->B;
     struct snn_entries e = {lists->index + at[0], lists->value ? lists->value + at[0] : lists->value, at[1] - at[0]};
     return e;

@@ -11,7 +11,8 @@
  *
  * Outputs and their gradients lie image by image in the network, so they are moved between the two orders; the bias is
  * added on the way. Lines are padded to a multiple of four columns, which keeps the products on aligned addresses. The
- * padding holds zeros where it is summed over. */
+ * padding holds zeros where it is summed over. Lists of events become numbers chunk by chunk, which the unfolding then
+ * finds in the cache. */
 #include "cuda/backend.h"
 #include "cuda/reduce.cuh"
 #include "cuda/rows.cuh"
@@ -39,6 +40,18 @@ static __global__ void __launch_bounds__(BLOCK)
             int32_t ix = left + kx * s.dilation[1];
             *to = inside && ix >= 0 && ix < s.W ? row_value<BITS>(x, r0 + image, units, row + ix) : 0;
         }
+    }
+}
+
+/* to (images, units) = the lists of the images from r0 on, as numbers. A block has an image. */
+static __global__ void __launch_bounds__(BLOCK)
+    expand_lists(struct snn_lists x, ptrdiff_t r0, int32_t images, ptrdiff_t units, real *to) {
+    for (int32_t image = (int32_t)blockIdx.x; image < images; image += (int32_t)gridDim.x) {
+        const struct snn_entries e = snn_lists_row(&x, r0 + image);
+        real *const row = to + image * units;
+        for (ptrdiff_t i = threadIdx.x; i < units; i += BLOCK) row[i] = 0;
+        __syncthreads(); /* a unit may be zeroed by one thread and set by another */
+        for (int32_t k = (int32_t)threadIdx.x; k < e.count; k += BLOCK) row[e.index[k]] = e.value ? e.value[k] : 1;
     }
 }
 
@@ -172,10 +185,19 @@ static struct chunk chunk_at(const struct snn_cuda_conv_layout *l, ptrdiff_t row
     return c;
 }
 
+/* `space` is where lists become numbers. */
 static void unfold_chunk(struct snn_cuda *cuda, const struct snn_conv_shape *s, const struct snn_rows *x,
-                         struct chunk chunk, real *col) {
+                         struct chunk chunk, real *col, real *space) {
     dim3 grid = sheet_grid(chunk.columns, (ptrdiff_t)s->C * s->kernel[0]);
-    if (x->bits) LAUNCH(unfold<true>, grid, BLOCK, 0, cuda->compute, *s, *x, chunk.r0, chunk.live, chunk.columns, col);
+    if (x->lists.row) {
+        const ptrdiff_t units = (ptrdiff_t)s->C * s->H * s->W;
+        struct snn_rows expanded = {};
+        expanded.dense = space;
+        LAUNCH(expand_lists, blocks_for(chunk.images * BLOCK), BLOCK, 0, cuda->compute, x->lists, chunk.r0,
+               chunk.images, units, space);
+        LAUNCH(unfold<false>, grid, BLOCK, 0, cuda->compute, *s, expanded, 0, chunk.live, chunk.columns, col);
+    } else if (x->bits)
+        LAUNCH(unfold<true>, grid, BLOCK, 0, cuda->compute, *s, *x, chunk.r0, chunk.live, chunk.columns, col);
     else LAUNCH(unfold<false>, grid, BLOCK, 0, cuda->compute, *s, *x, chunk.r0, chunk.live, chunk.columns, col);
 }
 
@@ -200,7 +222,7 @@ static void forward(struct snn_device *device, const struct snn_conv_shape *s, p
     struct snn_cuda *cuda = cuda_of(device);
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
     int32_t pixels = (int32_t)l.pixels, channels = s->O / s->groups, taps = (int32_t)(l.taps / s->groups);
-    bool in_place = is_pointwise(s) && !x->bits;
+    bool in_place = is_pointwise(s) && snn_rows_form(x) == SNN_DENSE;
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk chunk = chunk_at(&l, rows, r0);
         real *col = (real *)scratch, *out = col + l.taps * chunk.columns, *to = y + r0 * s->O * l.pixels;
@@ -213,7 +235,7 @@ static void forward(struct snn_device *device, const struct snn_conv_shape *s, p
                      pointwise(s, chunk.images, false, w, x->dense + r0 * s->C * l.pixels, (real)(b ? 1 : 0), to));
             continue;
         }
-        unfold_chunk(cuda, s, x, chunk, col);
+        unfold_chunk(cuda, s, x, chunk, col, out + (ptrdiff_t)s->O * chunk.columns);
         struct product p = {false, false,         channels,      chunk.live, taps, w, col, out,
                             taps,  chunk.columns, chunk.columns, 0,          0,    0, 0,   s->groups};
         p.step_a = (int64_t)channels * taps, p.step_b = (int64_t)taps * chunk.columns;
@@ -263,7 +285,7 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk chunk = chunk_at(&l, rows, r0);
         real *col = (real *)scratch, *g = col + l.taps * chunk.columns, *parts = g + (ptrdiff_t)s->O * chunk.columns;
-        unfold_chunk(cuda, s, x, chunk, col);
+        unfold_chunk(cuda, s, x, chunk, col, parts + (l.parts > 1 ? l.parts * weights : 0));
         LAUNCH(gather_channels, sheet_grid(chunk.columns, s->O), BLOCK, 0, cuda->compute, s->O, (int32_t)l.pixels,
                chunk.live, chunk.columns, gy + r0 * s->O * l.pixels, g);
         int32_t length = chunk.columns / l.parts;
@@ -287,9 +309,9 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
     cuda_note(cuda, cudaGetLastError());
 }
 
-static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff_t rows) {
+static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff_t rows, enum snn_form x) {
     (void)threads;
-    return snn_cuda_conv_scratch(s, rows);
+    return snn_cuda_conv_scratch(s, rows, x);
 }
 
 const struct snn_conv_kernels snn_conv_cuda = {scratch_bytes, forward, grad_input, grad_weight};

@@ -68,6 +68,11 @@ static double row_bytes(const struct snn_rows *x, double units) {
     return x->bits ? (double)x->words * WORD : units * NUMBER;
 }
 
+/* Of `rows` lists of a share of `units` each. */
+static double list_bytes(struct snn_device *device, const struct snn_lists *x, double rows, double units) {
+    return rows * (COUNT + costs_of(device)->events * units * (COUNT + (x->value ? sizeof(float) : 0)));
+}
+
 /* ---- memory ---- */
 
 static void *reserve(struct snn_device *device, size_t bytes, int protection) {
@@ -164,9 +169,9 @@ static const struct snn_memory_kernels memory_table = {.allocate = allocate,
 
 enum { MOST_ROWS = 1 << 30 }; /* of one product */
 
-static size_t linear_scratch(int threads, const struct snn_linear_shape *s) {
+static size_t linear_scratch(int threads, const struct snn_linear_shape *s, enum snn_form x) {
     (void)threads;
-    return snn_cuda_linear_scratch(s);
+    return snn_cuda_linear_scratch(s, x);
 }
 
 static double rows_from(const struct snn_linear_shape *s, ptrdiff_t r0) {
@@ -178,6 +183,13 @@ static void linear(struct snn_device *device, const struct snn_linear_shape *s, 
     double rows = (double)s->rows, in = s->in, out = s->out;
     (void)w, (void)y, (void)scratch;
     if (s->rows < 1) return;
+    if (x->lists.row) {
+        launch(device, "linear.turn_weights", NUMBER * 2 * in * out, 0);
+        launch(device, "linear.add_listed_weights",
+               list_bytes(device, &x->lists, rows, in) + NUMBER * (in * out + (b ? out : 0) + rows * out),
+               2 * costs_of(device)->events * rows * in * out);
+        return;
+    }
     if (x->bits) {
         launch(device, "linear.add_weight_rows",
                rows * row_bytes(x, in) + NUMBER * (in * out + (b ? out : 0) + rows * out),
@@ -209,14 +221,18 @@ static void grad_bias(struct snn_device *device, const struct snn_linear_shape *
     }
 }
 
-static void grad_weight_spikes(struct snn_device *device, const struct snn_linear_shape *s) {
+static void grad_weight_sparse(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x) {
     const struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(s);
     double rows = (double)s->rows, out = s->out, parts = (double)plan.parts;
     for (ptrdiff_t i0 = 0; i0 < s->in; i0 += plan.slab) {
         double inputs = (double)(s->in - i0 < plan.slab ? s->in - i0 : plan.slab);
-        launch(device, "linear.add_gradient_rows",
-               rows * inputs / 8 + NUMBER * (rows * out + parts * inputs * (double)plan.padded),
-               costs_of(device)->spikes * rows * inputs * out);
+        double numbers = NUMBER * (rows * out + parts * inputs * (double)plan.padded);
+        if (x->lists.row)
+            launch(device, "linear.add_listed_gradients", list_bytes(device, &x->lists, rows, s->in) + numbers,
+                   2 * costs_of(device)->events * rows * inputs * out);
+        else
+            launch(device, "linear.add_gradient_rows", rows * inputs / 8 + numbers,
+                   costs_of(device)->spikes * rows * inputs * out);
         launch(device, "linear.add_parts", NUMBER * inputs * out * (parts + 2), inputs * out * parts);
     }
 }
@@ -226,8 +242,8 @@ static void linear_grad_weight(struct snn_device *device, const struct snn_linea
     (void)gy, (void)gw, (void)scratch;
     if (s->rows < 1) return;
     if (gb) grad_bias(device, s);
-    if (x->bits) {
-        grad_weight_spikes(device, s);
+    if (snn_rows_form(x) != SNN_DENSE) {
+        grad_weight_sparse(device, s, x);
         return;
     }
     for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += MOST_ROWS)
@@ -296,12 +312,10 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
 static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
                         const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
     double rows = (double)T * B, events = costs_of(device)->events * (double)units;
-    (void)stride, (void)row, (void)index, (void)y;
+    (void)stride, (void)row, (void)index;
     if (T < 1 || B < 1) return;
-    launch(device, "math.take_events",
-           rows * (NUMBER * (double)units + events * (COUNT + (value ? sizeof(float) : 0)) + COUNT +
-                   (nonzero ? COUNT : 0)),
-           0);
+    double scattered = y ? NUMBER * (double)units + events * (COUNT + (value ? sizeof(float) : 0)) : 0;
+    launch(device, "math.take_events", rows * (scattered + COUNT + (nonzero ? COUNT : 0)), 0);
 }
 
 static const struct snn_math_kernels math_table = {
@@ -310,9 +324,9 @@ static const struct snn_math_kernels math_table = {
 
 /* ---- convolution ---- */
 
-static size_t conv_scratch(int threads, const struct snn_conv_shape *s, ptrdiff_t rows) {
+static size_t conv_scratch(int threads, const struct snn_conv_shape *s, ptrdiff_t rows, enum snn_form x) {
     (void)threads;
-    return snn_cuda_conv_scratch(s, rows);
+    return snn_cuda_conv_scratch(s, rows, x);
 }
 
 static bool is_pointwise(const struct snn_conv_shape *s) {
@@ -346,6 +360,8 @@ static void products(struct snn_device *device, double batch, bool shared, doubl
 
 static void unfold(struct snn_device *device, const struct snn_rows *x, const struct chunk *c, double taps) {
     double images = (double)c->images;
+    if (x->lists.row)
+        launch(device, "conv.expand_lists", list_bytes(device, &x->lists, images, c->in / images) + NUMBER * c->in, 0);
     launch(device, "conv.unfold", images * row_bytes(x, c->in / images) + NUMBER * taps * c->columns, 0);
 }
 
@@ -353,7 +369,7 @@ static void conv_forward(struct snn_device *device, const struct snn_conv_shape 
                          const struct snn_rows *x, const real *w, const real *b, real *y, void *scratch) {
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
     double bias = b ? s->O : 0;
-    bool in_place = is_pointwise(s) && !x->bits;
+    bool in_place = is_pointwise(s) && snn_rows_form(x) == SNN_DENSE;
     (void)w, (void)y, (void)scratch;
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk c = chunk_at(s, &l, rows, r0);

@@ -6,7 +6,10 @@
  * selected in shared memory, a warp walks the bits of one selector after the other, the same in all lanes, and each
  * lane adds V outputs of the selected row to sums in registers. So a spike costs one shared load and V additions a
  * lane, a zero costs nothing, and sums are in ascending order, as on the CPU. Lists of the set bits would have to be
- * written and read again; finding the next bit takes four instructions, which V outputs share. */
+ * written and read again; finding the next bit takes four instructions, which V outputs share.
+ *
+ * Events come as lists, with counts, and there are few of them: a warp then follows the list of a row, and reads what
+ * it selects from the second-level cache. */
 #include "cuda/linear.h"
 
 #include "cuda/sizes.h"
@@ -195,7 +198,104 @@ static __global__ void __launch_bounds__(BLOCK)
     }
 }
 
-static void grad_weight_spikes(const struct snn_cuda *cuda, const struct snn_linear_shape *s, const struct snn_rows *x,
+/* ---- lists ---- */
+
+/* wt (in,out) = w^T. A block turns 32 x 32 numbers around in shared memory. */
+static __global__ void __launch_bounds__(BLOCK)
+    turn_weights(struct snn_linear_shape s, const real *__restrict__ w /* (out,in) */,
+                 real *__restrict__ wt /* (in,out) */) {
+    __shared__ real turned[32][33]; /* output, input */
+    const int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32);
+    const ptrdiff_t across = ((ptrdiff_t)s.out + 31) / 32, tiles = ((ptrdiff_t)s.in + 31) / 32 * across;
+    for (ptrdiff_t at = blockIdx.x; at < tiles; at += gridDim.x) {
+        const ptrdiff_t i0 = at / across * 32, o0 = at % across * 32;
+        for (int o = warp; o < 32 && o0 + o < s.out; o += WARPS)
+            if (i0 + lane < s.in) turned[o][lane] = w[(o0 + o) * s.in + i0 + lane];
+        __syncthreads();
+        for (int i = warp; i < 32 && i0 + i < s.in; i += WARPS)
+            if (o0 + lane < s.out) wt[(i0 + i) * s.out + o0 + lane] = turned[lane][i];
+        __syncthreads();
+    }
+}
+
+/* A warp has a row and 32 V outputs. It fetches 32 entries at a time, one a lane, and goes through them. */
+template <int V>
+static __global__ void __launch_bounds__(BLOCK)
+    add_listed_weights(struct snn_linear_shape s, struct snn_lists x, const real *__restrict__ wt /* (in,out) */,
+                       const real *__restrict__ b /* (out) or NULL */, real *__restrict__ y /* (rows,out) */) {
+    const int lane = (int)(threadIdx.x % 32);
+    const ptrdiff_t across = ((ptrdiff_t)s.out + 32 * V - 1) / (32 * V);
+    for (ptrdiff_t at = first_item() / 32; at < s.rows * across; at += item_step() / 32) {
+        const ptrdiff_t r = at / across, o0 = at % across * (32 * V) + lane;
+        const struct snn_entries e = snn_lists_row(&x, r);
+        real sum[V];
+        for (int k = 0; k < V; ++k) sum[k] = b && o0 + 32 * k < s.out ? b[o0 + 32 * k] : 0;
+        for (int32_t first = 0; first < e.count; first += 32) {
+            const bool has = first + lane < e.count;
+            const int32_t mine = has ? e.index[first + lane] : 0, count = e.count - first < 32 ? e.count - first : 32;
+            const real by = has && e.value ? e.value[first + lane] : 1;
+            for (int32_t j = 0; j < count; ++j) {
+                const real *row = wt + (ptrdiff_t)__shfl_sync(0xffffffffu, mine, j) * s.out + o0;
+                const real value = __shfl_sync(0xffffffffu, by, j);
+                for (int k = 0; k < V; ++k)
+                    if (o0 + 32 * k < s.out) sum[k] += value * row[32 * k];
+            }
+        }
+        for (int k = 0; k < V; ++k)
+            if (o0 + 32 * k < s.out) y[r * s.out + o0 + 32 * k] = sum[k];
+    }
+}
+
+static void linear_lists(const struct snn_cuda *cuda, const struct snn_linear_shape *s, const struct snn_rows *x,
+                         const real *w, const real *b, real *y, real *wt) {
+    ptrdiff_t tiles = ((ptrdiff_t)s->in + 31) / 32 * (((ptrdiff_t)s->out + 31) / 32);
+    LAUNCH(turn_weights, blocks_for(tiles * BLOCK), BLOCK, 0, cuda->compute, *s, w, wt);
+    ptrdiff_t outs = s->out > 64 ? 128 : 32, warps = s->rows * ((s->out + outs - 1) / outs);
+    if (outs == 128)
+        LAUNCH(add_listed_weights<4>, blocks_for(warps * 32), BLOCK, 0, cuda->compute, *s, x->lists, wt, b, y);
+    else LAUNCH(add_listed_weights<1>, blocks_for(warps * 32), BLOCK, 0, cuda->compute, *s, x->lists, wt, b, y);
+}
+
+/* The sums of a part of the rows for LISTED inputs and 32 outputs. Each warp takes every WARPS-th row and has sums of
+ * its own, of which a lane owns those of its output; in the end the warps' are added in order. */
+enum { LISTED = 32 };
+static __global__ void __launch_bounds__(BLOCK)
+    add_listed_gradients(struct snn_linear_shape s, struct pass pass, struct snn_lists x,
+                         const real *__restrict__ gy /* (rows,out) */,
+                         real *__restrict__ partial /* (parts, i1 - i0, padded) */) {
+    __shared__ real sums[WARPS][LISTED][32];
+    const int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32);
+    const ptrdiff_t inputs = pass.i1 - pass.i0, across = pass.padded / 32, along = (inputs + LISTED - 1) / LISTED;
+    for (ptrdiff_t at = blockIdx.x; at < pass.parts * across * along; at += gridDim.x) {
+        const ptrdiff_t part = at / (across * along), o = at / along % across * 32 + lane;
+        const ptrdiff_t i0 = pass.i0 + at % along * LISTED, begin = part * pass.part_rows;
+        const ptrdiff_t end = begin + pass.part_rows < s.rows ? begin + pass.part_rows : s.rows;
+        for (int i = 0; i < LISTED; ++i) sums[warp][i][lane] = 0;
+        for (ptrdiff_t r = begin + warp; r < end; r += WARPS) {
+            const struct snn_entries e = snn_lists_row(&x, r);
+            for (int32_t first = 0; first < e.count; first += 32) {
+                const bool has = first + lane < e.count;
+                const ptrdiff_t mine = has ? e.index[first + lane] - i0 : -1;
+                const real by = has && e.value ? e.value[first + lane] : 1;
+                uint32_t ours = __ballot_sync(0xffffffffu, mine >= 0 && mine < LISTED);
+                const real g = ours && o < s.out ? gy[r * s.out + o] : 0;
+                for (; ours; ours &= ours - 1) {
+                    const int j = __ffs((int)ours) - 1, i = __shfl_sync(0xffffffffu, (int)mine, j);
+                    sums[warp][i][lane] += __shfl_sync(0xffffffffu, by, j) * g;
+                }
+            }
+        }
+        __syncthreads();
+        for (int i = warp; i < LISTED && i0 + i < pass.i1; i += WARPS) {
+            real sum = sums[0][i][lane];
+            for (int k = 1; k < WARPS; ++k) sum += sums[k][i][lane];
+            partial[(part * inputs + i0 - pass.i0 + i) * pass.padded + o] = sum;
+        }
+        __syncthreads();
+    }
+}
+
+static void grad_weight_sparse(const struct snn_cuda *cuda, const struct snn_linear_shape *s, const struct snn_rows *x,
                                const real *gy, real *gw, real *partial) {
     const uint32_t *bits = (const uint32_t *)(const void *)x->bits;
     const struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(s);
@@ -204,7 +304,11 @@ static void grad_weight_spikes(const struct snn_cuda *cuda, const struct snn_lin
         const struct pass pass = {i0, i1, plan.part_rows, plan.parts, plan.padded};
         const ptrdiff_t along = (i1 - i0 + GROUP * WARPS - 1) / (GROUP * WARPS);
         const unsigned blocks = blocks_for(plan.parts * (plan.padded / plan.outs) * along * BLOCK);
-        if (plan.outs == 128)
+        const ptrdiff_t listed = (i1 - i0 + LISTED - 1) / LISTED * (plan.padded / 32) * plan.parts;
+        if (x->lists.row)
+            LAUNCH(add_listed_gradients, blocks_for(listed * BLOCK), BLOCK, 0, cuda->compute, *s, pass, x->lists, gy,
+                   partial);
+        else if (plan.outs == 128)
             LAUNCH(add_gradient_rows<4>, blocks, BLOCK, 0, cuda->compute, *s, pass, bits, x->words, gy, partial);
         else LAUNCH(add_gradient_rows<1>, blocks, BLOCK, 0, cuda->compute, *s, pass, bits, x->words, gy, partial);
         const ptrdiff_t tiles = (i1 - i0 + 31) / 32 * (((ptrdiff_t)s->out + 31) / 32);
@@ -284,16 +388,19 @@ static ptrdiff_t rows_from(const struct snn_linear_shape *s, ptrdiff_t r0) {
 
 /* ---- the entries ---- */
 
-size_t snn_cuda_linear_bytes(int threads, const struct snn_linear_shape *shape) {
+size_t snn_cuda_linear_bytes(int threads, const struct snn_linear_shape *shape, enum snn_form x) {
     (void)threads;
-    return snn_cuda_linear_scratch(shape);
+    return snn_cuda_linear_scratch(shape, x);
 }
 
 void snn_cuda_linear(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
                      const real *w, const real *b, real *y, void *scratch) {
     struct snn_cuda *cuda = cuda_of(device);
-    (void)scratch;
     if (s->rows < 1) return;
+    if (x->lists.row) {
+        linear_lists(cuda, s, x, w, b, y, (real *)scratch);
+        return;
+    }
     if (x->bits) {
         linear_spikes(cuda, s, x, w, b, y);
         return;
@@ -319,8 +426,8 @@ void snn_cuda_linear_grad_weight(struct snn_device *device, const struct snn_lin
     struct snn_cuda *cuda = cuda_of(device);
     if (s->rows < 1) return;
     if (gb) grad_bias(cuda, s, gy, gb);
-    if (x->bits) {
-        grad_weight_spikes(cuda, s, x, gy, gw, (real *)scratch);
+    if (snn_rows_form(x) != SNN_DENSE) {
+        grad_weight_sparse(cuda, s, x, gy, gw, (real *)scratch);
         return;
     }
     for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += MOST_ROWS)

@@ -5,7 +5,7 @@
 
 #include "cuda/backend.h"
 
-size_t snn_cuda_linear_bytes(int threads, const struct snn_linear_shape *shape);
+size_t snn_cuda_linear_bytes(int threads, const struct snn_linear_shape *shape, enum snn_form x);
 void snn_cuda_linear(struct snn_device *device, const struct snn_linear_shape *shape, const struct snn_rows *x,
                      const real *w, const real *b, real *y, void *scratch);
 void snn_cuda_linear_grad_input(struct snn_device *device, const struct snn_linear_shape *shape, const real *gy,

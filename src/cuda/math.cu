@@ -220,20 +220,21 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
                  nonzero);
 }
 
-/* A team zeroes its row and scatters the row's events over it. */
+/* A team zeroes its row and scatters the row's events over it. Where no numbers are wanted (y NULL), it counts. */
 template <bool WIDE>
 static __global__ void __launch_bounds__(BLOCK)
     take_events(int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *__restrict__ row,
-                const int32_t *__restrict__ index, const float *__restrict__ value, real *y /* (T,B,units) */,
+                const int32_t *__restrict__ index, const float *__restrict__ value, real *y /* (T,B,units) or NULL */,
                 int32_t *__restrict__ nonzero /* (T,B) or NULL */) {
     for (ptrdiff_t r = team_index<WIDE>(); r < (ptrdiff_t)T * B; r += teams<WIDE>()) {
         const int32_t *at = row + (r / B * stride + r % B);
         const int32_t begin = at[0], end = at[1];
+        if (nonzero && team_lane<WIDE>() == 0) nonzero[r] = end - begin;
+        if (!y) continue;
         for (ptrdiff_t i = team_lane<WIDE>(); i < units; i += team_size<WIDE>()) y[r * units + i] = 0;
         team_sync<WIDE>(); /* a unit may be zeroed by one thread and set by another */
         for (ptrdiff_t e = begin + team_lane<WIDE>(); e < end; e += team_size<WIDE>())
             y[r * units + index[e]] = value ? value[e] : 1;
-        if (nonzero && team_lane<WIDE>() == 0) nonzero[r] = end - begin;
     }
 }
 

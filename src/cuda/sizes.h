@@ -60,12 +60,13 @@ static inline struct snn_cuda_linear_plan snn_cuda_linear_plan(const struct snn_
     return plan;
 }
 
-/* Bytes for the sums of the parts, (parts, inputs of a pass, padded). They are planned once for the largest batch, and
- * are enough for any batch of fewer rows. */
-static inline size_t snn_cuda_linear_scratch(const struct snn_linear_shape *shape) {
+/* Bytes for the sums of the parts, (parts, inputs of a pass, padded), or, forward from lists, for the transposed
+ * weights. They are planned once for the largest batch, and are enough for any batch of fewer rows. */
+static inline size_t snn_cuda_linear_scratch(const struct snn_linear_shape *shape, enum snn_form x) {
     struct snn_cuda_linear_plan plan = snn_cuda_linear_plan(shape);
-    ptrdiff_t inputs = shape->in < plan.slab ? shape->in : plan.slab;
-    return (size_t)(plan.most_parts * inputs * plan.padded) * sizeof(real);
+    ptrdiff_t inputs = shape->in < plan.slab ? shape->in : plan.slab, sums = plan.most_parts * inputs * plan.padded;
+    ptrdiff_t weights = x == SNN_LISTS ? (ptrdiff_t)shape->in * shape->out : 0;
+    return x == SNN_DENSE ? 0 : (size_t)(sums > weights ? sums : weights) * sizeof(real);
 }
 
 /* ---- convolution ---- */
@@ -122,12 +123,14 @@ static inline struct snn_cuda_conv_layout snn_cuda_conv_layout(const struct snn_
 }
 
 /* Bytes, planned once for the largest batch and enough for any batch of fewer rows: as these may make larger chunks
- * (chunks are equal), the room is that of the largest chunk there can be, with its padding. */
-static inline size_t snn_cuda_conv_scratch(const struct snn_conv_shape *s, ptrdiff_t rows) {
+ * (chunks are equal), the room is that of the largest chunk there can be, with its padding. Lists are expanded chunk by
+ * chunk, behind all else. */
+static inline size_t snn_cuda_conv_scratch(const struct snn_conv_shape *s, ptrdiff_t rows, enum snn_form x) {
     ptrdiff_t most = snn_cuda_conv_most_images(s), images = rows < 1 ? 1 : rows < most ? rows : most;
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, images);
     ptrdiff_t numbers = (l.taps + s->O) * (images * l.pixels + 4 * (ptrdiff_t)l.parts);
     if (l.parts > 1) numbers += l.parts * s->O * (l.taps / s->groups);
+    if (x == SNN_LISTS) numbers += images * s->C * s->H * s->W;
     return (size_t)numbers * sizeof(real);
 }
 
