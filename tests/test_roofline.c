@@ -58,20 +58,23 @@ static int64_t launches_of(const struct snn_costs *costs) {
 
 /* ---- by hand ---- */
 
-/* One linear layer, 784 -> 10 with 7850 numbers, on 3 steps of 4 samples. Numbers have 4 bytes. */
+/* One linear layer, 784 -> 10 with 7850 numbers, on 3 steps of 4 samples, whose spikes stay lists. Numbers, indices and
+ * offsets have 4 bytes; a spike takes a multiplication and an addition for each output. */
 START_TEST(linear_by_hand) {
     enum { ROWS = 3 * 4, IN = 784, OUT = 10, N = IN * OUT + OUT, SLAB = IN * OUT + 16, BLOCKS = (N + 255) / 256 };
-    static const struct snn_cost expected[] = {
-        {"memory.cudaMemsetAsync", 1, 4 * SLAB, 0},                          /* gradients */
-        {"math.take_events", 1, ROWS * (4 * IN + 0.05 * IN * 4 + 4 + 4), 0}, /* spikes: no values; offset and count */
-        {"linear.repeat_bias", 1, 4 * (OUT + ROWS * OUT), 0},
-        {"linear.cublasSgemm", 1, 4 * (ROWS * IN + IN * OUT + 2 * ROWS * OUT), 2 * ROWS * IN * OUT},
+    const double lists = ROWS * (4 + 0.05 * IN * 4), products = 2 * 0.05 * ROWS * IN * OUT;
+    const struct snn_cost expected[] = {
+        {"memory.cudaMemsetAsync", 1, 4 * SLAB, 0}, /* gradients */
+        {"math.take_events", 1, ROWS * (4 + 4), 0}, /* offset and count */
+        {"linear.turn_weights", 1, 4 * 2 * IN * OUT, 0},
+        {"linear.add_listed_weights", 1, lists + 4 * (IN * OUT + OUT + ROWS * OUT), products},
         {"loss.evaluate_samples", 1, 4 * 2 * ROWS * OUT + 4 * (8 + 4), 4 * ROWS * OUT},
         {"loss.count_correct", 1, 4 * ROWS * OUT + 4 * 4, ROWS * OUT},
         {"loss.add_losses", 1, 4 * 8, 4},
         {"linear.add_columns", 1, 4 * (ROWS * OUT + OUT), ROWS * OUT},
         {"linear.add_column_parts", 1, 4 * (OUT + 2 * OUT), OUT},
-        {"linear.cublasSgemm", 1, 4 * (ROWS * OUT + ROWS * IN + 2 * IN * OUT), 2 * ROWS * IN * OUT},
+        {"linear.add_listed_gradients", 1, lists + 4 * (ROWS * OUT + IN * 32), products}, /* rows of 32 numbers */
+        {"linear.add_parts", 1, 4 * (IN * OUT + 2 * IN * OUT), IN * OUT},
         {"optim.add_squares", 1, 4 * N + 8 * BLOCKS, 2 * N},
         {"optim.add_partials", 1, 8 * BLOCKS + 8, BLOCKS},
         {"optim.close_gate", 1, 8 + sizeof(struct snn_gate), 1},
@@ -133,11 +136,11 @@ END_TEST
 START_TEST(memory_by_batch) {
     struct counted c;
     struct snn_arena arena[2];
-    count_step(RATE, "model: [flatten, linear: 10, li]\n", 16, &c);
+    count_step(RATE, "model: [avgpool: 1, flatten, linear: 10, li]\n", 16, &c);
     for (int i = 0; i < 2; ++i) {
         struct snn_network_plan plan = {.T = 4, .B = 16 << i, .cut = 4, .train = true};
         struct snn_experiment e;
-        open_experiment("cpu", RATE, "model: [flatten, linear: 10, li]\n", plan.B, &e);
+        open_experiment("cpu", RATE, "model: [avgpool: 1, flatten, linear: 10, li]\n", plan.B, &e);
         e.network.device = &c.counting;
         snn_network_measure(&e.network, &plan, &arena[i]);
         snn_experiment_close(&e);
@@ -147,6 +150,37 @@ START_TEST(memory_by_batch) {
     ck_assert_uint_eq(arena[1].by_purpose[SNN_MEM_PARAMETERS], arena[0].by_purpose[SNN_MEM_PARAMETERS]);
     ck_assert_uint_eq(arena[1].by_purpose[SNN_MEM_OPTIMIZER], arena[0].by_purpose[SNN_MEM_OPTIMIZER]);
     close_counted(&c);
+}
+END_TEST
+
+/* Numbers of the input are kept only where somebody reads them. */
+START_TEST(memory_of_input) {
+    static const struct {
+        const char *data, *model;
+        bool numbers;
+    } of[] = {
+        {EVENTS, "model: [flatten, linear: 10, li]\n", false},
+        {EVENTS, "model: [conv: {out: 1, kernel: 33}, lif, flatten, linear: 10]\n", false},
+        {EVENTS, "model: [flatten, residual: {body: [linear: 10], shortcut: [linear: 10]}, li]\n", false},
+        {EVENTS, "model: [maxpool: 2, flatten, linear: 10, li]\n", true},
+        {EVENTS, "model: [flatten, batchnorm, linear: 10, li]\n", true},
+        {EVENTS, "model: [flatten, residual: {body: [dropout: 0.5], shortcut: [linear: 2312]}, linear: 10, li]\n",
+         true},
+    };
+    for (int i = 0; i < COUNT_OF(of); ++i) {
+        struct snn_experiment e;
+        struct snn_arena arena;
+        struct snn_network_plan plan = {.T = 4, .B = 16, .cut = 4, .train = true};
+        open_experiment("cpu", of[i].data, of[i].model, plan.B, &e);
+        snn_network_measure(&e.network, &plan, &arena);
+        const struct snn_tensor *x = e.network.model.tape.input;
+        ck_assert_int_eq(x->is_listed, !of[i].numbers);
+        ck_assert_int_eq(x->data_buffer >= 0, of[i].numbers);
+        plan.smooth = true; /* the gradient check moves numbers */
+        snn_network_measure(&e.network, &plan, &arena);
+        ck_assert(!x->is_listed && x->data_buffer >= 0);
+        snn_experiment_close(&e);
+    }
 }
 END_TEST
 
@@ -615,6 +649,7 @@ int main(void) {
     tcase_add_test(t, floor_by_hand);
     tcase_add_test(t, cards);
     tcase_add_test(t, memory_by_batch);
+    tcase_add_test(t, memory_of_input);
     tcase_add_test(t, launches_by_batch);
     tcase_add_test(t, accumulated);
     tcase_add_test(t, larger_than_the_machine);

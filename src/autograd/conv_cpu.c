@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "autograd/conv.h"
+#include "autograd/conv_lists_cpu.h"
 #include "autograd/vector_cpu.h"
 #include "core/isa.h"
 
@@ -314,6 +315,10 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
 
 static void forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
                     const real *w, const real *b, real *y, void *scratch) {
+    if (x->lists.row && SNN_ISA(snn_conv_takes_lists)(s, rows, &x->lists)) {
+        SNN_ISA(snn_conv_lists)(device, s, rows, &x->lists, w, b, y, scratch);
+        return;
+    }
     struct field f = forward_field(s);
     correlate_all(device, s, &f, rows, x, s->C, s->O, b, false, y, pack_forward, w, scratch);
 }
@@ -408,6 +413,10 @@ static void gather_item(const struct snn_conv_shape *s, const struct field *f, c
 
 static void grad_weight(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
                         const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch) {
+    if (x->lists.row && SNN_ISA(snn_conv_takes_lists)(s, rows, &x->lists)) {
+        SNN_ISA(snn_conv_lists_grad_weight)(device, s, rows, &x->lists, gy, gw, gb, scratch);
+        return;
+    }
     struct field f = forward_field(s);
     struct gather_layout l = gather_layout(s, &f);
     int32_t channels = s->O / s->groups;
@@ -454,8 +463,10 @@ static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff
     ptrdiff_t forward_size = a.packed + threads * a.thread, backward_size = b.packed + threads * b.thread;
     ptrdiff_t weight_size = w.parts * w.sums + w.images * (w.field + w.transposed + w.row + w.bias);
     ptrdiff_t most = forward_size > backward_size ? forward_size : backward_size;
-    (void)rows, (void)x;
-    return (size_t)(most > weight_size ? most : weight_size) * sizeof(real);
+    size_t dense = (size_t)(most > weight_size ? most : weight_size) * sizeof(real);
+    size_t lists = x == SNN_LISTS ? SNN_ISA(snn_conv_lists_scratch)(threads, s) : 0;
+    (void)rows;
+    return lists > dense ? lists : dense;
 }
 
 extern const struct snn_conv_kernels SNN_ISA(snn_conv_cpu);

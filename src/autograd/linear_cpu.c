@@ -180,12 +180,12 @@ static size_t align_bytes(size_t n) { return (n + 63) / 64 * 64; }
 
 static struct layout layout_of(const struct snn_linear_shape *s, bool values) {
     struct layout l;
-    size_t in = (size_t)s->in, rows = (size_t)sort_rows(s);
+    size_t in = (size_t)s->in, rows = (size_t)least(sort_rows(s), s->rows); /* a batch may have fewer than a block */
     l.matrix = align_bytes(in * (size_t)padded(s) * sizeof(real));
     l.bias = align_bytes((size_t)padded(s) * sizeof(real));
     l.sums = align_bytes((size_t)s->out * sizeof(double));
-    l.dense = align_bytes(DENSE_ROWS * in * sizeof(real));
-    l.listed = align_bytes(BITS_ROWS * in * sizeof(int32_t));
+    l.dense = align_bytes((size_t)least(DENSE_ROWS, s->rows) * in * sizeof(real));
+    l.listed = align_bytes((size_t)least(BITS_ROWS, s->rows) * in * sizeof(int32_t));
     l.start = align_bytes(in * sizeof(int32_t));
     l.row = align_bytes(rows * in * sizeof(uint16_t));
     l.value = values ? align_bytes(rows * in * sizeof(real)) : 0;

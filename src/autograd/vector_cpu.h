@@ -56,19 +56,20 @@ static inline __attribute__((always_inline)) void transpose_square(const real *i
     _Pragma("GCC unroll 16") for (int i = 0; i < LANES; ++i) * (vec_unaligned *)(out + i * out_step) = a[i];
 }
 
-/* out (columns, out_step) = transpose of in (rows, in_step): whole squares in registers, the rims one by one. */
+/* out (columns, out_step) = transpose of in (rows, in_step): whole squares in registers, of which the last ones overlap
+ * those before; one by one where there is not even one square. */
 static inline void transpose(const real *in, ptrdiff_t in_step, ptrdiff_t rows, ptrdiff_t columns, real *out,
                              ptrdiff_t out_step) {
-    ptrdiff_t r = 0;
-    for (; r + LANES <= rows; r += LANES) {
-        ptrdiff_t c = 0;
-        for (; c + LANES <= columns; c += LANES)
-            transpose_square(in + r * in_step + c, in_step, out + c * out_step + r, out_step);
-        for (; c < columns; ++c)
-            for (ptrdiff_t i = r; i < r + LANES; ++i) out[c * out_step + i] = in[i * in_step + c];
+    if (rows < LANES || columns < LANES) {
+        for (ptrdiff_t r = 0; r < rows; ++r)
+            for (ptrdiff_t c = 0; c < columns; ++c) out[c * out_step + r] = in[r * in_step + c];
+        return;
     }
-    for (; r < rows; ++r)
-        for (ptrdiff_t c = 0; c < columns; ++c) out[c * out_step + r] = in[r * in_step + c];
+    for (ptrdiff_t i = 0; i < rows; i += LANES)
+        for (ptrdiff_t j = 0; j < columns; j += LANES) {
+            ptrdiff_t r = least(i, rows - LANES), c = least(j, columns - LANES);
+            transpose_square(in + r * in_step + c, in_step, out + c * out_step + r, out_step);
+        }
 }
 
 #endif
