@@ -64,8 +64,8 @@ START_TEST(linear_by_hand) {
     enum { ROWS = 3 * 4, IN = 784, OUT = 10, N = IN * OUT + OUT, SLAB = IN * OUT + 16, BLOCKS = (N + 255) / 256 };
     const double lists = ROWS * (4 + 0.05 * IN * 4), products = 2 * 0.05 * ROWS * IN * OUT;
     const struct snn_cost expected[] = {
-        {"memory.cudaMemsetAsync", 1, 4 * SLAB, 0}, /* gradients */
-        {"math.take_events", 1, ROWS * (4 + 4), 0}, /* offset and count */
+        {"memory.cudaMemsetAsync", 1, 4 * SLAB, 0},  /* gradients */
+        {"math.count_events", 1, ROWS * (4 + 4), 0}, /* offset and count */
         {"linear.turn_weights", 1, 4 * 2 * IN * OUT, 0},
         {"linear.add_listed_weights", 1, lists + 4 * (IN * OUT + OUT + ROWS * OUT), products},
         {"loss.evaluate_samples", 1, 4 * 2 * ROWS * OUT + 4 * (8 + 4), 4 * ROWS * OUT},

@@ -22,21 +22,19 @@ enum { PANEL = 16 }; /* vectors of a panel: sums of a row that stay in registers
 enum { PANEL = 8 };
 #endif
 enum {
-    DENSE_ROWS = 256,   /* rows of one GEMM call */
-    WEIGHT_OUT = 64,    /* a block of the dense weight gradient */
-    WEIGHT_IN = 512,    /* */
-    LIST_ROWS = 512,    /* rows whose entries pass over all panels before the next ones do */
-    BITS_ROWS = 128,    /* the same where the entries have to be listed first */
-    SORT_ROWS = 512,    /* rows whose entries are sorted by input together, */
-    SORT_LEAST = 32,    /* or fewer when inputs are many: */
-    SORT_MOST = 1 << 19 /* entries */
-    ,
+    DENSE_ROWS = 256, /* rows of one GEMM call */
+    WEIGHT_OUT = 64,  /* a block of the dense weight gradient */
+    WEIGHT_IN = 512,
+    LIST_ROWS = 512,       /* rows whose entries pass over all panels before the next ones do */
+    BITS_ROWS = 128,       /* the same where the entries have to be listed first */
+    SORT_ROWS = 256,       /* rows whose entries are sorted by input together, */
+    SORT_LEAST = 32,       /* or fewer when inputs are many: */
+    SORT_MOST = 1 << 19,   /* entries */
     TILE = 64,             /* inputs of a tile of a transposition */
     WIDEST = PANEL * LANES /* numbers of a panel's row */
 };
-/* Above these shares of entries, expanding the rows and a matrix product are faster than adding rows for each entry. */
-#define FORWARD_DENSE_FROM 0.4
-#define WEIGHT_DENSE_FROM 0.4
+/* Above this share of entries, expanding the rows and a matrix product are faster than adding rows for each entry. */
+#define DENSE_FROM 0.4
 
 /* ---- sums of rows ---- */
 
@@ -149,7 +147,7 @@ static struct snn_entries entries_of(const struct snn_rows *x, ptrdiff_t r, int3
     return x->lists.row ? snn_lists_row(&x->lists, r) : list_bits(x->bits + r * x->words, x->words, buffer);
 }
 
-static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows *x, double from) {
+static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows *x) {
     const struct snn_lists *l = &x->lists;
     int64_t entries = 0;
     if (snn_rows_form(x) == SNN_DENSE) return true;
@@ -157,7 +155,7 @@ static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows 
         for (ptrdiff_t t = 0; t < s->rows / l->B; ++t) entries += l->row[t * l->stride + l->B] - l->row[t * l->stride];
     else
         for (ptrdiff_t r = 0; r < s->rows; ++r) entries += x->nonzero[r];
-    return (double)entries > from * (double)s->rows * s->in;
+    return (double)entries > DENSE_FROM * (double)s->rows * s->in;
 }
 
 /* ---- scratch ---- */
@@ -169,16 +167,16 @@ static ptrdiff_t sort_rows(const struct snn_linear_shape *s) {
 
 /* Bytes of the parts; each begins at a multiple of 64. What a thread has serves one purpose at a time. */
 struct layout {
-    size_t matrix, bias;  /* W^T or its gradient in panels; the bias, padded */
-    size_t sums;          /* of the bias's gradient */
-    size_t dense, listed; /* of a thread: rows of numbers | entries of rows of bits | */
-    size_t start, row, value, gradient, sorted_list, sorted; /* entries by input, and a panel of gy */
+    size_t matrix, bias;                        /* W^T or its gradient in panels; the bias, padded */
+    size_t sums;                                /* of the bias's gradient */
+    size_t dense, listed;                       /* of a thread: rows of numbers | entries of rows of bits | */
+    size_t start, row, value, gradient, sorted; /* entries by input, and a panel of gy, before these */
     size_t thread;
 };
 
 static size_t align_bytes(size_t n) { return (n + 63) / 64 * 64; }
 
-static struct layout layout_of(const struct snn_linear_shape *s, bool values) {
+static struct layout layout_of(const struct snn_linear_shape *s, bool lists) {
     struct layout l;
     size_t in = (size_t)s->in, rows = (size_t)least(sort_rows(s), s->rows); /* a batch may have fewer than a block */
     l.matrix = align_bytes(in * (size_t)padded(s) * sizeof(real));
@@ -188,10 +186,9 @@ static struct layout layout_of(const struct snn_linear_shape *s, bool values) {
     l.listed = align_bytes((size_t)least(BITS_ROWS, s->rows) * in * sizeof(int32_t));
     l.start = align_bytes(in * sizeof(int32_t));
     l.row = align_bytes(rows * in * sizeof(uint16_t));
-    l.value = values ? align_bytes(rows * in * sizeof(real)) : 0;
+    l.value = lists ? align_bytes(rows * in * sizeof(real)) : 0;
     l.gradient = align_bytes(rows * WIDEST * sizeof(real));
-    l.sorted_list = align_bytes(in * sizeof(int32_t));
-    l.sorted = l.start + l.row + l.value + l.gradient + l.sorted_list;
+    l.sorted = l.start + l.row + l.value + l.gradient + (lists ? 0 : align_bytes(rows * in * sizeof(int32_t)));
     l.thread = l.dense > l.listed ? l.dense : l.listed;
     if (l.sorted > l.thread) l.thread = l.sorted;
     return l;
@@ -269,7 +266,7 @@ static void forward_dense(struct snn_device *device, const struct snn_linear_sha
 
 void SNN_ISA(snn_linear)(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
                          const real *w, const real *b, real *y, void *scratch) {
-    if (worth_dense(s, x, FORWARD_DENSE_FROM)) forward_dense(device, s, x, w, b, y, scratch);
+    if (worth_dense(s, x)) forward_dense(device, s, x, w, b, y, scratch);
     else forward_sparse(device, s, x, w, b, y, scratch);
 }
 
@@ -309,9 +306,9 @@ struct sorted { /* the entries of a block of rows by input: those of input i end
     ptrdiff_t rows;
     int32_t *end; /* (in) */
     uint16_t *row;
-    real *value;    /* NULL: all are 1 */
-    real *gradient; /* (rows, width) the panel of gy that is being added */
-    int32_t *list;
+    real *value;     /* NULL: all are 1 */
+    real *gradient;  /* (rows, width) the panel of gy that is being added */
+    int32_t *listed; /* (rows, in) of rows of bits */
 };
 
 static struct sorted sorted_of(const struct layout *l, const struct snn_rows *x, void *scratch, ptrdiff_t lane) {
@@ -320,28 +317,27 @@ static struct sorted sorted_of(const struct layout *l, const struct snn_rows *x,
     e.row = (uint16_t *)(void *)(at += l->start);
     e.value = x->lists.row && x->lists.value ? (real *)(void *)(at + l->row) : NULL;
     e.gradient = (real *)(void *)(at += l->row + l->value);
-    e.list = (int32_t *)(void *)(at + l->gradient);
+    e.listed = (int32_t *)(void *)(at + l->gradient);
     return e;
 }
 
 static void sort_entries(const struct snn_linear_shape *s, const struct snn_rows *x, ptrdiff_t r0, struct sorted *to) {
+    struct snn_entries list[SORT_ROWS];
     memset(to->end, 0, (size_t)s->in * sizeof *to->end);
     for (ptrdiff_t r = 0; r < to->rows; ++r) {
-        struct snn_entries e = entries_of(x, r0 + r, to->list);
-        for (int32_t k = 0; k < e.count; ++k) ++to->end[e.index[k]];
+        list[r] = entries_of(x, r0 + r, to->listed + r * s->in);
+        for (int32_t k = 0; k < list[r].count; ++k) ++to->end[list[r].index[k]];
     }
     for (ptrdiff_t i = 0, begin = 0; i < s->in; ++i) { /* from counts to beginnings */
         int32_t count = to->end[i];
         to->end[i] = (int32_t)begin, begin += count;
     }
-    for (ptrdiff_t r = 0; r < to->rows; ++r) {
-        struct snn_entries e = entries_of(x, r0 + r, to->list);
-        for (int32_t k = 0; k < e.count; ++k) {
-            int32_t at = to->end[e.index[k]]++;
+    for (ptrdiff_t r = 0; r < to->rows; ++r)
+        for (int32_t k = 0; k < list[r].count; ++k) {
+            int32_t at = to->end[list[r].index[k]]++;
             to->row[at] = (uint16_t)r;
-            if (to->value) to->value[at] = (real)e.value[k];
+            if (to->value) to->value[at] = (real)list[r].value[k];
         }
-    }
 }
 
 /* gwt += what the sorted rows from r0 on give for the inputs i0 .. i1-1 of a panel; and the sums of gy, where they are
@@ -438,7 +434,7 @@ static void grad_weight_dense(struct snn_device *device, const struct snn_linear
 
 void SNN_ISA(snn_linear_grad_weight)(struct snn_device *device, const struct snn_linear_shape *s,
                                      const struct snn_rows *x, const real *gy, real *gw, real *gb, void *scratch) {
-    if (!worth_dense(s, x, WEIGHT_DENSE_FROM)) {
+    if (!worth_dense(s, x)) {
         grad_weight_sparse(device, s, x, gy, gw, gb, scratch);
         return;
     }

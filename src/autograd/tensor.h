@@ -79,7 +79,8 @@ struct snn_entries { /* of one row */
 };
 
 SNN_HD struct snn_entries snn_lists_row(const struct snn_lists *lists, ptrdiff_t r) {
-    const int32_t *at = lists->row + r / lists->B * lists->stride + r % lists->B;
+    int32_t t = (int32_t)r / lists->B; /* rows are fewer than entries may be, which 32 bits count */
+    const int32_t *at = lists->row + (ptrdiff_t)t * lists->stride + ((int32_t)r - t * lists->B);
     struct snn_entries e = {lists->index + at[0], lists->value ? lists->value + at[0] : lists->value, at[1] - at[0]};
     return e;
 }

@@ -314,8 +314,14 @@ static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t
     double rows = (double)T * B, events = costs_of(device)->events * (double)units;
     (void)stride, (void)row, (void)index;
     if (T < 1 || B < 1) return;
-    double scattered = y ? NUMBER * (double)units + events * (COUNT + (value ? sizeof(float) : 0)) : 0;
-    launch(device, "math.take_events", rows * (scattered + COUNT + (nonzero ? COUNT : 0)), 0);
+    if (!y) {
+        if (nonzero) launch(device, "math.count_events", rows * 2 * COUNT, 0);
+        return;
+    }
+    launch(device, "math.take_events",
+           rows * (NUMBER * (double)units + events * (COUNT + (value ? sizeof(float) : 0)) + COUNT +
+                   (nonzero ? COUNT : 0)),
+           0);
 }
 
 static const struct snn_math_kernels math_table = {

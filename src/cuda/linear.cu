@@ -220,7 +220,7 @@ static __global__ void __launch_bounds__(BLOCK)
 
 /* A warp has a row and 32 V outputs. It fetches 32 entries at a time, one a lane, and goes through them. */
 template <int V>
-static __global__ void __launch_bounds__(BLOCK)
+static __global__ void __launch_bounds__(BLOCK, 4)
     add_listed_weights(struct snn_linear_shape s, struct snn_lists x, const real *__restrict__ wt /* (in,out) */,
                        const real *__restrict__ b /* (out) or NULL */, real *__restrict__ y /* (rows,out) */) {
     const int lane = (int)(threadIdx.x % 32);

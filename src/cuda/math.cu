@@ -220,27 +220,40 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
                  nonzero);
 }
 
-/* A team zeroes its row and scatters the row's events over it. Where no numbers are wanted (y NULL), it counts. */
+/* A team zeroes its row and scatters the row's events over it. */
 template <bool WIDE>
 static __global__ void __launch_bounds__(BLOCK)
     take_events(int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *__restrict__ row,
-                const int32_t *__restrict__ index, const float *__restrict__ value, real *y /* (T,B,units) or NULL */,
+                const int32_t *__restrict__ index, const float *__restrict__ value, real *y /* (T,B,units) */,
                 int32_t *__restrict__ nonzero /* (T,B) or NULL */) {
     for (ptrdiff_t r = team_index<WIDE>(); r < (ptrdiff_t)T * B; r += teams<WIDE>()) {
         const int32_t *at = row + (r / B * stride + r % B);
         const int32_t begin = at[0], end = at[1];
-        if (nonzero && team_lane<WIDE>() == 0) nonzero[r] = end - begin;
-        if (!y) continue;
         for (ptrdiff_t i = team_lane<WIDE>(); i < units; i += team_size<WIDE>()) y[r * units + i] = 0;
         team_sync<WIDE>(); /* a unit may be zeroed by one thread and set by another */
         for (ptrdiff_t e = begin + team_lane<WIDE>(); e < end; e += team_size<WIDE>())
             y[r * units + index[e]] = value ? value[e] : 1;
+        if (nonzero && team_lane<WIDE>() == 0) nonzero[r] = end - begin;
     }
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    count_events(int32_t T, int32_t B, int32_t stride, const int32_t *__restrict__ row,
+                 int32_t *__restrict__ nonzero /* (T,B) */) {
+    for (ptrdiff_t t = first_row(); t < T; t += row_step())
+        for (ptrdiff_t b = first_item(); b < B; b += item_step())
+            nonzero[t * B + b] = row[t * stride + b + 1] - row[t * stride + b];
 }
 
 static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
                         const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
     if (T < 1 || B < 1) return;
+    if (!y) {
+        struct tiling tiling = tiling_for(T, B);
+        if (nonzero)
+            LAUNCH(count_events, tiling.grid, tiling.block, 0, cuda_of(device)->compute, T, B, stride, row, nonzero);
+        return;
+    }
     LAUNCH_TEAMS(take_events, (ptrdiff_t)T * B, units, cuda_of(device)->compute, T, B, stride, units, row, index, value,
                  y, nonzero);
 }

@@ -32,6 +32,11 @@ static surrogate_row *const derivatives[] = {SNN_SURROGATES(X)};
 static surrogate_row *const smooth_steps[] = {SNN_SURROGATES(X)};
 #undef X
 
+/* The row of the next step lies far from this one, where no prefetcher of the hardware expects it. */
+INLINE void fetch(const real *row, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *row) __builtin_prefetch(row + i);
+}
+
 /* 64 flags of one byte each -> one word */
 static uint64_t pack(const uint8_t *flag) {
     uint64_t word = 0;
@@ -104,6 +109,7 @@ static void forward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0) {
     for (ptrdiff_t i = 0; i < n; ++i) v[i] = scan->state_in ? scan->state_in[at + i] : initial;
     for (int32_t t = 0; t < scan->T; ++t) {
         const real *x = scan->x + t * scan->x_step + at;
+        if (t + 1 < scan->T && scan->x_step) fetch(x + scan->x_step, n);
         real *u = scan->u ? scan->u + t * step + at : row, *y = scan->y ? scan->y + t * step + at : NULL;
         if (scan->smooth && spec->spikes) {
             smooth_row(scan, &k, n, x, v, u, spikes, scan->frozen ? scan->frozen + t * step + at : NULL);
@@ -190,6 +196,7 @@ static void backward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0, 
     real gv[CHUNK] = {0}, s[CHUNK], sg[CHUNK], gh[CHUNK];
     for (int32_t t = scan->T - 1; t >= 0; --t) {
         const real *u = scan->u + t * step + at, *gs = scan->gy + t * step + at;
+        if (t) fetch(u - step, n), fetch(gs - step, n);
         if (spec->spikes) {
             derivatives[spec->surrogate](n, u, k.theta, scan->surrogate, sg);
             resetting_spikes(scan, &k, t, at, n, u, s);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench_peers.py - training steps of the network of configs/bench/conv_nmnist.yaml in snntrain and in its Python peers.
+"""bench_peers.py - training steps of the networks of configs/bench/ in snntrain and in its Python peers.
 
 The parent process imports no framework: every measurement is a process of its own, so that peak memory and the time to
 the first step belong to one program alone. `--worker NAME` is such a process; it prints one JSON object.
@@ -17,11 +17,29 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from typing import NamedTuple
 
-STEPS, BATCH, SIDE, KEPT = 10, 64, 34, 8  # timesteps, samples, pixels; batches that the steps go round, as in snntrain
+KEPT = 8  # batches that the steps go round, as in snntrain
+SIDE, UNITS, BIN_US = 34, 700, 10000  # N-MNIST: pixels; SHD: units, duration of a frame
 PEERS = ("spikingjelly", "snntorch", "norse")
-MODIFIERS = ("compile", "channels_last", "single")
-CONFIG = "configs/bench/conv_nmnist.yaml"
+MODIFIERS = ("compile", "channels_last", "single", "layers")
+
+
+class Workload(NamedTuple):
+    config: str
+    steps: int
+    batch: int
+    classes: int
+    settings: tuple = ()  # where snntrain's config differs
+
+
+WORKLOADS = {
+    "conv_nmnist": Workload("configs/bench/conv_nmnist.yaml", 10, 64, 10),
+    "shd_fc": Workload("configs/bench/shd_fc.yaml", 100, 128, 20),
+    "shd_fc_digits": Workload(
+        "configs/bench/shd_fc.yaml", 100, 128, 10, ("data.name=fsdd_spikes", "model.5.linear=10")
+    ),
+}
 LEARNS_BY = 20  # steps: before, the loss moves less than it differs between batches
 SAME_LOSS = 1e-4  # relative, of peers with equal weights: rounding flips few spikes of millions, a wrong constant many
 
@@ -40,57 +58,100 @@ def peak_rss_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def recordings(data):
-    """(path, label) of all training recordings, shuffled alike in every worker."""
-    train = os.path.join(data, "Train")
-    found = [
-        (os.path.join(train, digit, name), int(digit))
-        for digit in "0123456789"
-        if os.path.isdir(os.path.join(train, digit))
-        for name in sorted(os.listdir(os.path.join(train, digit)))
-        if name.endswith(".bin")
-    ]
-    if len(found) < BATCH:
-        sys.exit(f"{train}: holds {len(found)} recordings <digit>/<name>.bin, expected at least {BATCH}")
+def shuffled(found, where, batch):
+    """Alike in every worker."""
+    if len(found) < batch:
+        sys.exit(f"{where}: holds {len(found)} recordings, expected at least {batch}")
     random.Random(0).shuffle(found)
     return found
 
 
-def frames(path):
-    """One recording as counts (T,2,H,W): n // T events a frame, the last takes the rest."""
-    import numpy as np
+class NMNIST:
+    """Batches (T,B,2,H,W) of counts in bytes, as they are small: n // T events a frame, the last takes the rest."""
 
-    event = np.fromfile(path, np.uint8).reshape(-1, 5)
-    event = event[event[:, 1] != 240].astype(np.int64)  # y = 240: the recorder's clock ran over, no event
-    x, y, p = event[:, 0], event[:, 1], event[:, 2] >> 7
-    each = len(event) // STEPS
-    step = np.minimum(np.arange(len(event)) // each, STEPS - 1) if each else STEPS - 1
-    index = ((step * 2 + p) * SIDE + y) * SIDE + x
-    return np.bincount(index, minlength=STEPS * 2 * SIDE * SIDE).reshape(STEPS, 2, SIDE, SIDE)
+    def __init__(self, data, workload):
+        self.steps, train = workload.steps, os.path.join(data, "Train")
+        found = [
+            (os.path.join(train, digit, name), int(digit))
+            for digit in "0123456789"
+            if os.path.isdir(os.path.join(train, digit))
+            for name in sorted(os.listdir(os.path.join(train, digit)))
+            if name.endswith(".bin")
+        ]
+        self.recordings = shuffled(found, f"{train}/<digit>/<name>.bin", workload.batch)
+
+    def frames(self, path):
+        import numpy as np
+
+        event = np.fromfile(path, np.uint8).reshape(-1, 5)
+        event = event[event[:, 1] != 240].astype(np.int64)  # y = 240: the recorder's clock ran over, no event
+        x, y, p = event[:, 0], event[:, 1], event[:, 2] >> 7
+        each = len(event) // self.steps
+        step = np.minimum(np.arange(len(event)) // each, self.steps - 1) if each else self.steps - 1
+        index = ((step * 2 + p) * SIDE + y) * SIDE + x
+        counts = np.bincount(index, minlength=self.steps * 2 * SIDE * SIDE)
+        return counts.reshape(self.steps, 2, SIDE, SIDE).clip(max=255).astype(np.uint8)
+
+    def load(self, batch):
+        import numpy as np
+        import torch
+
+        x = np.stack([self.frames(path) for path, _ in batch], axis=1)
+        return torch.from_numpy(x), torch.tensor([label for _, label in batch])
 
 
-def load(batch):
-    """(T,B,2,H,W) in bytes, as the events' counts are small, and labels."""
-    import numpy as np
-    import torch
+class SHD:
+    """Batches (T,B,700) of bytes: has the unit spiked within the 10 ms of the frame? Spikes after the last are left out."""
 
-    x = np.stack([frames(path).clip(max=255).astype(np.uint8) for path, _ in batch], axis=1)
-    return torch.from_numpy(x), torch.tensor([label for _, label in batch])
+    def __init__(self, data, workload):
+        import h5py
+
+        path = os.path.join(data, "shd_train.h5")
+        self.steps, self.file = workload.steps, h5py.File(path, "r")
+        labels = self.file["labels"][:].tolist()
+        if max(labels) >= workload.classes:
+            sys.exit(f"{path}: has label {max(labels)}, expected less than {workload.classes}")
+        self.recordings = shuffled(list(enumerate(labels)), path, workload.batch)
+
+    def frames(self, i):
+        import numpy as np
+
+        times, units = self.file["spikes/times"][i], self.file["spikes/units"][i]
+        step = (times.astype(np.float64) * 1e6).astype(np.int64) // BIN_US
+        within = step < self.steps
+        x = np.zeros((self.steps, UNITS), np.uint8)
+        x[step[within], units[within]] = 1
+        return x
+
+    def load(self, batch):
+        import numpy as np
+        import torch
+
+        x = np.stack([self.frames(i) for i, _ in batch], axis=1)
+        return torch.from_numpy(x), torch.tensor([label for _, label in batch])
 
 
-def spikingjelly_network(single):
-    """Multi-step mode: stateless layers see T*B images at once. (With `single`: the whole network in a time loop.)"""
+def layers_of(workload, kind, lif):
+    """The network; `kind` has the stateless layers, torch.nn or SpikingJelly's own."""
+    if "conv" in workload.config:
+        return [
+            kind.Conv2d(2, 16, 5), lif(), kind.AvgPool2d(2),
+            kind.Conv2d(16, 32, 5), lif(), kind.AvgPool2d(2),
+            kind.Flatten(), kind.Linear(800, 10),
+        ]  # fmt: skip
+    return [kind.Linear(UNITS, 256), lif(), kind.Linear(256, 256), lif(), kind.Linear(256, workload.classes)]
+
+
+def spikingjelly_network(workload, modifiers):
+    """Multi-step mode: stateless layers see T*B rows at once. (With `single`: the whole network in a time loop.)"""
     import torch
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
     def lif():
         return neuron.LIFNode(tau=2.0, decay_input=False, detach_reset=True, surrogate_function=surrogate.ATan(2.0))
 
-    net = torch.nn.Sequential(
-        layer.Conv2d(2, 16, 5), lif(), layer.AvgPool2d(2),
-        layer.Conv2d(16, 32, 5), lif(), layer.AvgPool2d(2),
-        layer.Flatten(), layer.Linear(800, 10),
-    )  # fmt: skip
+    single = "single" in modifiers
+    net = torch.nn.Sequential(*layers_of(workload, layer, lif))
     functional.set_step_mode(net, "s" if single else "m")
 
     def forward(x):
@@ -99,7 +160,23 @@ def spikingjelly_network(single):
     return net, forward, lambda: functional.reset_net(net)
 
 
-def snntorch_network():
+def layer_by_layer(net, initial, x):
+    """Stateless layers see all frames at once, neurons one after the other. `initial`: a neuron's class -> its state."""
+    import torch
+
+    for module in net:
+        if type(module) in initial:
+            state, out = initial[type(module)](module), []
+            for now in x:
+                spikes, state = module(now, state)
+                out.append(spikes)
+            x = torch.stack(out)
+        else:
+            x = module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return x.mean(0)
+
+
+def snntorch_network(workload, modifiers):
     import snntorch
     import torch
     from snntorch import surrogate
@@ -108,26 +185,25 @@ def snntorch_network():
     def lif():
         return snntorch.Leaky(beta=0.5, threshold=1.0, reset_mechanism="zero", spike_grad=surrogate.atan(alpha=2.0))
 
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1, self.lif1 = nn.Conv2d(2, 16, 5), lif()
-            self.conv2, self.lif2 = nn.Conv2d(16, 32, 5), lif()
-            self.pool, self.fc = nn.AvgPool2d(2), nn.Linear(800, 10)
+    net = nn.Sequential(*layers_of(workload, nn, lif))
 
-        def forward(self, x):
-            mem1, mem2, out = self.lif1.reset_mem(), self.lif2.reset_mem(), []
-            for now in x:
-                spikes, mem1 = self.lif1(self.conv1(now), mem1)
-                spikes, mem2 = self.lif2(self.conv2(self.pool(spikes)), mem2)
-                out.append(self.fc(self.pool(spikes).flatten(1)))
-            return torch.stack(out).mean(0)
+    def forward(x):
+        state, out = {m: m.reset_mem() for m in net if isinstance(m, snntorch.Leaky)}, []
+        for now in x:
+            for module in net:
+                if module in state:
+                    now, state[module] = module(now, state[module])
+                else:
+                    now = module(now)
+            out.append(now)
+        return torch.stack(out).mean(0)
 
-    net = Net()
-    return net, net, lambda: None
+    if "layers" in modifiers:
+        return net, lambda x: layer_by_layer(net, {snntorch.Leaky: snntorch.Leaky.reset_mem}, x), lambda: None
+    return net, forward, lambda: None
 
 
-def norse_network():
+def norse_network(workload, modifiers):
     """LIFBox computes v += dt/tau (x - v): at dt/tau = 0.5 that is half of v = 0.5 v + x, hence half the threshold."""
     import norse.torch as norse
     import torch
@@ -137,11 +213,7 @@ def norse_network():
         constants = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(0.5))
         return norse.LIFBoxCell(constants, dt=1e-3)
 
-    net = norse.SequentialState(
-        nn.Conv2d(2, 16, 5), lif(), nn.AvgPool2d(2),
-        nn.Conv2d(16, 32, 5), lif(), nn.AvgPool2d(2),
-        nn.Flatten(), nn.Linear(800, 10),
-    )  # fmt: skip
+    net = norse.SequentialState(*layers_of(workload, nn, lif))
 
     def forward(x):
         state, out = None, []
@@ -150,22 +222,20 @@ def norse_network():
             out.append(y)
         return torch.stack(out).mean(0)
 
+    if "layers" in modifiers:
+        return net, lambda x: layer_by_layer(net, {norse.LIFBoxCell: lambda _: None}, x), lambda: None
     return net, forward, lambda: None
 
 
-def network(framework, modifiers):
-    if framework == "spikingjelly":
-        return spikingjelly_network("single" in modifiers)
-    return {"snntorch": snntorch_network, "norse": norse_network}[framework]()
-
-
-def work(name, data, iters, warmup, threads):
+def work(name, data, workload, iters, warmup, threads):
     import torch
+
+    networks = {"spikingjelly": spikingjelly_network, "snntorch": snntorch_network, "norse": norse_network}
 
     framework, *modifiers = name.split("+")
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    net, forward, reset = network(framework, modifiers)
+    net, forward, reset = networks[framework](workload, modifiers)
     imported_mb = peak_rss_mb()
     if "channels_last" in modifiers:
         net.to(memory_format=torch.channels_last)
@@ -187,12 +257,13 @@ def work(name, data, iters, warmup, threads):
         losses.append(loss.item())
         return 1e3 * seconds
 
-    files = recordings(data)
-    batches = [load(files[:BATCH])]
+    source = (NMNIST if "conv" in workload.config else SHD)(data, workload)
+    files, each = source.recordings, workload.batch
+    batches = [source.load(files[:each])]
     step(batches[0])
     first_step_s = seconds_alive()
-    for start in range(BATCH, min(len(files), KEPT * BATCH) - BATCH + 1, BATCH):
-        batches.append(load(files[start : start + BATCH]))
+    for start in range(each, min(len(files), KEPT * each) - each + 1, each):
+        batches.append(source.load(files[start : start + each]))
     for i in range(warmup):
         step(batches[i % len(batches)])
     ms = [step(batches[i % len(batches)]) for i in range(iters)]
@@ -231,8 +302,11 @@ def run(command):
 def measure(name, o):
     common = ["--data", o.data, "--iters", str(o.iters), "--warmup", str(o.warmup), "--threads", str(o.threads)]
     if name == "snntrain":
-        return json.loads(run([o.snntrain, "bench", "speed", o.config, "--json", "--quiet", *common]))
-    return json.loads(run([sys.executable, "-W", "ignore", __file__, "--worker", name, *common]).splitlines()[-1])
+        workload = WORKLOADS[o.workload]
+        config, settings = os.path.join(o.root, workload.config), [x for kv in workload.settings for x in ("--set", kv)]
+        return json.loads(run([o.snntrain, "bench", "speed", config, "--json", "--quiet", *common, *settings]))
+    worker = [__file__, "--worker", name, "--workload", o.workload]
+    return json.loads(run([sys.executable, "-W", "ignore", *worker, *common]).splitlines()[-1])
 
 
 def summary(rounds):
@@ -270,9 +344,10 @@ def cpu_name():
 
 
 def table(rows, o):
-    ours = rows["snntrain"]
+    ours, workload = rows["snntrain"], WORKLOADS[o.workload]
+    config = " with ".join([f"`{workload.config}`", *(f"`{kv}`" for kv in workload.settings)])
     text = [
-        f"`{CONFIG}`: {ours['parameters']} parameters, batch {BATCH}, {STEPS} timesteps, {o.threads} threads of "
+        f"{config}: {ours['parameters']} parameters, batch {workload.batch}, {workload.steps} timesteps, {o.threads} threads of "
         f"{cpu_name()}; {o.iters} steps after {o.warmup} warm-ups, {o.rounds} alternating rounds; "
         f"Python {platform.python_version()}. In parentheses: times snntrain's.",
         "",
@@ -324,6 +399,8 @@ def peer_list(text):
             )
         if "single" in modifiers and framework != "spikingjelly":
             raise argparse.ArgumentTypeError(f"'{name}': +single is a mode of spikingjelly")
+        if "layers" in modifiers and framework == "spikingjelly":
+            raise argparse.ArgumentTypeError(f"'{name}': spikingjelly goes layer by layer unless it is +single")
     return names
 
 
@@ -335,9 +412,10 @@ def positive(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="N-MNIST, with its Train/ folder")
+    parser.add_argument("--workload", choices=list(WORKLOADS), default="conv_nmnist")
+    parser.add_argument("--data", required=True, help="N-MNIST, with its Train/ folder, or shd_train.h5's folder")
     parser.add_argument("--snntrain", default="build/tools/snntrain", help="the program")
-    parser.add_argument("--config", default=CONFIG, help="where " + CONFIG + " is")
+    parser.add_argument("--root", default=".", help="the project, where configs/ is")
     parser.add_argument("--peers", type=peer_list, default=list(PEERS), metavar="A,B+compile,...")
     parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--iters", type=positive, default=20)
@@ -346,7 +424,7 @@ def main():
     parser.add_argument("--worker", type=lambda text: peer_list(text)[0], help=argparse.SUPPRESS)
     o = parser.parse_args()
     if o.worker:
-        print(json.dumps(work(o.worker, o.data, o.iters, o.warmup, o.threads)))
+        print(json.dumps(work(o.worker, o.data, WORKLOADS[o.workload], o.iters, o.warmup, o.threads)))
         return 0
     return compare(o)
 

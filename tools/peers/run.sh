@@ -6,20 +6,24 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$(dirname -- "$here")")
 venv=$root/.venv-peers
-data=${SNNTRAIN_DATA:+$SNNTRAIN_DATA/nmnist}
+data=
+workload=conv_nmnist
 snntrain=$root/build/tools/snntrain
-frameworks='snntorch spikingjelly norse'
+frameworks='snntorch spikingjelly norse h5py'
 
 usage() {
     cat <<'END'
-run.sh [--data NMNIST_DIR] [--venv DIR] [--snntrain FILE] [MEASURING OPTION...]
+run.sh [--workload NAME] [--data DIR] [--venv DIR] [--snntrain FILE] [MEASURING OPTION...]
 
---data       the N-MNIST folder that holds Train/ (default: $SNNTRAIN_DATA/nmnist)
+--workload   conv_nmnist (default), shd_fc, or shd_fc_digits: shd_fc on spoken digits, in 10 classes
+--data       its data: the N-MNIST folder that holds Train/, or the folder of shd_train.h5
+             (default: nmnist, shd or fsdd_spikes in $SNNTRAIN_DATA)
 --venv       the virtual environment to use, made when it is not there (default: .venv-peers in the project)
 --snntrain   the program to measure (default: build/tools/snntrain in the project)
 
 Measuring options go to bench_peers.py: --rounds N, --iters N, --warmup N, --threads N and
---peers LIST (default spikingjelly,snntorch,norse; a name may carry +compile, +channels_last or, spikingjelly, +single)
+--peers LIST (default spikingjelly,snntorch,norse; a name may carry +compile, +channels_last, and +single where it is
+spikingjelly, +layers where it is not)
 END
 }
 
@@ -54,10 +58,11 @@ left=$#
 while [ "$left" -gt 0 ]; do
     case $1 in
     --help | -h) usage && exit 0 ;;
-    --data | --venv | --snntrain)
+    --data | --workload | --venv | --snntrain)
         [ "$left" -ge 2 ] || fail "$1 wants a value" 2
         case $1 in
         --data) data=$2 ;;
+        --workload) workload=$2 ;;
         --venv) venv=$2 ;;
         --snntrain) snntrain=$2 ;;
         esac
@@ -72,9 +77,16 @@ while [ "$left" -gt 0 ]; do
     esac
 done
 
-[ -n "$data" ] || fail "where is N-MNIST? Name the folder that holds its Train/ with --data DIR" 2
-[ -d "$data/Train" ] || fail "$data: holds no folder Train/ (the peers do not read Train.zip: unpack it)" 3
+case $workload in
+conv_nmnist) set_name=nmnist file=Train ;;
+shd_fc) set_name=shd file=shd_train.h5 ;;
+shd_fc_digits) set_name=fsdd_spikes file=shd_train.h5 ;;
+*) fail "--workload: expected conv_nmnist, shd_fc or shd_fc_digits, got '$workload'" 2 ;;
+esac
+[ -n "$data" ] || data=${SNNTRAIN_DATA:+$SNNTRAIN_DATA/$set_name}
+[ -n "$data" ] || fail "where is the data? Name the folder that holds $file with --data DIR" 2
+[ -e "$data/$file" ] || fail "$data: holds no $file (what is packed, the peers do not read: unpack it)" 3
 [ -x "$snntrain" ] || fail "$snntrain: not there; build first: meson setup build && ninja -C build" 1
 installed || install
-exec "$venv/bin/python" "$here/bench_peers.py" --data "$data" --snntrain "$snntrain" \
-    --config "$root/configs/bench/conv_nmnist.yaml" "$@"
+exec "$venv/bin/python" "$here/bench_peers.py" --workload "$workload" --data "$data" --snntrain "$snntrain" \
+    --root "$root" "$@"
