@@ -160,9 +160,9 @@ static int read_validation(struct snn_conf *node, const struct snn_dataset_ops *
     if (out->by == SNN_VALIDATION_CLASS && out->fraction == 0) out->by = SNN_VALIDATION_NONE;
     if (grouped && !out->ids && out->fraction == 0) return snn_conf_error(fraction, "is 0, expected more");
     /* Validation samples of the set's own never train: others beside them would be a third kind. */
-    if (out->by == SNN_VALIDATION_OWN && !ops->own_validation)
+    if (out->by == SNN_VALIDATION_OWN && ops->own_validation == SNN_OWN_NEVER)
         return snn_conf_error(by, "is own, and %s has no validation samples: expected a fraction", ops->name);
-    if (out->by != SNN_VALIDATION_OWN && out->by != SNN_VALIDATION_NONE && ops->own_validation)
+    if (out->by != SNN_VALIDATION_OWN && out->by != SNN_VALIDATION_NONE && ops->own_validation == SNN_OWN_ALWAYS)
         return snn_conf_error(node, "%s has validation samples: expected own, or none", ops->name);
     return SNN_OK;
 }
