@@ -29,13 +29,15 @@ START_TEST(crop_shifts_and_fills) {
         int32_t dy = rig_step(i, 0, 0, 1), dx = rig_step(i, 0, 1, 1);
         ++seen[dy + 1][dx + 1];
         rig_make(&rig, i, 0);
+        bool same = true;
         for (int c = 0; c < 2; ++c)
             for (int y = 0; y < H; ++y)
                 for (int x = 0; x < W; ++x) {
                     bool inside = y + dy >= 0 && y + dy < H && x + dx >= 0 && x + dx < W;
                     int expected = inside ? (c * H + y + dy) * W + x + dx + 1 + 40 * (i % 4) : 0;
-                    ck_assert_int_eq(rig.sample.pixels[(c * H + y) * W + x], expected);
+                    same &= rig.sample.pixels[(c * H + y) * W + x] == expected;
                 }
+        ck_assert_msg(same, "sample %d, moved by %d, %d", i, dy, dx);
     }
     for (int k = 0; k < 9; ++k) ck_assert_int_gt(seen[k / 3][k % 3], 5);
     rig_close(&rig);
@@ -102,13 +104,15 @@ START_TEST(cutout_fills_a_square) {
         int32_t x0 = (int32_t)((uint64_t)rig_word(i, 0, 0, 1) * W >> 32) - SIZE / 2;
         int32_t y0 = (int32_t)((uint64_t)rig_word(i, 0, 0, 2) * H >> 32) - SIZE / 2;
         rig_make(&rig, i, 0);
+        bool same = true;
         for (int c = 0; c < 3; ++c)
             for (int y = 0; y < H; ++y)
                 for (int x = 0; x < W; ++x) {
                     bool inside = x >= x0 && x < x0 + SIZE && y >= y0 && y < y0 + SIZE;
                     int k = (c * H + y) * W + x;
-                    ck_assert_int_eq(rig.sample.pixels[k], inside ? 200 : k + 1);
+                    same &= rig.sample.pixels[k] == (inside ? 200 : k + 1);
                 }
+        ck_assert_msg(same, "sample %d, hole at %d, %d", i, y0, x0);
         clipped |= x0 < 0 || y0 + SIZE > H;
     }
     ck_assert(clipped);
@@ -494,5 +498,7 @@ int main(void) {
     tcase_add_test(epochs, coding_comes_after);
     tcase_add_test(epochs, a_set_of_another_kind_is_refused_when_opened);
     suite_add_tcase(suite, epochs);
+    TCase *all[] = {images, policy, config, epochs};
+    for (int i = 0; i < 4; ++i) tcase_set_timeout(all[i], 60);
     return run_suite(suite);
 }

@@ -36,10 +36,11 @@ static bool same_events(const struct snn_event *a, const struct snn_event *b, si
 
 static void check_order(const struct rig *rig) {
     const struct snn_sample *s = &rig->sample;
-    for (size_t k = 0; k < s->event_count; ++k) {
-        ck_assert(s->events[k].x < rig->set.info.W && s->events[k].y < rig->set.info.H);
-        ck_assert(!k || s->events[k - 1].t <= s->events[k].t);
-    }
+    bool good = true;
+    for (size_t k = 0; k < s->event_count; ++k)
+        good &= s->events[k].x < rig->set.info.W && s->events[k].y < rig->set.info.H &&
+                (!k || s->events[k - 1].t <= s->events[k].t);
+    ck_assert(good);
 }
 
 /* The events are those at (x[k], y[k]) that lie within the sensor, times and polarity unchanged. */
@@ -49,10 +50,9 @@ static void check_places(struct rig *rig, int32_t i, const double *x, const doub
     for (int k = 0; k < EVENTS; ++k) {
         long px = lround(x[k]), py = lround(y[k]);
         if (px < 0 || px >= rig->set.info.W || py < 0 || py >= rig->set.info.H) continue;
-        ck_assert_uint_lt(n, rig->sample.event_count);
         const struct snn_event *e = &rig->sample.events[n++];
-        ck_assert_msg(e->x == px && e->y == py && e->t == old[k].t && e->p == old[k].p,
-                      "sample %d, event %d is at %d,%d, expected %ld,%ld", i, k, e->x, e->y, px, py);
+        if (n > rig->sample.event_count || e->x != px || e->y != py || e->t != old[k].t || e->p != old[k].p)
+            ck_abort_msg("sample %d: event %d is not at %ld,%ld", i, k, px, py);
     }
     ck_assert_uint_eq(n, rig->sample.event_count);
 }
@@ -224,7 +224,7 @@ START_TEST(jitter_keeps_order_and_extent) {
             for (; at < EVENTS; ++at)
                 matches += rig.sample.events[at].t == t && rig.sample.events[at].x == old[k].x &&
                            rig.sample.events[at].y == old[k].y;
-            ck_assert_uint_ge(matches, 1);
+            if (!matches) ck_abort_msg("sample %d: event %u is not at %lld us", i, k, (long long)t);
             displaced += t != old[k].t;
             if (k < 50 || k >= EVENTS - 50) continue; /* far from the ends */
             sum += (double)(t - old[k].t), squares += (double)((t - old[k].t) * (t - old[k].t)), ++n;
@@ -287,8 +287,10 @@ START_TEST(dilation_multiplies_times) {
         double factor = exp(log(0.8) + (log(1.2) - log(0.8)) * rig_unit(i, 0, 0));
         const struct snn_event *old = before(&rig, i);
         ck_assert_uint_eq(rig.sample.event_count, EVENTS);
+        double off = 0;
         for (int k = 0; k < EVENTS; ++k)
-            ck_assert_double_eq_tol((double)rig.sample.events[k].t, (double)old[k].t * factor, 0.5001);
+            off = fmax(off, fabs((double)rig.sample.events[k].t - (double)old[k].t * factor));
+        ck_assert_double_le(off, 0.5001);
         check_order(&rig);
         sum += log(factor), low = fmin(low, factor), high = fmax(high, factor);
     }
@@ -538,11 +540,13 @@ START_TEST(recordings_mix) {
         if (rig.augmenting.label[1] % 2 == own) continue;
         size_t taken = 0, n = rig.sample.event_count;
         int64_t origin = time_of(0) + own * 2000000;
+        bool within = true;
         for (size_t k = 0; k < n; ++k) {
             taken += rig.sample.events[k].p != own;
-            ck_assert(rig.sample.events[k].t >= origin);
-            ck_assert(rig.sample.events[k].t <= origin + time_of(EVENTS - 1) - time_of(0));
+            within &=
+                rig.sample.events[k].t >= origin && rig.sample.events[k].t <= origin + time_of(EVENTS - 1) - time_of(0);
         }
+        ck_assert(within);
         ++mixed;
         double share = rig.augmenting.share;
         sum += share;
@@ -552,8 +556,9 @@ START_TEST(recordings_mix) {
         if (_i == MIXUP || _i == EVENTMIX) continue;
         /* Both had the same events: each is there once, from one of the two. */
         ck_assert_uint_eq(n, EVENTS);
-        for (size_t k = 0; k < n; ++k)
-            if (rig.sample.events[k].p == own && taken) ck_assert(is_outside(&rig, &rig.sample.events[k], _i));
+        for (size_t k = 0; k < n && taken; ++k)
+            within &= rig.sample.events[k].p != own || is_outside(&rig, &rig.sample.events[k], _i);
+        ck_assert(within);
     }
     ck_assert_int_gt(mixed, 200);
     ck_assert_int_gt(partly, mixed * 8 / 10);
@@ -638,5 +643,7 @@ int main(void) {
     tcase_add_test(mixes, channels_mix_by_area);
     tcase_add_loop_test(mixes, empty_recordings_mix, 0, MIXES);
     suite_add_tcase(suite, mixes);
+    TCase *all[] = {places, times, channels, mixes};
+    for (int i = 0; i < 4; ++i) tcase_set_timeout(all[i], 60);
     return run_suite(suite);
 }

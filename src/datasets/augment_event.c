@@ -208,25 +208,22 @@ static const double longest_us = 1e15;
 
 static double us_of(struct snn_time time) { return time.value * 1e6; }
 
-/* Sort by time; equal times stay in their order. Runs that are in order are merged, two by two, until one is left: what
- * is nearly sorted is sorted soon. */
-static int sort(struct snn_augmenting *a) {
+/* Sort by time; equal times stay in their order. All times are of first..first+span: by their digits of 11 bits, the
+ * lowest first. */
+static int sort(struct snn_augmenting *a, int64_t first, int64_t span) {
+    enum { BITS = 11, DIGITS = 1 << BITS };
     size_t n = a->sample->event_count;
-    struct snn_event *events = a->sample->events;
-    for (bool sorted = false; !sorted;) {
-        SNN_TRY(snn_augment_room(a, n));
-        size_t runs = 0;
-        for (size_t begin = 0, middle, end; begin < n; begin = end, ++runs) {
-            for (middle = begin + 1; middle < n && events[middle - 1].t <= events[middle].t;) ++middle;
-            for (end = middle + 1; end < n && events[end - 1].t <= events[end].t;) ++end;
-            if (end > n) end = n;
-            size_t i = begin, j = middle;
-            for (size_t k = begin; k < end; ++k)
-                a->events[k] = j >= end || (i < middle && events[i].t <= events[j].t) ? events[i++] : events[j++];
-        }
-        if (runs) memcpy(events, a->events, n * sizeof *events);
-        sorted = runs <= 1;
+    SNN_TRY(snn_augment_room(a, n));
+    struct snn_event *from = a->sample->events, *to = a->events;
+    for (int shift = 0; shift < 63 && span >> shift; shift += BITS) {
+        size_t begin[DIGITS + 1] = {0};
+        for (size_t i = 0; i < n; ++i) ++begin[((from[i].t - first) >> shift & (DIGITS - 1)) + 1];
+        for (int digit = 1; digit < DIGITS; ++digit) begin[digit] += begin[digit - 1];
+        for (size_t i = 0; i < n; ++i) to[begin[(from[i].t - first) >> shift & (DIGITS - 1)]++] = from[i];
+        struct snn_event *swap = from;
+        from = to, to = swap;
     }
+    if (from != a->sample->events) memcpy(a->sample->events, from, n * sizeof *from);
     return SNN_OK;
 }
 
@@ -248,7 +245,7 @@ int snn_augment_time_jitter(struct snn_augmenting *a, const void *options) {
         int64_t t = events[i].t + llround(sigma * snn_draw_normal(&a->draw));
         events[i].t = t < first ? first : t > last ? last : t;
     }
-    return sort(a);
+    return sort(a, first, last - first);
 }
 
 struct stretch {

@@ -204,27 +204,27 @@ enum { MOST_GAUSSIANS = 4, GRID = 16 };
 struct region {
     int gaussians;
     struct gaussian {
-        double weight, centre[3], sigma[3]; /* t, x, y in units of the whole */
+        float weight, centre[3], width[3]; /* t, x, y in units of the whole; width: 1 / sigma */
     } gaussian[MOST_GAUSSIANS];
-    double threshold, scale[3]; /* scale: of an event's t, x, y to those units */
+    float threshold, scale[3]; /* scale: of an event's t, x, y to those units */
 };
 
-static double height(const struct region *region, double t, double x, double y) {
-    double sum = 0;
+static float height(const struct region *region, float t, float x, float y) {
+    float sum = 0;
     for (int k = 0; k < region->gaussians; ++k) {
         const struct gaussian *g = &region->gaussian[k];
-        double dt = (t - g->centre[0]) / g->sigma[0], dx = (x - g->centre[1]) / g->sigma[1],
-               dy = (y - g->centre[2]) / g->sigma[2];
-        sum += g->weight * exp(-0.5 * (dt * dt + dx * dx + dy * dy));
+        float dt = (t - g->centre[0]) * g->width[0], dx = (x - g->centre[1]) * g->width[1],
+              dy = (y - g->centre[2]) * g->width[2];
+        sum += g->weight * expf(-0.5f * (dt * dt + dx * dx + dy * dy));
     }
     return sum;
 }
 
 /* Above which `wanted` of n values lie, as nearly as bisection finds it. */
-static double threshold_of(const float *value, int n, int wanted) {
-    double low = -1, high = MOST_GAUSSIANS;
+static float threshold_of(const float *value, int n, int wanted) {
+    float low = -1, high = MOST_GAUSSIANS;
     for (int round = 0; round < 24; ++round) {
-        float middle = (float)(0.5 * (low + high));
+        float middle = 0.5f * (low + high);
         int above = 0;
         for (int i = 0; i < n; ++i) above += value[i] > middle;
         if (above > wanted) low = middle;
@@ -238,27 +238,28 @@ static void draw_region(struct snn_augmenting *a, double share, struct region *r
     int n = 0, rows = a->H < GRID ? a->H : GRID;
     region->gaussians = snn_draw_int(&a->draw, 2, MOST_GAUSSIANS);
     for (int k = 0; k < region->gaussians; ++k) {
-        region->gaussian[k].weight = snn_draw_unit(&a->draw);
+        region->gaussian[k].weight = (float)snn_draw_unit(&a->draw);
         for (int d = 0; d < 3; ++d) {
-            region->gaussian[k].centre[d] = snn_draw_unit(&a->draw);
-            region->gaussian[k].sigma[d] = 0.5 * fmax(snn_draw_unit(&a->draw), 0.1);
+            region->gaussian[k].centre[d] = (float)snn_draw_unit(&a->draw);
+            region->gaussian[k].width[d] = 2 / fmaxf((float)snn_draw_unit(&a->draw), 0.1f); /* sigma of 0.05..0.5 */
         }
     }
     for (int t = 0; t < GRID; ++t)
         for (int y = 0; y < rows; ++y)
             for (int x = 0; x < GRID; ++x)
-                value[n++] = (float)height(region, (t + 0.5) / GRID, (x + 0.5) / GRID, (y + 0.5) / rows);
+                value[n++] =
+                    height(region, ((float)t + 0.5f) / GRID, ((float)x + 0.5f) / GRID, ((float)y + 0.5f) / (float)rows);
     int wanted = (int)lround(share * n);
     region->threshold = wanted < n ? threshold_of(value, n, wanted) : -1;
-    region->scale[0] = 1 / ((double)common_span(a) + 1);
-    region->scale[1] = 1.0 / a->W, region->scale[2] = 1.0 / a->H;
+    region->scale[0] = 1 / ((float)common_span(a) + 1);
+    region->scale[1] = 1 / (float)a->W, region->scale[2] = 1 / (float)a->H;
 }
 
 static bool is_in_region(void *rule, const struct snn_augmenting *a, const struct snn_sample *s,
                          const struct snn_event *e) {
     const struct region *region = rule;
-    double z = height(region, ((double)e->t + 0.5) * region->scale[0], (e->x + 0.5) * region->scale[1],
-                      (e->y + 0.5) * region->scale[2]);
+    float z = height(region, ((float)e->t + 0.5f) * region->scale[0], ((float)e->x + 0.5f) * region->scale[1],
+                     ((float)e->y + 0.5f) * region->scale[2]);
     return (z > region->threshold) == (s == &a->partner);
 }
 
