@@ -613,9 +613,8 @@ START_TEST(augmented) {
     ck_assert(!made_same("out/last.safetensors", "plain/last.safetensors"));
     expect_done(snntrain("train", "out/config.yaml", WITH_DATA, "--quiet", "--out", "again"));
     ck_assert(made_same("again/last.safetensors", "out/last.safetensors"));
-    expect_fails(snntrain("train", "c.yaml", WITH_DATA, "--set", "data.augment.0.crop.pad=-2"), 2,
-                 "--set data.augment.0.crop.pad=-2: data.augment.0.crop.pad: expected an integer of 0..4096, got -2",
-                 "data.augment");
+    expect_fails(snntrain("train", "c.yaml", WITH_DATA, "--set", "data.augment.1.p=2"), 2,
+                 "--set data.augment.1.p=2: data.augment.1.p: expected a number of 0..1, got 2", "data.augment");
 }
 END_TEST
 
