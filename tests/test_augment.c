@@ -294,6 +294,26 @@ START_TEST(a_transform_behind_changes_nothing_before) {
 }
 END_TEST
 
+START_TEST(places_in_the_list_have_streams_of_their_own) {
+    struct rig rig;
+    int differ = 0;
+    rig_open(&rig, "mnist", "[crop: 1, crop: 1]", 1, 5, 5, sloped);
+    for (int32_t i = 0; i < 60; ++i) {
+        int32_t dy[2], dx[2];
+        for (uint32_t place = 0; place < 2; ++place)
+            dy[place] = rig_step(i, place, 0, 1), dx[place] = rig_step(i, place, 1, 1);
+        differ += dy[0] != dy[1] || dx[0] != dx[1];
+        ck_ok(rig_get(&rig.set, SNN_TRAIN, i, &rig.sample));
+        int y = 2 + dy[1], x = 2 + dx[1]; /* the middle pixel, seen through both */
+        int expected = rig.sample.pixels[(y + dy[0]) * 5 + x + dx[0]];
+        rig_make(&rig, i, 0);
+        ck_assert_int_eq(rig.sample.pixels[2 * 5 + 2], expected);
+    }
+    ck_assert_int_gt(differ, 30);
+    rig_close(&rig);
+}
+END_TEST
+
 /* ---- the config ---- */
 
 START_TEST(configs_that_are_wrong) {
@@ -493,6 +513,7 @@ int main(void) {
     suite_add_tcase(suite, config);
     TCase *epochs = tcase_create("epochs");
     tcase_add_test(epochs, a_transform_behind_changes_nothing_before);
+    tcase_add_test(epochs, places_in_the_list_have_streams_of_their_own);
     tcase_add_loop_test(epochs, workers_and_resume_do_not_change_samples, 0, 2);
     tcase_add_test(epochs, only_training_samples_change);
     tcase_add_test(epochs, coding_comes_after);

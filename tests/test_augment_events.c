@@ -237,6 +237,35 @@ START_TEST(jitter_keeps_order_and_extent) {
 }
 END_TEST
 
+/* From 1000 us to hours, as the sample's number says. */
+static void stretched(int32_t i, const struct snn_dataset_info *info, struct snn_sample *sample) {
+    scattered(0, info, sample);
+    for (int k = 0; k < EVENTS; ++k) {
+        sample->events[k].t = ((int64_t)k << i) * 4;
+        sample->events[k].p = (uint8_t)(k % 2);
+    }
+}
+
+START_TEST(jitter_sorts_any_extent) {
+    struct rig rig;
+    rig_open(&rig, "nmnist", "[time_jitter: 100 ms]", 2, H, W, stretched);
+    for (int32_t i = 0; i < 24; ++i) {
+        int there[2 * H * W] = {0};
+        const struct snn_event *old = before(&rig, i);
+        rig_make(&rig, i, 0);
+        check_order(&rig);
+        ck_assert_uint_eq(rig.sample.event_count, EVENTS);
+        for (int k = 0; k < EVENTS; ++k) {
+            const struct snn_event *e = &rig.sample.events[k];
+            ++there[(e->p * H + e->y) * W + e->x];
+            --there[(old[k].p * H + old[k].y) * W + old[k].x];
+        }
+        for (int k = 0; k < 2 * H * W; ++k) ck_assert_int_eq(there[k], 0);
+    }
+    rig_close(&rig);
+}
+END_TEST
+
 /* Equal times stay in their order. */
 static void at_once(int32_t i, const struct snn_dataset_info *info, struct snn_sample *sample) {
     (void)i, (void)info;
@@ -624,6 +653,7 @@ int main(void) {
     suite_add_tcase(suite, places);
     TCase *times = tcase_create("times");
     tcase_add_test(times, jitter_keeps_order_and_extent);
+    tcase_add_test(times, jitter_sorts_any_extent);
     tcase_add_test(times, jitter_of_one_time_changes_nothing);
     tcase_add_test(times, time_mask_takes_a_stretch);
     tcase_add_test(times, dilation_multiplies_times);

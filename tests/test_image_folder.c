@@ -216,16 +216,16 @@ static void put_form(const char *name, int bits, int colour, bool interlaced, in
 }
 
 START_TEST(rarer_forms_of_png) {
-    png_byte bits[] = {0x80}, palette[] = {2, 0, 1}, deep[] = {0, 0, 1, 0x80, 0xFF, 0xFF}, many[5][5];
+    png_byte bits[] = {0x80}, palette[] = {2, 0, 1}, deep[] = {0, 0, 1, 0xF0, 0xFF, 0xFF}, many[5][5];
     png_bytep rows[5] = {bits};
     put_form("train/a/1.png", 1, PNG_COLOR_TYPE_GRAY, false, 1, 3, rows);
     check_pixels("", 1, 1, 3, BYTES(255, 0, 0));
     rows[0] = palette;
     put_form("train/a/1.png", 8, PNG_COLOR_TYPE_PALETTE, false, 1, 3, rows);
     check_pixels("", 3, 1, 3, BYTES(255, 1, 40, 0, 2, 50, 9, 3, 60));
-    rows[0] = deep; /* 0, 384, 65535 of 65535: 384 / 257 = 1.49 */
+    rows[0] = deep; /* 496 / 257 = 1.93 */
     put_form("train/a/1.png", 16, PNG_COLOR_TYPE_GRAY, false, 1, 3, rows);
-    check_pixels("", 1, 1, 3, BYTES(0, 1, 255));
+    check_pixels("", 1, 1, 3, BYTES(0, 2, 255));
     for (int y = 0; y < 5; ++y) {
         rows[y] = many[y];
         for (int x = 0; x < 5; ++x) many[y][x] = (png_byte)(50 * y + x);
