@@ -9,6 +9,7 @@ import struct
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 SIDE = 28
@@ -60,6 +61,13 @@ def aedat3(*packets):
         out += struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, len(events), len(events), len(events))
         out += b"".join(struct.pack("<Ii", x << 17 | y << 2 | p << 1 | 1, t) for x, y, p, t in events)
     return out
+
+
+def png(width, height, colour, rows, bits=8, interlaced=0, more=()):
+    chunks = [(b"IHDR", struct.pack(">2I5B", width, height, bits, colour, 0, 0, interlaced)), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
 
 
 def photographs(*labels):
@@ -131,7 +139,7 @@ def recordings(events):
     yield "npy", npy(2, b"{'shape': (2, 4), 'descr': '<f2', 'fortran_order': True}", bytes(16))
 
 
-MODEL = """data: {name: mnist, timesteps: 4, coding: %s, validation: 0.1}
+MODEL = """data: {name: mnist, timesteps: 4, coding: %s, validation: 0.1, augment: [crop: 2, flip, {name: cutout, size: 4, fill: mean}, auto_augment, mixup: 0.2]}
 model:
   - residual: {body: [conv: {out: 4, kernel: 3, padding: 1, groups: 1, stride: 1, dilation: 1}, batchnorm: {over: joint}],
                shortcut: [conv: {out: 4, kernel: 1}]}
@@ -146,6 +154,13 @@ model:
 train: {epochs: 3, batch: 8, loss: [{name: ce, over: %s, weight: 0.5}, {name: mse, over: last}], optimizer: {name: %s,
   groups: [{match: "*.bias", lr: 0.1}]}, schedule: %s, clip: 1, anneal: [{key: model.1.plif.threshold, to: 2}], freeze: [model.0.*]}
 run: {stop: {metric: validation.loss, patience: 3}, checkpoint_every: 10 steps}
+"""
+
+
+EVENTS = """data: {name: nmnist, augment: [nda: {cutout: 8}, drop, time_jitter: 3 ms, time_mask: {most: 20 ms, p: 0.5}, cutmix: area]}
+model: [flatten, linear: 10, lif]
+train: {}
+run: {}
 """
 
 
@@ -194,7 +209,15 @@ def seeds(configs):
     members = [("DvsGesture/user01_x.aedat", camera), ("DvsGesture/user01_x_labels.csv", table)]
     members += [(f"DvsGesture/trials_to_{split}.txt", b"user01_x.aedat\n") for split in ("train", "test")]
     yield "gesture", b"\1" + tar_gz(members, tarfile.USTAR_FORMAT)
+    for form in range(4):
+        yield "png", bytes([form]) + png(3, 2, 2, b"\0" + bytes(range(9)) + b"\1" + bytes(range(9)))
+    yield "png", b"\0" + png(3, 2, 0, b"\0abc\2def")
+    yield "png", b"\1" + png(3, 2, 3, b"\0\0\1\2\0\2\1\0", more=[(b"PLTE", bytes(range(9))), (b"tRNS", b"\0\x80")])
+    yield "png", b"\2" + png(3, 2, 4, b"\0abcdef" * 2, interlaced=1)
+    yield "png", b"\3" + png(1, 2, 6, b"\0abcdefgh" * 2, bits=16, more=[(b"gAMA", struct.pack(">I", 45455))])
+    yield "png", b"\1" + png(9, 1, 0, b"\0\xaa\x80", bits=1)
     yield from (("model", path.read_bytes()) for path in configs)
+    yield "model", EVENTS.encode()
     yield "model", (MODEL % ("rate", "mean", "adamw", "{name: cosine, per: step}")).encode()
     yield "model", (MODEL % ("direct", "step", "sgd", "{name: one_cycle, max_lr: 0.1, cycle_momentum: false}")).encode()
     yield "model", (MODEL % ("latency", "softmax_sum", "rmsprop", "plateau")).encode()

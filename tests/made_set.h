@@ -105,6 +105,7 @@ static inline uint64_t digest(const struct snn_batch *b) {
     hash = mix(hash, b->label, B * sizeof *b->label);
     hash = mix(hash, b->length, B * sizeof *b->length);
     hash = mix(hash, b->sample, B * sizeof *b->sample);
+    if (b->target) hash = mix(hash, b->target, B * (size_t)b->targets * sizeof *b->target);
     if (b->form == SNN_BATCH_STATIC) return mix(hash, b->frames, B * units * sizeof *b->frames);
     size_t n = (size_t)b->row[rows];
     hash = mix(hash, b->row, (rows + 1) * sizeof *b->row);

@@ -600,6 +600,24 @@ START_TEST(round_trip) {
 END_TEST
 
 /* Rows of the CSV agree with the JSON: count, correct, and the confusion matrix. */
+/* Transforms are for training: what is evaluated, of the training split too, is the samples as they are. */
+START_TEST(augmented) {
+    write_config(DATA, "data: {name: mnist, timesteps: 2, augment: [crop: 3, {name: cutout, size: 9, p: 0.5}]}");
+    expect_done(snntrain("train", "c.yaml", WITH_DATA, "--quiet"));
+    json_t *with = expect_json(snntrain("eval", "out", WITH_DATA, "--json", "--split", "train"));
+    json_t *without =
+        expect_json(snntrain("eval", "out", WITH_DATA, "--json", "--split", "train", "--set", "data.augment=[]"));
+    ck_assert(json_equal(with, without));
+    json_decref(with), json_decref(without);
+    expect_done(snntrain("train", "c.yaml", WITH_DATA, "--quiet", "--out", "plain", "--set", "data.augment=[]"));
+    ck_assert(!made_same("out/last.safetensors", "plain/last.safetensors"));
+    expect_done(snntrain("train", "out/config.yaml", WITH_DATA, "--quiet", "--out", "again"));
+    ck_assert(made_same("again/last.safetensors", "out/last.safetensors"));
+    expect_fails(snntrain("train", "c.yaml", WITH_DATA, "--set", "data.augment.1.p=2"), 2,
+                 "--set data.augment.1.p=2: data.augment.1.p: expected a number of 0..1, got 2", "data.augment");
+}
+END_TEST
+
 START_TEST(predictions) {
     int matrix[10][10] = {{0}}, sample, label, predicted, rows = 0, correct = 0;
     bool seen[32] = {false};
@@ -818,7 +836,9 @@ static void wait_for_lines(const char *path, int lines) {
 
 /* SIGINT and SIGTERM: saved, 130, one sentence; resumed, the run ends as if nothing had happened. */
 START_TEST(interrupted) {
-#define LONG "train", "c.yaml", WITH_DATA, "--set", "run.checkpoint_every=99 epochs", "--set", "data.validation=0.25"
+#define LONG                                                                                                           \
+    "train", "c.yaml", WITH_DATA, "--set", "run.checkpoint_every=99 epochs", "--set", "data.validation=0.25", "--set", \
+        "data.augment=[crop: 2, flip]"
     ck_assert(!unsetenv("GOMP_SPINCOUNT")); /* the program starts itself again, under the same number */
     write_config(TRAIN, "train: {epochs: 25, batch: 32, schedule: cosine}");
     expect_done(snntrain(LONG, "--quiet", "--out", "whole"));
@@ -916,12 +936,14 @@ END_TEST
 START_TEST(list) {
     static const struct {
         const char *kind, *member;
-    } kinds[] = {{"neurons", "lif"},     {"surrogates", "atan"}, {"layers", "conv"},      {"rules", "bptt"},
-                 {"datasets", "nmnist"}, {"codings", "latency"}, {"optimizers", "adamw"}, {"schedules", "one_cycle"},
-                 {"losses", "ce"},       {"recordings", "csv"},  {"exports", NULL},       {"keys", "train"}};
+    } kinds[] = {{"neurons", "lif"},        {"surrogates", "atan"}, {"layers", "conv"},      {"rules", "bptt"},
+                 {"datasets", "nmnist"},    {"codings", "latency"}, {"optimizers", "adamw"}, {"schedules", "one_cycle"},
+                 {"augmentations", "crop"}, {"losses", "ce"},       {"recordings", "csv"},   {"exports", NULL},
+                 {"keys", "train"}};
+    enum { KINDS = sizeof kinds / sizeof *kinds };
     json_t *all = expect_json(snntrain("list", "--json"));
-    ck_assert_int_eq(json_object_size(all), 12);
-    for (int i = 0; i < 12; ++i) {
+    ck_assert_int_eq(json_object_size(all), KINDS);
+    for (int i = 0; i < KINDS; ++i) {
         json_t *items = json_object_get(all, kinds[i].kind), *item;
         size_t index;
         bool found = !kinds[i].member;
@@ -1100,6 +1122,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, zipped);
     tcase_add_test(t, missing_data);
     tcase_add_test(t, round_trip);
+    tcase_add_test(t, augmented);
     tcase_add_test(t, predictions);
     tcase_add_loop_test(t, bench_timesteps, 0, 4);
     tcase_add_test(t, bench_timesteps_lists);

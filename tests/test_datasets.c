@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "data_folder.h"
+#include "datasets/loader.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, TRAIN = 3, TEST = 2 };
 
@@ -197,6 +198,81 @@ START_TEST(idx_missing_part_is_named) {
 }
 END_TEST
 
+/* ---- EMNIST ---- */
+
+static const struct {
+    const char *name;
+    int classes, first_label;
+    const char *first_class, *last_class;
+} variants[] = {{"balanced", 47, 0, "0", "t"}, {"letters", 26, 1, "A", "Z"}, {"digits", 10, 0, "0", "9"},
+                {"byclass", 62, 0, "0", "z"},  {"bymerge", 47, 0, "0", "t"}, {"mnist", 10, 0, "0", "9"}};
+
+/* The four files of a variant; the labels of both splits begin with the first and the last one. */
+static void write_emnist(int variant, int last_label) {
+    static const char *const part[4] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "test-images-idx3-ubyte",
+                                        "test-labels-idx1-ubyte"};
+    unsigned char bytes[16 + TRAIN * PIXELS];
+    for (int i = 0; i < 4; ++i) {
+        char name[80];
+        size_t size = make_idx(i, TEST, bytes);
+        if (i % 2) bytes[8] = (unsigned char)variants[variant].first_label, bytes[9] = (unsigned char)last_label;
+        snprintf(name, sizeof name, "emnist-%s-%s.gz", variants[variant].name, part[i]);
+        write_gz(name, bytes, size);
+    }
+}
+
+static int open_emnist(const char *variant, struct snn_dataset **set) {
+    static struct snn_data_config config; /* the set's options live as long as it */
+    struct snn_conf_doc *doc;
+    char text[100];
+    int n = snprintf(text, sizeof text, "{name: emnist, variant: %s}", variant);
+    ck_ok(snn_conf_parse(text, (size_t)n, "made.yaml", &doc));
+    ck_ok(snn_data_config_read(snn_conf_root(doc), &config));
+    snn_conf_free(&doc);
+    struct snn_dataset_info about = snn_dataset_about(snn_dataset_find("emnist"), snn_data_set_options(&config));
+    int status = snn_dataset_open("emnist", folder, NULL, snn_data_set_options(&config), set);
+    if (status >= 0) {
+        ck_assert_int_eq(about.classes, (*set)->info.classes); /* known before any file is */
+        ck_assert(about.C == 1 && about.H == SIDE && about.W == SIDE);
+    }
+    return status;
+}
+
+START_TEST(emnist_variants) {
+    struct snn_dataset *set;
+    struct snn_sample sample = {0};
+    int classes = variants[_i].classes;
+    write_emnist(_i, variants[_i].first_label + classes - 1);
+    ck_ok(open_emnist(variants[_i].name, &set));
+    ck_assert_int_eq(set->info.classes, classes);
+    ck_assert_int_eq(set->info.count[SNN_TRAIN], TEST);
+    ck_assert_int_eq(set->info.count[SNN_TEST], TEST);
+    ck_assert_str_eq(set->info.class_name[0], variants[_i].first_class);
+    ck_assert_str_eq(set->info.class_name[classes - 1], variants[_i].last_class);
+    for (int k = 0; k < TEST; ++k) {
+        ck_ok(set->ops->get(set, SNN_TRAIN, k, &sample));
+        ck_assert_int_eq(sample.label, k ? classes - 1 : 0);
+        ck_assert_int_eq(set->ops->label(set, SNN_TRAIN, k), sample.label);
+        for (int y = 0; y < SIDE; ++y) /* rows are stored as columns */
+            for (int x = 0; x < SIDE; ++x) ck_assert_int_eq(sample.pixels[y * SIDE + x], (7 * k + x * SIDE + y) % 256);
+    }
+    snn_sample_free(&sample);
+    snn_dataset_close(&set);
+}
+END_TEST
+
+START_TEST(emnist_refuses) {
+    struct snn_dataset *set;
+    write_emnist(1, 27);
+    ck_error(open_emnist("letters", &set), SNN_EDATA, "label 1 is 27, expected 1..26");
+    write_emnist(1, 0);
+    ck_error(open_emnist("letters", &set), SNN_EDATA, "label 1 is 0, expected 1..26");
+    ck_error(open_emnist("balanced", &set), SNN_EDATA, "holds no emnist-balanced-train-images-idx3-ubyte[.gz]");
+    write_emnist(0, 47);
+    ck_error(open_emnist("balanced", &set), SNN_EDATA, "label 1 is 47, expected 0..46");
+}
+END_TEST
+
 /* ---- verify ---- */
 
 START_TEST(verify_tells_other_contents) {
@@ -318,6 +394,8 @@ int main(void) {
     tcase_add_test(idx, gz_wrong_length_is_refused);
     tcase_add_test(idx, gz_bomb_header_takes_no_memory);
     tcase_add_test(idx, idx_missing_part_is_named);
+    tcase_add_loop_test(idx, emnist_variants, 0, sizeof variants / sizeof *variants);
+    tcase_add_test(idx, emnist_refuses);
     tcase_add_test(idx, verify_tells_other_contents);
     tcase_add_test(idx, real_fashion_mnist);
     tcase_add_test(idx, real_mnist);

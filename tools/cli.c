@@ -282,6 +282,7 @@ static int find_checkpoint(const struct cli *cli, const char *path, struct cli_t
 static int ready(const struct cli *cli, int subset, int32_t timesteps, bool data, struct cli_trained *out) {
     struct snn_experiment *e = &out->e;
     if (!data) return SNN_OK;
+    e->data.augments = 0; /* what is evaluated is the samples as they are */
     SNN_TRY(snn_experiment_data(e, cli->data, 1u << subset, 0, timesteps));
     if (!e->loader[subset]) return snn_error(SNN_EUSAGE, "this run has no validation split (data.validation is none)");
     struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->steps};

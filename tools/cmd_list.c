@@ -63,6 +63,17 @@ static void datasets(struct listing *l) {
     for (int i = 0; snn_datasets[i]; ++i)
         item(l, snn_datasets[i]->name, NULL, snn_datasets[i]->help, snn_datasets[i]->keys);
 }
+static void augmentations(struct listing *l) {
+    for (const struct snn_augment_ops *o = snn_augments; o->name; ++o) {
+        char help[160];
+        const char *use = o->serves == SNN_FOR_IMAGES     ? "images"
+                          : o->serves == SNN_FOR_SENSORS  ? "recordings of rows and columns"
+                          : o->serves == SNN_FOR_CHANNELS ? "recordings of channels"
+                                                          : "recordings";
+        snprintf(help, sizeof help, "%s: %s", use, o->help);
+        item(l, o->name, o->alias, help, o->keys);
+    }
+}
 static void codings(struct listing *l) {
     item(l, "direct", NULL, "the image is the input current at every step", NULL);
     item(l, "rate", NULL, "a spike in each step with the probability of the pixel's brightness", NULL);
@@ -95,9 +106,11 @@ static void keys(struct listing *l) {
 static const struct {
     const char *name;
     void (*collect)(struct listing *l);
-} kinds[] = {{"neurons", neurons},   {"surrogates", surrogates}, {"layers", layers},         {"rules", rules},
-             {"datasets", datasets}, {"codings", codings},       {"optimizers", optimizers}, {"schedules", schedules},
-             {"losses", losses},     {"recordings", recordings}, {"exports", exports},       {"keys", keys}};
+} kinds[] = {{"neurons", neurons}, {"surrogates", surrogates}, {"layers", layers},
+             {"rules", rules},     {"datasets", datasets},     {"augmentations", augmentations},
+             {"codings", codings}, {"optimizers", optimizers}, {"schedules", schedules},
+             {"losses", losses},   {"recordings", recordings}, {"exports", exports},
+             {"keys", keys}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 int cmd_list(struct cli *cli) {

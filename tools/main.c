@@ -40,8 +40,8 @@ const struct cli_command cli_commands[] = {
      "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss", COMMON,
      cmd_check},
     {"list", "list [KIND]",
-     "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, codings, optimizers, "
-     "schedules, losses, recordings, exports or keys;\n"
+     "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, augmentations, codings, "
+     "optimizers, schedules, losses, recordings, exports or keys;\n"
      "all of them when left out.",
      "", cmd_list},
     {"data", "data info|verify|show NAME|CONFIG|FILE [--set KEY=VALUE] [--index I] [--split train|test] [-o FILE]",

@@ -12,7 +12,7 @@
 /* The config first, so that offsets into it hold for snn_data_keys; then what is read further. */
 struct section {
     struct snn_data_config config;
-    struct snn_conf *bin, *pad, *validation;
+    struct snn_conf *bin, *pad, *validation, *augment;
 };
 
 static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
@@ -42,6 +42,8 @@ const struct snn_key snn_data_keys[] = {
     {"validation", SNN_NODE, AT(validation), "none", 0, 0, NULL,
      "training samples set apart: none, own (those that the data set has for it), a fraction of each class, or {by, "
      "fraction, ids}"},
+    {"augment", SNN_NODE, AT(augment), "[]", 0, 0, NULL,
+     "random transforms of training samples, one an item (see snntrain list augmentations)"},
     {"split_seed", SNN_INT, AT(config.split_seed), "0", 0, 9e15, NULL, "draws the validation samples"},
     {"workers", SNN_INT, AT(config.workers), "1", 0, 64, NULL, "threads that prepare batches; 0: none"},
     {0},
@@ -158,9 +160,9 @@ static int read_validation(struct snn_conf *node, const struct snn_dataset_ops *
     if (out->by == SNN_VALIDATION_CLASS && out->fraction == 0) out->by = SNN_VALIDATION_NONE;
     if (grouped && !out->ids && out->fraction == 0) return snn_conf_error(fraction, "is 0, expected more");
     /* Validation samples of the set's own never train: others beside them would be a third kind. */
-    if (out->by == SNN_VALIDATION_OWN && !ops->own_validation)
+    if (out->by == SNN_VALIDATION_OWN && ops->own_validation == SNN_OWN_NEVER)
         return snn_conf_error(by, "is own, and %s has no validation samples: expected a fraction", ops->name);
-    if (out->by != SNN_VALIDATION_OWN && out->by != SNN_VALIDATION_NONE && ops->own_validation)
+    if (out->by != SNN_VALIDATION_OWN && out->by != SNN_VALIDATION_NONE && ops->own_validation == SNN_OWN_ALWAYS)
         return snn_conf_error(node, "%s has validation samples: expected own, or none", ops->name);
     return SNN_OK;
 }
@@ -205,6 +207,8 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
     const struct snn_data_config *config = &section.config;
     SNN_TRY(check_dt(snn_conf_get(section.bin, "dt"), config->bin.dt));
     SNN_TRY(read_validation(section.validation, ops, &section.config.validation));
+    struct snn_dataset_info about = snn_dataset_about(ops, &config->set);
+    SNN_TRY(snn_augment_read(section.augment, &about, &section.config));
     SNN_TRY(ops->kind == SNN_RECORDINGS ? check_recordings(map, &section) : check_images(map, &section));
     *out = *config;
     return SNN_OK;

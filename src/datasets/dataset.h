@@ -15,6 +15,12 @@
 
 enum snn_split { SNN_TRAIN, SNN_TEST };
 
+enum snn_own_validation { /* has a set validation samples by its own word? */
+                          SNN_OWN_NEVER,
+                          SNN_OWN_ALWAYS,
+                          SNN_OWN_PERHAPS /* its files say it */
+};
+
 enum snn_kind {
     SNN_IMAGES,     /* pixels */
     SNN_RECORDINGS, /* events */
@@ -66,10 +72,10 @@ struct snn_dataset_ops {
     const char *name, *help;
     int32_t classes, C, H, W; /* C = 0: they depend on options or files (see shape) */
     enum snn_kind kind;
-    bool own_validation;        /* some training samples are for validation (info.own_validation) */
-    bool made;                  /* samples are computed: there are no files, and `root` is "" */
-    const char *group_name;     /* what group() tells apart: "speaker", "user"; NULL: nothing */
-    const struct snn_key *keys; /* of the set's own options beside the keys of `data:`; NULL: none */
+    enum snn_own_validation own_validation; /* are some training samples for validation (info.own_validation)? */
+    bool made;                              /* samples are computed: there are no files, and `root` is "" */
+    const char *group_name;                 /* what group() tells apart: "speaker", "user"; NULL: nothing */
+    const struct snn_key *keys;             /* of the set's own options beside the keys of `data:`; NULL: none */
     /* What keys and ranges cannot say about options: SNN_EUSAGE at a place below `map`. NULL: nothing. */
     int (*check)(struct snn_conf *map, const void *options);
     /* Sets classes, C, H, W, targets and target_steps of `info` as far as options tell; C stays 0 when a file has to be

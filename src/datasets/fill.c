@@ -19,6 +19,9 @@ static int no_memory(const struct snn_recipe *recipe) {
                      recipe->max_steps);
 }
 
+/* Labels are shares of classes. */
+static bool is_mixed(const struct snn_recipe *recipe) { return recipe->augment && snn_augment_mixes(recipe->config); }
+
 int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
     size_t B = (size_t)recipe->batch;
     *out = (struct snn_filled){.batch = {.form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS,
@@ -30,6 +33,10 @@ int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
     batch->length = calloc(B, sizeof *batch->length);
     batch->sample = calloc(B, sizeof *batch->sample);
     bool good = batch->label && batch->length && batch->sample;
+    if (is_mixed(recipe)) {
+        batch->targets = recipe->set->info.classes;
+        good &= (batch->target = calloc(B * (size_t)batch->targets, sizeof *batch->target)) != NULL;
+    }
     if (is_static(recipe))
         good &= (batch->frames = calloc(B * (size_t)units_of(recipe), sizeof *batch->frames)) != NULL;
     else good &= (batch->row = calloc(B * (size_t)recipe->max_steps + 1, sizeof *batch->row)) != NULL;
@@ -43,6 +50,7 @@ void snn_filled_free(struct snn_filled *filled) {
     free(batch->label);
     free(batch->length);
     free(batch->sample);
+    free(batch->target);
     free(batch->frames);
     free(batch->row);
     free(batch->index);
@@ -52,6 +60,7 @@ void snn_filled_free(struct snn_filled *filled) {
 
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
     *out = (struct snn_fill){.recipe = recipe};
+    if (recipe->augment) SNN_TRY(snn_augmenting_open(recipe, &out->augmenting));
     if (is_static(recipe)) return SNN_OK;
     size_t units = (size_t)units_of(recipe);
     out->rows.count = calloc((size_t)recipe->batch * (size_t)recipe->max_steps, sizeof *out->rows.count);
@@ -64,6 +73,7 @@ int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
 
 void snn_fill_free(struct snn_fill *fill) {
     snn_sample_free(&fill->sample);
+    snn_augmenting_free(&fill->augmenting);
     snn_rows_free(&fill->rows);
     free(fill->seen);
     free(fill->counts);
@@ -117,6 +127,10 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     int32_t index = out->batch.sample[b], *length = &out->batch.length[b], units = units_of(recipe);
     int32_t *count = fill->rows.count ? fill->rows.count + (size_t)b * (size_t)recipe->max_steps : NULL;
     SNN_TRY(recipe->set->ops->get(recipe->set, recipe->split, index, sample));
+    if (recipe->augment) SNN_TRY(snn_augment_sample(&fill->augmenting, sample, index, epoch));
+    if (is_mixed(recipe))
+        snn_augment_target(&fill->augmenting, out->batch.targets,
+                           out->batch.target + (size_t)b * (size_t)out->batch.targets);
     out->batch.label[b] = sample->label;
     *length = recipe->longest;
     if (recipe->set->info.kind == SNN_RECORDINGS) {

@@ -4,7 +4,7 @@
  * A set is small, so it is unpacked whole when it is opened, and every byte is accounted for: what a header promises is
  * compared with what the file can hold before memory is taken, and afterwards nothing may be left over.
  * Format: http://yann.lecun.com/exdb/mnist (big-endian magic 0x000008NN for NN dimensions of bytes, the sizes, the
- * bytes). */
+ * bytes). EMNIST has the same form, but its images are stored with rows for columns. */
 #include <errno.h>
 #include <limits.h>
 #include <md5.h>
@@ -19,16 +19,18 @@
 
 enum {
     SIDE = 28,
-    CLASSES = 10,
     FILES = 4,           /* in the order of file_name: 2 * split + (labels) */
     DEFLATE_RATIO = 1032 /* deflate cannot pack tighter than this */
 };
 static const size_t limit = (size_t)1 << 30; /* bytes of one file, packed or unpacked */
 
-static const char *const file_name[FILES] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-                                             "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+#define MNIST_FILES                                                                                                    \
+    { "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" }
 
 struct family { /* what differs between the sets */
+    const char *file_name[FILES];
+    int32_t classes, first_label; /* labels are first_label .. first_label+classes-1 */
+    bool transposed;              /* images are stored column by column */
     const char *const *class_name;
     const char *md5[FILES];        /* of the unpacked bytes, or NULL: not known */
     const char *packed_md5[FILES]; /* of the .gz as distributed, or NULL */
@@ -165,10 +167,10 @@ static int idx_read(const char *path, int nd, struct idx *out) {
 }
 
 /* The file's path in `path` (PATH_MAX bytes): packed as distributed, or plain. False when there is neither. */
-static bool file_path(const char *root, int i, char *path) {
+static bool file_path(const char *root, const char *name, char *path) {
     static const char *const suffix[] = {".gz", ""};
     for (int s = 0; s < 2; ++s) {
-        int length = snprintf(path, PATH_MAX, "%s/%s%s", root, file_name[i], suffix[s]);
+        int length = snprintf(path, PATH_MAX, "%s/%s%s", root, name, suffix[s]);
         if (length < PATH_MAX && snn_file_exists(path)) return true;
     }
     return false;
@@ -176,10 +178,10 @@ static bool file_path(const char *root, int i, char *path) {
 
 /* ---- the set ---- */
 
-static bool has(const char *root) {
+static bool holds_any(const char *root, const struct family *family) {
     char path[PATH_MAX];
     for (int i = 0; i < FILES; ++i)
-        if (file_path(root, i, path)) return true;
+        if (file_path(root, family->file_name[i], path)) return true;
     return false;
 }
 
@@ -189,23 +191,27 @@ static void close_set(struct snn_dataset *base) {
     free(set);
 }
 
-static int check_labels(const char *path, const struct idx *labels) {
+static int check_labels(const char *path, const struct family *family, const struct idx *labels) {
+    int32_t first = family->first_label, last = first + family->classes - 1;
     for (uint32_t i = 0; i < labels->dim[0]; ++i)
-        if (labels->data[i] >= CLASSES)
-            return snn_error(SNN_EDATA, "%s: label %u is %d, expected 0..%d", path, i, labels->data[i], CLASSES - 1);
+        if (labels->data[i] < first || labels->data[i] > last)
+            return snn_error(SNN_EDATA, "%s: label %u is %d, expected %d..%d", path, i, labels->data[i], (int)first,
+                             (int)last);
     return SNN_OK;
 }
 
 static int load(struct idx_set *set, const char *root) {
+    const struct family *family = set->family;
     char path[PATH_MAX];
     for (int i = 0; i < FILES; ++i) {
+        const char *name = family->file_name[i];
         bool labels = i % 2;
         struct idx *file = &set->file[i];
-        if (!file_path(root, i, path)) return snn_error(SNN_EDATA, "%s: holds no %s[.gz]", root, file_name[i]);
+        if (!file_path(root, name, path)) return snn_error(SNN_EDATA, "%s: holds no %s[.gz]", root, name);
         SNN_TRY(idx_read(path, labels ? 1 : 3, file));
         if (!file->dim[0]) return snn_error(SNN_EDATA, "%s: holds no samples", path);
         if (!labels) continue;
-        SNN_TRY(check_labels(path, file));
+        SNN_TRY(check_labels(path, family, file));
         if (file->dim[0] != set->file[i - 1].dim[0])
             return snn_error(SNN_EDATA, "%s: has %u labels, expected %u as there are images", path, file->dim[0],
                              set->file[i - 1].dim[0]);
@@ -228,22 +234,27 @@ static int open_family(const struct family *family, const char *root, struct snn
 
 static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
     SNN_CHECK(i >= 0 && i < base->info.count[split], "sample %d of %d", i, base->info.count[split]);
-    return ((const struct idx_set *)base)->file[2 * split + 1].data[i];
+    const struct idx_set *set = (const struct idx_set *)base;
+    return set->file[2 * split + 1].data[i] - set->family->first_label;
 }
 
 static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_sample *sample) {
     const struct idx_set *set = (const struct idx_set *)base;
     SNN_TRY(snn_sample_room(sample, SIDE * SIDE, 0));
     sample->label = label(base, split, i);
-    memcpy(sample->pixels, set->file[2 * split].data + (size_t)i * SIDE * SIDE, SIDE * SIDE);
+    const unsigned char *image = set->file[2 * split].data + (size_t)i * SIDE * SIDE;
+    if (!set->family->transposed) memcpy(sample->pixels, image, SIDE * SIDE);
+    for (int k = 0; set->family->transposed && k < SIDE * SIDE; ++k)
+        sample->pixels[k] = image[k % SIDE * SIDE + k / SIDE];
     return SNN_OK;
 }
 
 /* One line about file i into `line`; false when it is not what was distributed. */
 static bool verify_file(const struct idx_set *set, int i, char *line, size_t size) {
     char path[PATH_MAX], md5[MD5_DIGEST_STRING_LENGTH];
-    if (!file_path(set->base.root, i, path)) {
-        snprintf(line, size, "%s/%s: has gone", set->base.root, file_name[i]);
+    const char *name = set->family->file_name[i];
+    if (!file_path(set->base.root, name, path)) {
+        snprintf(line, size, "%s/%s: has gone", set->base.root, name);
         return false;
     }
     struct idx file = {0};
@@ -279,21 +290,25 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
 
 /* ---- the members of the family ---- */
 
-static const char *const digit_name[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-static const char *const fashion_name[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                                  "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+static const char *const digit_name[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+static const char *const fashion_name[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                           "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+
+#define TEN .file_name = MNIST_FILES, .classes = 10
 
 static const struct family mnist = {
-    .class_name = digit_name,
+    TEN, .class_name = digit_name,
     .md5 = {"6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624", "2646ac647ad5339dbf082846283269ea",
             "27ae3e4e09519cfbb04c329615203637"},
     .packed_md5 = {"f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
                    "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c"}};
 static const struct family fashion_mnist = {
-    .class_name = fashion_name,
+    TEN, .class_name = fashion_name,
     .md5 = {"f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9", "8181f5470baa50b63fa0f6fddb340f0a",
             "15d484375f8d13e6eb1aabb0c3f46965"}};
-static const struct family kmnist = {.class_name = NULL};
+static const struct family kmnist = {TEN, .class_name = NULL};
+
+static bool has(const char *root) { return holds_any(root, &mnist); }
 
 static int open_mnist(const char *root, const void *options, struct snn_dataset **out) {
     (void)options;
@@ -308,9 +323,8 @@ static int open_kmnist(const char *root, const void *options, struct snn_dataset
     return open_family(&kmnist, root, out);
 }
 
-#define FAMILY_OPS                                                                                                     \
-    .classes = CLASSES, .C = 1, .H = SIDE, .W = SIDE, .kind = SNN_IMAGES, .has = has, .get = get, .label = label,      \
-    .verify = verify, .close = close_set
+#define FAMILY_OPS .kind = SNN_IMAGES, .get = get, .label = label, .verify = verify, .close = close_set
+#define TEN_OPS .classes = 10, .C = 1, .H = SIDE, .W = SIDE, .has = has
 
 const struct snn_dataset_ops snn_mnist = {
     .name = "mnist",
@@ -318,6 +332,7 @@ const struct snn_dataset_ops snn_mnist = {
     .how_to_get = "download the four *-ubyte.gz files (12 MB) from https://ossci-datasets.s3.amazonaws.com/mnist/ "
                   "and name their folder with --data",
     .open = open_mnist,
+    TEN_OPS,
     FAMILY_OPS,
 };
 const struct snn_dataset_ops snn_fashion_mnist = {
@@ -328,6 +343,7 @@ const struct snn_dataset_ops snn_fashion_mnist = {
         "install the Debian package dataset-fashion-mnist (30 MB), or download the four *-ubyte.gz files from "
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/ and name their folder with --data",
     .open = open_fashion_mnist,
+    TEN_OPS,
     FAMILY_OPS,
 };
 const struct snn_dataset_ops snn_kmnist = {
@@ -337,5 +353,68 @@ const struct snn_dataset_ops snn_kmnist = {
         "download the four *-ubyte.gz files (21 MB) from http://codh.rois.ac.jp/kmnist/ and name their folder "
         "with --data",
     .open = open_kmnist,
+    TEN_OPS,
+    FAMILY_OPS,
+};
+
+/* ---- EMNIST: Cohen, Afshar, Tapson and van Schaik, "EMNIST: extending MNIST to handwritten letters" (IJCNN 2017) ----
+ */
+
+/* By class: digits, capitals, small letters. Merged: without the small letters that look like their capitals. */
+#define DIGITS "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"
+#define CAPITALS                                                                                                       \
+    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S", "T", "U", "V", "W", \
+        "X", "Y", "Z"
+static const char *const letter_name[] = {CAPITALS};
+static const char *const merged_name[] = {DIGITS, CAPITALS, "a", "b", "d", "e", "f", "g", "h", "n", "q", "r", "t"};
+static const char *const class_name[] = {DIGITS, CAPITALS, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l",
+                                         "m",    "n",      "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"};
+
+#define EMNIST(variant, count, first, names)                                                                           \
+    {                                                                                                                  \
+        .file_name = {"emnist-" variant "-train-images-idx3-ubyte", "emnist-" variant "-train-labels-idx1-ubyte",      \
+                      "emnist-" variant "-test-images-idx3-ubyte", "emnist-" variant "-test-labels-idx1-ubyte"},       \
+        .classes = count, .first_label = first, .transposed = true, .class_name = names                                \
+    }
+static const char *const variant_word[] = {"balanced", "letters", "digits", "byclass", "bymerge", "mnist", NULL};
+enum { VARIANTS = 6 };
+static const struct family emnist[VARIANTS] = {
+    EMNIST("balanced", 47, 0, merged_name), EMNIST("letters", 26, 1, letter_name), EMNIST("digits", 10, 0, digit_name),
+    EMNIST("byclass", 62, 0, class_name),   EMNIST("bymerge", 47, 0, merged_name), EMNIST("mnist", 10, 0, digit_name)};
+
+struct emnist_options {
+    int variant;
+};
+static const struct snn_key emnist_keys[] = {
+    {"variant", SNN_CHOICE, offsetof(struct emnist_options, variant), "balanced", 0, 0, variant_word,
+     "which of the six sets: letters has 26 classes, balanced and bymerge 47, byclass 62, digits and mnist 10"},
+    {0},
+};
+static const struct family *variant_of(const void *options) {
+    return &emnist[((const struct emnist_options *)options)->variant];
+}
+static bool has_emnist(const char *root) {
+    for (int i = 0; i < VARIANTS; ++i)
+        if (holds_any(root, &emnist[i])) return true;
+    return false;
+}
+static void shape_emnist(const void *options, struct snn_dataset_info *info) {
+    info->classes = variant_of(options)->classes;
+    info->C = 1, info->H = info->W = SIDE;
+}
+static int open_emnist(const char *root, const void *options, struct snn_dataset **out) {
+    return open_family(variant_of(options), root, out);
+}
+
+const struct snn_dataset_ops snn_emnist = {
+    .name = "emnist",
+    .help = "handwritten digits and letters, 28x28 grey, in six sets of 70000 to 814255 images",
+    .how_to_get =
+        "download gzip.zip (562 MB) from https://www.nist.gov/itl/products-and-services/emnist-dataset, unpack "
+        "the four emnist-VARIANT-*-ubyte.gz files of a variant and name their folder with --data",
+    .keys = emnist_keys,
+    .shape = shape_emnist,
+    .has = has_emnist,
+    .open = open_emnist,
     FAMILY_OPS,
 };

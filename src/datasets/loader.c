@@ -174,6 +174,9 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
         .split = options->subset == SNN_SUBSET_TEST ? SNN_TEST : SNN_TRAIN,
         .seed = options->seed,
         .batch = options->batch < loader->samples ? options->batch : loader->samples,
+        .augment = options->subset == SNN_SUBSET_TRAIN && config->augments > 0,
+        .list = loader->list,
+        .samples = loader->samples,
     };
     snn_data_input(&loader->config, &options->set->info, loader->recipe.shape);
     loader->batches = (loader->samples - 1) / loader->recipe.batch + 1;

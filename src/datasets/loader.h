@@ -8,6 +8,7 @@
 
 #include "core/batch.h"
 #include "core/config.h"
+#include "datasets/augment.h"
 #include "datasets/dataset.h"
 
 enum snn_bin_by { SNN_BIN_COUNT, SNN_BIN_TIME, SNN_BIN_DURATION };
@@ -22,6 +23,15 @@ struct snn_validation { /* which training samples are set apart */
     double fraction;                /* of each class, or of the groups, drawn with split_seed; by group 0: `id` */
     int32_t id[SNN_VALIDATION_IDS]; /* by group: these */
     int32_t ids;
+};
+
+enum { SNN_AUGMENTS = 16, SNN_AUGMENT_OPTIONS = 32 };
+struct snn_augment_item { /* of the list of transforms */
+    const struct snn_augment_ops *ops;
+    union { /* as ops->keys fill them */
+        unsigned char bytes[SNN_AUGMENT_OPTIONS];
+        max_align_t align;
+    } options;
 };
 
 struct snn_data_config { /* the `data:` section */
@@ -40,6 +50,8 @@ struct snn_data_config { /* the `data:` section */
         bool mask;
     } pad;
     struct snn_validation validation;
+    struct snn_augment_item augment[SNN_AUGMENTS]; /* of training samples, in this order */
+    int32_t augments;
     long long split_seed;
     long long workers;
     union { /* the set's own options, as its `keys` fill them */

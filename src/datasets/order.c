@@ -70,6 +70,12 @@ int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, const
                     uint64_t split_seed, int32_t **list, int32_t *count) {
     if (subset == SNN_SUBSET_VALIDATION && validation->by == SNN_VALIDATION_NONE)
         return snn_error(SNN_EUSAGE, "there is no validation split: data.validation is none");
+    bool own = validation->by == SNN_VALIDATION_OWN, drawn = !own && validation->by != SNN_VALIDATION_NONE;
+    if (set->ops->own_validation == SNN_OWN_PERHAPS && own && !set->info.own_validation)
+        return snn_error(SNN_EUSAGE, "%s: has no validation samples: expected data.validation: none or a fraction",
+                         set->root);
+    if (set->ops->own_validation == SNN_OWN_PERHAPS && drawn && set->info.own_validation)
+        return snn_error(SNN_EUSAGE, "%s: has validation samples: expected data.validation: own, or none", set->root);
     int32_t all = set->info.count[subset == SNN_SUBSET_TEST ? SNN_TEST : SNN_TRAIN], n = 0;
     bool *chosen = calloc((size_t)all, sizeof *chosen), wanted = subset == SNN_SUBSET_VALIDATION;
     int32_t *memory = reallocarray(NULL, (size_t)all, 2 * sizeof *memory);

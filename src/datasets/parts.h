@@ -66,9 +66,12 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     enum snn_split split;
     uint64_t seed;
     int32_t batch;
-    int32_t shape[3];  /* (C,H,W) of a step, see snn_data_input */
-    int32_t max_steps; /* of a batch */
-    int32_t longest;   /* steps kept of a recording; at most max_steps */
+    int32_t shape[3];    /* (C,H,W) of a step, see snn_data_input */
+    int32_t max_steps;   /* of a batch */
+    int32_t longest;     /* steps kept of a recording; at most max_steps */
+    bool augment;        /* samples are changed as config->augment says */
+    const int32_t *list; /* (samples): those a transform that mixes may draw from */
+    int32_t samples;
 };
 
 struct snn_filled { /* a batch and its memory */
@@ -86,6 +89,7 @@ struct snn_fill { /* a worker's scratch */
     struct snn_rows rows;
     uint64_t *seen;   /* (units) bits: units met in the present step */
     uint16_t *counts; /* (units) their events; zero between steps */
+    struct snn_augmenting augmenting;
 };
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out);
 void snn_fill_free(struct snn_fill *fill);

@@ -222,7 +222,7 @@ const struct snn_dataset_ops snn_ssc = {
     .help = "Speech Commands as spikes of 700 channels, 75466 train, 9981 validation (data.validation: own) and 20382 "
             "test",
     .classes = SSC_CLASSES,
-    .own_validation = true,
+    .own_validation = SNN_OWN_ALWAYS,
     .how_to_get = "download ssc_train.h5.gz, ssc_valid.h5.gz and ssc_test.h5.gz from https://zenkelab.org/datasets/, "
                   "unpack them with gunzip and name their folder with --data",
     .has = has_ssc,
