@@ -23,17 +23,26 @@ static void call_evaluate(struct ops *ops, struct snn_device *device, const void
     device->loss->evaluate(device, &l->call, l->sample_loss, l->gradient, scratch);
 }
 
-/* l(z), and dl/dz into g. */
-static wide loss_of(const struct snn_loss_term *term, const wide *z, int32_t C, int32_t label, int32_t steps, wide *g) {
+/* Class c's share of what sample b is compared with in step t. */
+static wide share_of(const struct snn_loss_call *call, int32_t t, int32_t b, int32_t c) {
+    if (!call->target) return c == call->label[b];
+    return call->target[((ptrdiff_t)t * call->target_stride + b) * call->C + c];
+}
+
+/* l(z) of sample b (in step t, should it have a target for each), and dl/dz into g. */
+static wide loss_of(const struct snn_loss_call *call, const struct snn_loss_term *term, const wide *z, int32_t t,
+                    int32_t b, int32_t steps, wide *g) {
+    int32_t C = call->C;
     wide loss = 0, sum = 0;
     for (int32_t c = 0; c < C; ++c) sum += expl(z[c]);
     for (int32_t c = 0; c < C; ++c) {
+        wide y = share_of(call, t, b, c);
         if (term->kind == SNN_LOSS_CE) {
-            wide q = (wide)term->label_smoothing / C + (c == label ? 1 - (wide)term->label_smoothing : 0);
+            wide q = (wide)term->label_smoothing / C + y * (1 - (wide)term->label_smoothing);
             loss -= q * logl(expl(z[c]) / sum);
             g[c] = expl(z[c]) / sum - q;
         } else {
-            double rate = c == label ? term->correct : term->incorrect;
+            double rate = (double)(y * (wide)term->correct + (1 - y) * (wide)term->incorrect);
             bool count = term->kind == SNN_LOSS_MSE_COUNT;
             wide target = count                 ? floor(rate * steps)
                           : isnan(term->target) ? rate
@@ -72,7 +81,7 @@ static wide reduced_loss(const struct snn_loss_call *call, const struct snn_loss
             else if (term->over == SNN_OVER_MAX && o[c] > z[c]) z[c] = o[c], first[c] = t;
         }
     }
-    wide loss = loss_of(term, z, C, call->label[b], n, gz) * (wide)term->weight;
+    wide loss = loss_of(call, term, z, 0, b, n, gz) * (wide)term->weight;
     for (int32_t t = 0; t < n; ++t) {
         const real *o = call->output + ((ptrdiff_t)t * call->B + b) * C;
         softmax(o, C, p);
@@ -96,7 +105,7 @@ static wide stepwise_loss(const struct snn_loss_call *call, const struct snn_los
     for (int32_t t = 0; t < n; ++t) {
         ptrdiff_t at = ((ptrdiff_t)t * call->B + b) * C;
         for (int32_t c = 0; c < C; ++c) z[c] = call->output[at + c];
-        loss += loss_of(term, z, C, call->label[b], total, gz) * (wide)term->weight / total;
+        loss += loss_of(call, term, z, t, b, total, gz) * (wide)term->weight / total;
         for (int32_t c = 0; c < C; ++c) ops_term(&g[at + c], (wide)term->weight * (wide)*call->scale * gz[c] / total);
     }
     return loss;
@@ -106,12 +115,14 @@ static const struct {
     int32_t T, B, C;
 } shapes[] = {{1, 1, 1}, {1, 1, 10}, {4, 3, 10}, {7, 5, 2}, {3, 2, 127}, {5, 1, 17}};
 
-/* option: bit 0 lengths, bit 1 totals, bit 2 no gradient */
-static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, const char *what, int option) {
+/* option: bit 0 lengths, bit 1 totals, bit 2 no gradient; targets: 0 labels, 1 shares, 2 shares for every step, whose
+ * rows are those of a larger batch */
+static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, const char *what, int option,
+                      int targets) {
     struct loss l = {.loss = *loss};
     struct snn_loss_call *call = &l.call;
     *call = (struct snn_loss_call){.T = shapes[shape].T, .B = shapes[shape].B, .C = shapes[shape].C};
-    ops_begin(ops, "%s, T %d, B %d, C %d, option %d", what, call->T, call->B, call->C, option);
+    ops_begin(ops, "%s, T %d, B %d, C %d, option %d, targets %d", what, call->T, call->B, call->C, option, targets);
     ptrdiff_t n = (ptrdiff_t)call->T * call->B * call->C;
     real *output = ops_reals(ops, n);
     for (ptrdiff_t i = 0; i < n; ++i)
@@ -123,6 +134,19 @@ static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, c
         length[b] = (int32_t)ops_below(ops, (uint32_t)call->T + 1), total[b] = call->T + (int32_t)ops_below(ops, 4);
     }
     call->loss = &l.loss, call->output = output, call->label = label, call->steps = call->T + 2;
+    if (targets) {
+        call->target_stride = targets == 2 ? call->B + 2 : 0;
+        ptrdiff_t rows = targets == 2 ? (ptrdiff_t)call->T * call->target_stride : call->B;
+        float *target = ops_input(ops, rows * call->C, sizeof *target);
+        for (ptrdiff_t r = 0; r < rows; ++r) {
+            float *y = target + r * call->C, left = 1; /* multiples of 1/64 that sum to 1 */
+            for (int32_t c = 0; c < call->C; ++c) {
+                y[c] = c == call->C - 1 ? left : (float)ops_below(ops, (uint32_t)(left * 64) + 1) / 64;
+                left -= y[c];
+            }
+        }
+        call->target = target;
+    }
     double *scale = ops_input(ops, 1, sizeof *scale);
     *scale = 1.0 / 3, call->scale = scale;
     call->length = option & 1 ? length : NULL, call->total = option & 2 ? total : NULL;
@@ -158,14 +182,15 @@ static void check_evaluate(struct ops *ops) {
             if (variant == 2) loss.term[0].target = 0.7;
             char what[64];
             snprintf(what, sizeof what, "over %d, kind %d, variant %d", over, kind, variant);
-            loss_case(ops, shape, &loss, what, (int)ops_below(ops, 8));
+            for (int targets = 0; targets < (over == SNN_OVER_STEP ? 3 : 2); ++targets)
+                loss_case(ops, shape, &loss, what, (int)ops_below(ops, 8), targets);
         }
     }
     struct snn_loss all = {.terms = SNN_LOSS_TERMS};
     for (int i = 0; i < SNN_LOSS_TERMS; ++i)
         all.term[i] = (struct snn_loss_term){
             .kind = i % KINDS, .over = (2 * i) % OVERS, .weight = 0.5 - i, .target = NAN, .correct = 1};
-    for (int k = 0; k < 8 * OPS_COUNT(shapes); ++k) loss_case(ops, k / 8, &all, "four terms", k % 8);
+    for (int k = 0; k < 8 * OPS_COUNT(shapes); ++k) loss_case(ops, k / 8, &all, "four terms", k % 8, k % 2);
 }
 
 static void call_tally(struct ops *ops, struct snn_device *device, const void *argument) {
@@ -175,12 +200,13 @@ static void call_tally(struct ops *ops, struct snn_device *device, const void *a
 }
 
 /* Outputs are multiples of 1/4, so that every score but a softmax is exact and ties are frequent. */
-static void tally_case(struct ops *ops, int how, int shape, bool cut) {
+static void tally_case(struct ops *ops, int how, int shape, bool cut, bool labelled) {
     struct loss l = {.how = how, .loss = {.terms = 1}};
     struct snn_loss_call *call = &l.call;
     *call = (struct snn_loss_call){
         .loss = &l.loss, .T = shapes[shape].T, .B = shapes[shape].B, .C = shapes[shape].C, .steps = shapes[shape].T};
-    ops_begin(ops, "decide %s, T %d, B %d, C %d, lengths %d", snn_decide_names[how], call->T, call->B, call->C, cut);
+    ops_begin(ops, "decide %s, T %d, B %d, C %d, lengths %d, labels %d", snn_decide_names[how], call->T, call->B,
+              call->C, cut, labelled);
     ptrdiff_t n = (ptrdiff_t)call->T * call->B * call->C;
     real *output = ops_input(ops, n, sizeof *output);
     int32_t *label = ops_input(ops, call->B, sizeof *label), *length = ops_input(ops, call->B, sizeof *length);
@@ -189,8 +215,9 @@ static void tally_case(struct ops *ops, int how, int shape, bool cut) {
     struct ops_sum *sum = ops_memory(ops, 1, sizeof *sum);
     int64_t *correct = ops_memory(ops, 1, sizeof *correct);
     double *scores = ops_memory(ops, call->C, sizeof *scores);
-    l.sum = ops_output(ops, 1, sizeof *l.sum), l.correct = ops_output(ops, 1, sizeof *l.correct);
-    *l.sum = 0.75, *l.correct = 41, *correct = 41;
+    l.sum = ops_output(ops, 1, sizeof *l.sum), l.correct = labelled ? ops_output(ops, 1, sizeof *l.correct) : NULL;
+    *l.sum = 0.75, *correct = 41;
+    if (labelled) *l.correct = 41;
     ops_term(sum, 0.75);
     for (int32_t b = 0; b < call->B; ++b) {
         length[b] = (int32_t)ops_below(ops, (uint32_t)call->T + 1), losses[b] = ops_unit(ops);
@@ -203,14 +230,15 @@ static void tally_case(struct ops *ops, int how, int shape, bool cut) {
     call->output = output, call->label = label, call->length = cut ? length : NULL;
     l.losses = losses;
     ops_expect_double_sums(ops, l.sum, sum, DBL_EPSILON);
-    ops_expect(ops, l.correct, correct);
+    if (labelled) ops_expect(ops, l.correct, correct);
     ops_run(ops, call_tally, &l);
 }
 
 static void check_tally(struct ops *ops) {
     for (int how = 0; how <= SNN_DECIDE_FIRST_SPIKE; ++how)
         for (int shape = 0; shape < OPS_COUNT(shapes); ++shape)
-            for (int cut = 0; cut < 2; ++cut) tally_case(ops, how, shape, cut);
+            for (int cut = 0; cut < 2; ++cut)
+                for (int labelled = 0; labelled < 2; ++labelled) tally_case(ops, how, shape, cut, labelled);
 }
 
 #define CASES(X) X(evaluate) X(tally)

@@ -61,7 +61,10 @@ static int check_config(struct cli *cli, struct snn_check_report *report) {
         .device = cli->device, .threads = (int)cli->threads, .double_check = true, .data_dir = cli->data};
     SNN_TRY(snn_experiment_read(doc, &options, &e));
     int32_t T = e.data.timesteps > 0 && e.data.timesteps < 4 ? (int32_t)e.data.timesteps : 4;
-    struct snn_check_options o = {.what = cli->arg[0], .T = T, .B = 2, .per_tensor = 8};
+    enum snn_check_targets targets = e.network.target_steps ? SNN_CHECK_NUMBERS_STEP
+                                     : e.network.regression ? SNN_CHECK_NUMBERS
+                                                            : SNN_CHECK_LABELS;
+    struct snn_check_options o = {.what = cli->arg[0], .T = T, .B = 2, .targets = targets, .per_tensor = 8};
     int rc = snn_check_network(&e.network, &o, report);
     snn_experiment_close(&e);
     return rc;

@@ -70,9 +70,9 @@ static const struct snn_key tet_keys[] = {
 
 const struct snn_loss_listing snn_loss_list[] = {
     {"ce", "cross entropy of softmax(z)", ce_keys},
-    {"mse", "mean over classes of (z - target)^2", mse_keys},
+    {"mse", "mean over classes of (z - target)^2; learns numbers too", mse_keys},
     {"mse_count", "mean over classes of (spike count - target)^2 / T (snnTorch)", mse_count_keys},
-    {"mse_membrane", "mean over steps and classes of (o - target)^2 (snnTorch)", mse_membrane_keys},
+    {"mse_membrane", "mean over steps and classes of (o - target)^2 (snnTorch); learns numbers too", mse_membrane_keys},
     {"tet", "mean over steps of (1-lambda) ce + lambda mse (Deng et al., ICLR 2022)", tet_keys},
     {0},
 };
@@ -115,6 +115,27 @@ bool snn_loss_is_stepwise(const struct snn_loss *loss) {
     for (int i = 0; i < loss->terms; ++i)
         if (loss->term[i].over != SNN_OVER_STEP) return false;
     return true;
+}
+
+int snn_loss_check_targets(const struct snn_loss *loss, const struct snn_conf *node, bool regression,
+                           bool target_steps) {
+    for (int i = 0; regression && i < loss->terms; ++i) {
+        const struct snn_loss_term *term = &loss->term[i];
+        if (term->kind != SNN_LOSS_MSE)
+            return snn_conf_error(node, "the data set has numbers to learn, not classes: expected mse or mse_membrane");
+        if (!isnan(term->target) || term->correct != 1 || term->incorrect != 0)
+            return snn_conf_error(node, "target, correct and incorrect are for classes, and the data set has numbers "
+                                        "to learn");
+        if (term->over == SNN_OVER_SOFTMAX_SUM)
+            return snn_conf_error(node, "over: softmax_sum is for classes, and the data set has numbers to learn");
+    }
+    if (target_steps && !snn_loss_is_stepwise(loss))
+        return snn_conf_error(node, "the data set has a target for every step: expected over: step, or mse_membrane");
+    return SNN_OK;
+}
+
+bool snn_loss_is_mse(const struct snn_loss *loss) {
+    return loss->terms == 1 && loss->term[0].kind == SNN_LOSS_MSE && loss->term[0].weight == 1;
 }
 
 const char *const snn_decide_names[] = {"mean", "sum", "max", "last", "softmax_sum", "first_spike", NULL};

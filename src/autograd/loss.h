@@ -4,7 +4,13 @@
  * A loss is a way to draw the steps together (`over`) and a function of the result: all pairs exist.
  *   over: mean | sum | last | max | softmax_sum   l(z), z = mean_t o[t] ... ; softmax_sum: z = sum_t softmax(o[t])
  *   over: step                                    (1/T) sum_t l(o[t])
- * Only the steps within a recording's length count. The loss of a batch is the mean over its samples. */
+ * Only the steps within a recording's length count. The loss of a batch is the mean over its samples.
+ *
+ * What l compares with is a share y (C) of each output: 1 for the label's and 0 for the others, or a target of the
+ * sample's own (the soft labels of a mixture, or numbers to be learned as they are), one for all steps or one a step:
+ *   ce    -sum_c q_c log softmax(z)_c,  q = (1 - label_smoothing) y + label_smoothing / C     y sums to 1
+ *   mse   mean_c (z_c - target_c)^2,    target = y correct + (1 - y) incorrect                 with 1 and 0: y itself
+ * and for mse_count the same target as a rate of the steps. */
 #ifndef SNN_LOSS_H
 #define SNN_LOSS_H
 
@@ -37,6 +43,11 @@ struct snn_loss {
 int snn_loss_read(struct snn_conf *node, struct snn_loss *out);
 /* Does every term see one step at a time? */
 bool snn_loss_is_stepwise(const struct snn_loss *loss);
+/* Can it learn numbers (`regression`), or a target a step? Else SNN_EUSAGE at `node`, where it was read. */
+int snn_loss_check_targets(const struct snn_loss *loss, const struct snn_conf *node, bool regression,
+                           bool target_steps);
+/* Is it the mean squared error and nothing else, so that its root is one in the target's own unit? */
+bool snn_loss_is_mse(const struct snn_loss *loss);
 extern const struct snn_loss_listing {
     const char *name, *help;
     const struct snn_key *keys;
@@ -47,6 +58,8 @@ struct snn_loss_call {
     int32_t T, B, C;
     const real *output;    /* (T,B,C); this and the arrays below lie in device memory */
     const int32_t *label;  /* (B) */
+    const float *target;   /* (B,C), or (T,target_stride,C): as the header says; NULL: labels */
+    int32_t target_stride; /* samples from a step's targets to the next's; 0: a sample has one for all steps */
     const int32_t *length; /* (B) valid steps within this call, may be 0; NULL: all T */
     const int32_t *total; /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
     int32_t steps;
@@ -67,7 +80,7 @@ struct snn_loss_kernels {
     void (*evaluate)(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
                      double *scratch);
     /* *loss += sum of sample_loss (B), *correct += samples whose first largest score after all (valid) steps is their
-     * label's. scratch: as above */
+     * label's; NULL: they have no labels. scratch: as above */
     void (*tally)(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
                   const double *sample_loss, double *loss, int64_t *correct, double *scratch);
 };

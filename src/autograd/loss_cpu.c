@@ -13,9 +13,16 @@ static void softmax(const double *z, int32_t C, double *p) {
     for (int32_t c = 0; c < C; ++c) p[c] /= sum;
 }
 
+struct answer { /* what the outputs of a sample, or of one of its steps, are compared with */
+    int32_t label;
+    const float *y; /* (C), or NULL: the label */
+};
+
+static double share_of(struct answer answer, int32_t c) { return answer.y ? (double)answer.y[c] : c == answer.label; }
+
 /* l(z) and dl/dz (into g). `steps` scales the targets of mse_count. */
-static double point_loss(const struct snn_loss_term *term, const double *z, int32_t C, int32_t label, int32_t steps,
-                         double *g) {
+static double point_loss(const struct snn_loss_term *term, const double *z, int32_t C, struct answer answer,
+                         int32_t steps, double *g) {
     double loss = 0;
     if (term->kind == SNN_LOSS_CE) {
         double top = z[0], sum = 0, eps = term->label_smoothing;
@@ -23,7 +30,7 @@ static double point_loss(const struct snn_loss_term *term, const double *z, int3
         for (int32_t c = 0; c < C; ++c) sum += exp(z[c] - top);
         double log_sum = top + log(sum);
         for (int32_t c = 0; c < C; ++c) {
-            double q = eps / C + (c == label ? 1 - eps : 0);
+            double q = eps / C + (1 - eps) * share_of(answer, c);
             if (q > 0) loss += q * (log_sum - z[c]);
             g[c] = exp(z[c] - log_sum) - q;
         }
@@ -31,7 +38,7 @@ static double point_loss(const struct snn_loss_term *term, const double *z, int3
     }
     double over_steps = term->kind == SNN_LOSS_MSE_COUNT ? 1.0 / steps : 1;
     for (int32_t c = 0; c < C; ++c) {
-        double target = c == label ? term->correct : term->incorrect;
+        double y = share_of(answer, c), target = y * term->correct + (1 - y) * term->incorrect;
         if (term->kind == SNN_LOSS_MSE_COUNT) target = floor(target * steps);
         else if (!isnan(term->target)) target = term->target;
         loss += (z[c] - target) * (z[c] - target) / C * over_steps;
@@ -43,16 +50,19 @@ static double point_loss(const struct snn_loss_term *term, const double *z, int3
 struct sample { /* one sample's outputs and their gradient: step t at [t * stride] */
     const real *o;
     real *g;
-    ptrdiff_t stride;
-    int32_t C, length, total, label;
-    double scale; /* of the gradient */
+    ptrdiff_t stride, y_stride; /* y_stride: as stride, of the targets; 0: one for all steps */
+    int32_t C, length, total;
+    struct answer answer; /* of step 0 */
+    double scale;         /* of the gradient */
 };
 
 static double over_steps(const struct snn_loss_term *term, const struct sample *s, double *z, double *gz) {
     double loss = 0;
     for (int32_t t = 0; t < s->length; ++t) {
+        struct answer answer = s->answer;
+        if (answer.y) answer.y += t * s->y_stride;
         for (int32_t c = 0; c < s->C; ++c) z[c] = s->o[t * s->stride + c];
-        loss += point_loss(term, z, s->C, s->label, s->total, gz) / s->total;
+        loss += point_loss(term, z, s->C, answer, s->total, gz) / s->total;
         for (int32_t c = 0; s->g && c < s->C; ++c)
             s->g[t * s->stride + c] += (real)(s->scale * term->weight * gz[c] / s->total);
     }
@@ -74,7 +84,7 @@ static double over_reduced(const struct snn_loss_term *term, const struct sample
         }
     }
     for (int32_t c = 0; c < s->C && term->over == SNN_OVER_MEAN; ++c) z[c] /= n;
-    double loss = point_loss(term, z, s->C, s->label, n, gz), k = s->scale * term->weight;
+    double loss = point_loss(term, z, s->C, s->answer, n, gz), k = s->scale * term->weight;
     if (!s->g) return loss;
     for (int32_t t = 0; t < n; ++t) {
         const real *o = s->o + t * s->stride;
@@ -113,10 +123,11 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
             struct sample s = {.o = call->output + (ptrdiff_t)b * call->C,
                                .g = gradient ? gradient + (ptrdiff_t)b * call->C : NULL,
                                .stride = (ptrdiff_t)call->B * call->C,
+                               .y_stride = (ptrdiff_t)call->target_stride * call->C,
                                .C = call->C,
                                .length = call->length ? call->length[b] : call->T,
                                .total = call->total ? call->total[b] : call->steps,
-                               .label = call->label[b],
+                               .answer = {call->label[b], call->target ? call->target + (ptrdiff_t)b * call->C : NULL},
                                .scale = call->scale ? *call->scale : 1};
             sample_loss[b] = 0;
             for (int i = 0; i < call->loss->terms && s.length > 0; ++i) {
@@ -132,9 +143,10 @@ static void tally(struct snn_device *device, const struct snn_loss_call *call, e
     (void)device;
     double sum = 0;
     for (int32_t b = 0; b < call->B; ++b) {
+        sum += sample_loss[b];
+        if (!correct) continue;
         snn_decide_scores(how, call->length ? call->length[b] : call->T, call->B, call->C, b, call->output, scratch);
         *correct += snn_first_largest(scratch, call->C) == call->label[b];
-        sum += sample_loss[b];
     }
     *loss += sum;
 }

@@ -46,6 +46,10 @@ static inline size_t snn_batch_numbers(const struct snn_batch *batch) {
 static inline size_t snn_batch_entries(const struct snn_batch *batch) {
     return batch->form == SNN_BATCH_EVENTS ? (size_t)batch->row[(size_t)batch->T * (size_t)batch->B] : 0;
 }
+/* Numbers in `target`, should there be one. */
+static inline size_t snn_batch_targets(const struct snn_batch *batch) {
+    return (size_t)(batch->target_steps ? batch->T : 1) * (size_t)batch->B * (size_t)batch->targets;
+}
 
 /* Samples first .. first+count-1, as a batch over the same memory. */
 static inline struct snn_batch snn_batch_slice(const struct snn_batch *batch, int32_t first, int32_t count) {

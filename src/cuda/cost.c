@@ -618,16 +618,17 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
     (void)sample_loss, (void)scratch;
     if (call->B == 0) return;
     launch(device, "loss.evaluate_samples",
-           NUMBER * n * (gradient ? 2 : 1) + (double)call->B * (sizeof(double) + COUNT),
+           NUMBER * n * (gradient ? 2 : 1) + (double)call->B * (sizeof(double) + COUNT) +
+               (call->target ? (double)(call->target_stride ? call->T : 1) * call->B * call->C * sizeof(float) : 0),
            n * call->loss->terms * (gradient ? 4 : 2));
 }
 
 static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
                   const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
     double n = (double)call->T * call->B * call->C;
-    (void)how, (void)sample_loss, (void)loss, (void)correct, (void)scratch;
+    (void)how, (void)sample_loss, (void)loss, (void)scratch;
     if (call->B == 0) return;
-    launch(device, "loss.count_correct", NUMBER * n + (double)call->B * COUNT, n);
+    if (correct) launch(device, "loss.count_correct", NUMBER * n + (double)call->B * COUNT, n);
     launch(device, "loss.add_losses", (double)call->B * sizeof(double), call->B);
 }
 

@@ -48,16 +48,16 @@ static __device__ __forceinline__ void softmax_figures(const struct outputs &s, 
     *top = largest, *sum = lanes_sum(total, s.width);
 }
 
-/* What class c adds to l(z), and dl/dz[c]. `steps` scales the targets of mse_count. */
-static __device__ __forceinline__ double class_loss(const struct snn_loss_term &term, double z, bool is_label,
-                                                    int32_t C, int32_t steps, double log_sum, double *g) {
+/* What class c, whose share of the target is y, adds to l(z), and dl/dz[c]. `steps` scales the targets of mse_count. */
+static __device__ __forceinline__ double class_loss(const struct snn_loss_term &term, double z, double y, int32_t C,
+                                                    int32_t steps, double log_sum, double *g) {
     if (term.kind == SNN_LOSS_CE) {
-        double eps = term.label_smoothing, q = eps / C + (is_label ? 1 - eps : 0);
+        double eps = term.label_smoothing, q = eps / C + (1 - eps) * y;
         *g = exp(z - log_sum) - q;
         return q > 0 ? q * (log_sum - z) : 0;
     }
     double share = term.kind == SNN_LOSS_MSE_COUNT ? 1.0 / steps : 1;
-    double target = is_label ? term.correct : term.incorrect;
+    double target = y * term.correct + (1 - y) * term.incorrect;
     if (term.kind == SNN_LOSS_MSE_COUNT) target = floor(target * steps);
     else if (!isnan(term.target)) target = term.target;
     *g = 2 * (z - target) / C * share;
@@ -127,6 +127,8 @@ struct job {
     int32_t C;
     const real *output;
     const int32_t *label, *length, *total;
+    const float *target;
+    int32_t target_stride;
     const double *scale;
 };
 
@@ -134,8 +136,15 @@ struct sample {
     struct outputs s;
     real *g; /* its gradient, as s.o, or NULL */
     int32_t length, total, label;
-    double scale; /* of the gradient */
+    const float *y;     /* (C) of step 0, or NULL: the label */
+    ptrdiff_t y_stride; /* as s.stride; 0: one for all steps */
+    double scale;       /* of the gradient */
 };
+
+/* Class c's share of the target of step t. */
+static __device__ __forceinline__ double share_of(const struct sample &a, int32_t t, int32_t c) {
+    return a.y ? (double)a.y[t * a.y_stride + c] : c == a.label;
+}
 
 static __device__ __forceinline__ struct outputs outputs_of(const struct job &job, int32_t b) {
     struct outputs s;
@@ -154,7 +163,7 @@ static __device__ double over_steps(const struct snn_loss_term &term, const stru
         if (term.kind == SNN_LOSS_CE) softmax_figures(a.s, o, live, &top, &sum);
         double log_sum = top + log(sum);
         EACH_CLASS(a.s, live, c) {
-            loss += class_loss(term, o[c], c == a.label, a.s.C, a.total, log_sum, &gz) / a.total;
+            loss += class_loss(term, o[c], share_of(a, t, c), a.s.C, a.total, log_sum, &gz) / a.total;
             if (a.g) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
         }
     }
@@ -178,7 +187,7 @@ static __device__ double over_reduced(const struct snn_loss_term &term, const st
     if (term.kind == SNN_LOSS_CE) softmax_figures(a.s, (const double *)z, true, &top, &sum);
     double log_sum = top + log(sum);
     EACH_CLASS(a.s, (int32_t)threadIdx.x < a.s.width, c) {
-        loss += class_loss(term, z[c], c == a.label, C, n, log_sum, &gz[c]);
+        loss += class_loss(term, z[c], share_of(a, 0, c), C, n, log_sum, &gz[c]);
     }
     __syncthreads();
     if (!a.g) return loss;
@@ -212,6 +221,7 @@ static __global__ void __launch_bounds__(BLOCK, 1)
         a.s = outputs_of(job, b), a.g = gradient ? gradient + (ptrdiff_t)b * job.C : NULL;
         a.length = job.length ? job.length[b] : job.T, a.total = job.total ? job.total[b] : job.steps;
         a.label = job.label[b], a.scale = job.scale ? *job.scale : 1;
+        a.y = job.target ? job.target + (ptrdiff_t)b * job.C : NULL, a.y_stride = (ptrdiff_t)job.target_stride * job.C;
         if (a.g) EACH_ROUND(a.s, t, job.T) {
                 EACH_CLASS(a.s, t < job.T, c) { a.g[t * a.s.stride + c] = 0; }
             }
@@ -276,6 +286,7 @@ static struct job job_of(const struct snn_loss_call *call) {
     job.T = call->T, job.B = call->B, job.C = call->C, job.steps = call->steps;
     job.width = power_of_two(call->C, 32), job.abreast = power_of_two(call->C, BLOCK);
     job.output = call->output, job.label = call->label, job.length = call->length, job.total = call->total;
+    job.target = call->target, job.target_stride = call->target_stride;
     job.scale = call->scale;
     return job;
 }
@@ -295,8 +306,9 @@ static void tally(struct snn_device *device, const struct snn_loss_call *call, e
     struct snn_cuda *cuda = cuda_of(device);
     bool fits = call->C <= SHARED_CLASSES;
     if (call->B == 0) return;
-    LAUNCH(count_correct, (unsigned)(fits ? call->B : 1), BLOCK, (fits ? (size_t)call->C : 1) * sizeof(double),
-           cuda->compute, job_of(call), how, fits ? NULL : scratch, correct);
+    if (correct)
+        LAUNCH(count_correct, (unsigned)(fits ? call->B : 1), BLOCK, (fits ? (size_t)call->C : 1) * sizeof(double),
+               cuda->compute, job_of(call), how, fits ? NULL : scratch, correct);
     LAUNCH(add_losses, 1, BLOCK, 0, cuda->compute, call->B, sample_loss, loss);
     cuda_note(cuda, cudaGetLastError());
 }

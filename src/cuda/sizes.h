@@ -18,7 +18,7 @@
  * which is more than most data sets have; a denser batch makes its place larger when it comes. */
 static inline size_t snn_cuda_stage_bytes(const struct snn_batch *batch) {
     size_t rows = (size_t)batch->T * (size_t)batch->B, numbers = snn_batch_numbers(batch);
-    size_t bytes = 3 * (size_t)batch->B * sizeof(int32_t) + 8 * SNN_ALIGN;
+    size_t bytes = 3 * (size_t)batch->B * sizeof(int32_t) + snn_batch_targets(batch) * sizeof(float) + 9 * SNN_ALIGN;
     if (batch->form != SNN_BATCH_EVENTS) bytes += numbers * sizeof(float);
     else bytes += (rows + 1) * sizeof(int32_t) + numbers / 8 * (sizeof(int32_t) + sizeof(float));
     return 2 * snn_aligned(bytes);

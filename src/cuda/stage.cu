@@ -87,6 +87,7 @@ static size_t lay_out(struct snn_batch *b, size_t entries, unsigned char *base) 
     b->label = (int32_t *)lay(base, &at, small);
     b->length = (int32_t *)lay(base, &at, small);
     b->sample = (int32_t *)lay(base, &at, small);
+    if (b->target) b->target = (float *)lay(base, &at, snn_batch_targets(b) * sizeof(float));
     if (b->form == SNN_BATCH_EVENTS) {
         b->row = (int32_t *)lay(base, &at, (rows + 1) * sizeof(int32_t));
         b->index = (int32_t *)lay(base, &at, entries * sizeof(int32_t));
@@ -114,6 +115,7 @@ static void fill(struct snn_batch *to, const struct snn_batch *from, size_t entr
     memcpy(to->label, from->label, small);
     memcpy(to->length, from->length, small);
     memcpy(to->sample, from->sample, small);
+    if (from->target) memcpy(to->target, from->target, snn_batch_targets(from) * sizeof(float));
     if (from->form == SNN_BATCH_EVENTS) {
         memcpy(to->row, from->row, (rows + 1) * sizeof(int32_t));
         memcpy(to->index, from->index, entries * sizeof(int32_t));

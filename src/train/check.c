@@ -12,11 +12,27 @@
 /* A batch of random frames, in memory of its own. */
 struct synthetic {
     struct snn_batch batch;
-    float *frames;
+    float *frames, *target;
     int32_t *small; /* label, length, sample */
 };
 
 static double draw(uint32_t stream, uint32_t i) { return snn_rng_unit(snn_rng_u32(7, SNN_RNG_TEST, stream, 0, i)); }
+
+/* Targets (B,C) or (T,B,C) between -1 and 1, or shares of the classes. */
+static int make_targets(const struct snn_check_options *o, int32_t C, struct synthetic *out) {
+    struct snn_batch *b = &out->batch;
+    b->targets = C, b->target_steps = o->targets == SNN_CHECK_NUMBERS_STEP;
+    size_t count = snn_batch_targets(b);
+    b->target = out->target = calloc(count, sizeof *out->target);
+    if (!out->target) return snn_error(SNN_EFAIL, "out of memory for a gradient check");
+    for (size_t i = 0; i < count; ++i) out->target[i] = (float)(2 * draw(2, 1000 + (uint32_t)i) - 1);
+    for (float *row = out->target; o->targets == SNN_CHECK_SOFT && row < out->target + count; row += C) {
+        double sum = 0;
+        for (int32_t c = 0; c < C; ++c) sum += fabs((double)row[c]);
+        for (int32_t c = 0; c < C; ++c) row[c] = (float)(fabs((double)row[c]) / sum);
+    }
+    return SNN_OK;
+}
 
 static int make_batch(const struct snn_network *n, const struct snn_check_options *o, struct synthetic *out) {
     const struct snn_tensor *x = n->model.tape.input;
@@ -43,7 +59,7 @@ static int make_batch(const struct snn_network *n, const struct snn_check_option
         b->length[i] = o->lengths && i >= o->B / 2 ? (o->T + 1) / 2 : o->T;
         b->sample[i] = i;
     }
-    return SNN_OK;
+    return o->targets == SNN_CHECK_LABELS ? SNN_OK : make_targets(o, classes, out);
 }
 
 struct probe { /* one network, its batch, and a way to evaluate the loss */
@@ -153,7 +169,7 @@ int snn_check_network(struct snn_network *n, const struct snn_check_options *o, 
         }
         free(kept);
     }
-    free(data.frames), free(data.small);
+    free(data.frames), free(data.small), free(data.target);
     return rc;
 }
 
@@ -181,13 +197,20 @@ struct suite {
     int rc;
 };
 
-static void one(struct suite *s, const char *model, const char *loss, struct snn_model_input input, bool lengths) {
+static void with_targets(struct suite *s, const char *model, const char *loss, struct snn_model_input input,
+                         bool lengths, enum snn_check_targets targets) {
+    static const char *const words[] = {"", ", soft labels", ", numbers", ", numbers for every step"};
     if (s->rc < 0) return;
     char what[400];
-    snprintf(what, sizeof what, "%s, loss %s%s", model, loss, lengths ? ", lengths differ" : "");
-    struct snn_check_options o = {.what = what, .T = 5, .B = 3, .lengths = lengths, .per_tensor = 10};
+    snprintf(what, sizeof what, "%s, loss %s%s%s", model, loss, words[targets], lengths ? ", lengths differ" : "");
+    struct snn_check_options o = {
+        .what = what, .T = 5, .B = 3, .lengths = lengths, .targets = targets, .per_tensor = 10};
     input.wants_grad = true;
     s->rc = snn_check_yaml(s->device, model, loss, &input, &o, s->report);
+}
+
+static void one(struct suite *s, const char *model, const char *loss, struct snn_model_input input, bool lengths) {
+    with_targets(s, model, loss, input, lengths, SNN_CHECK_LABELS);
 }
 
 static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1}, image = {.C = 2, .H = 7, .W = 6},
@@ -247,6 +270,20 @@ static void check_losses(struct suite *s) {
     static const char *const more[] = {"mse_count", "mse_membrane", "tet",
                                        "[{name: ce, weight: 0.3}, {name: mse, target: 0.5, weight: 0.7}]"};
     for (int i = 0; i < 4; ++i) one(s, "[linear: 5, lif: {}, linear: 4]", more[i], flat, true);
+
+    static const char *const readout = "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]";
+    for (int i = 0; i < 6; ++i) {
+        snprintf(loss, sizeof loss, "{name: ce, over: %s, label_smoothing: 0.1}", overs[i]);
+        with_targets(s, readout, loss, flat, i % 2, SNN_CHECK_SOFT);
+        snprintf(loss, sizeof loss, "{name: mse, over: %s, correct: 0.9, incorrect: 0.1}", overs[i]);
+        with_targets(s, readout, loss, flat, i % 2, SNN_CHECK_SOFT);
+        snprintf(loss, sizeof loss, "{name: mse, over: %s}", overs[i]);
+        with_targets(s, readout, loss, flat, i % 2, SNN_CHECK_NUMBERS);
+    }
+    for (int i = 0; i < 4; ++i) with_targets(s, "[linear: 5, lif: {}, linear: 4]", more[i], flat, true, SNN_CHECK_SOFT);
+    with_targets(s, readout, "mse_membrane", flat, true, SNN_CHECK_NUMBERS);
+    with_targets(s, readout, "mse_membrane", flat, true, SNN_CHECK_NUMBERS_STEP);
+    with_targets(s, readout, "{name: mse, over: step, weight: 2}", flat, false, SNN_CHECK_NUMBERS_STEP);
 }
 
 static void check_layers(struct suite *s) {

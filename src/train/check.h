@@ -20,10 +20,17 @@ struct snn_check_report {
 /* Every parameter, and the input, of a network on a synthetic batch of T steps and B samples (events when the model
  * takes them). `lengths`: the second half of the samples is shorter, with masks. `per_tensor` numbers of each are
  * tried. `planted` is a relative error put into the analytic gradient: a test of the check. */
+enum snn_check_targets {
+    SNN_CHECK_LABELS,
+    SNN_CHECK_SOFT,        /* shares of all classes that sum to 1 */
+    SNN_CHECK_NUMBERS,     /* numbers to be learned */
+    SNN_CHECK_NUMBERS_STEP /* numbers for every step */
+};
 struct snn_check_options {
     const char *what; /* named in failures */
     int32_t T, B;
     bool lengths;
+    enum snn_check_targets targets;
     int per_tensor;
     double planted;
 };

@@ -115,7 +115,9 @@ static size_t batch_bytes(const struct snn_network *n) {
                               .B = n->plan.B,
                               .C = (int32_t)x->units,
                               .H = 1,
-                              .W = 1};
+                              .W = 1,
+                              .targets = n->targets,
+                              .target_steps = n->target_steps};
     return n->device->memory->stage_bytes(n->device, &shape);
 }
 
@@ -218,12 +220,17 @@ void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
 static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = staged(cut);
     const int32_t *length = batch->masked ? n->cut_length : NULL;
+    int32_t C = (int32_t)n->model.tape.output->units, rows = batch->target_steps ? snn_batch_stride(batch) : 0;
+    SNN_CHECK(!batch->target || batch->targets == C, "a target of %d numbers for %d outputs", (int)batch->targets,
+              (int)C);
     return (struct snn_loss_call){.loss = &n->loss,
                                   .T = cut->T,
                                   .B = batch->B,
-                                  .C = (int32_t)n->model.tape.output->units,
+                                  .C = C,
                                   .output = n->model.tape.output->data,
                                   .label = batch->label,
+                                  .target = batch->target ? batch->target + (ptrdiff_t)cut->t0 * rows * C : NULL,
+                                  .target_stride = rows,
                                   .length = length,
                                   .total = length && cut->T != batch->T ? batch->length : length,
                                   .steps = batch->T,
@@ -231,7 +238,8 @@ static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cu
 }
 
 void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gradient) {
-    SNN_CHECK(cut->T == cut->batch->T || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
+    SNN_CHECK((cut->T == cut->batch->T && !cut->batch->target_steps) || snn_loss_is_stepwise(&n->loss),
+              "this loss needs all steps at once");
     set_lengths(n, cut);
     struct snn_loss_call call = loss_call(n, cut);
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? n->model.tape.output->grad : NULL,
@@ -240,8 +248,8 @@ void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gra
 
 void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_loss_call call = loss_call(n, cut);
-    n->device->loss->tally(n->device, &call, n->decide, n->sample_loss, &n->tally->loss, &n->tally->correct,
-                           n->loss_scratch);
+    n->device->loss->tally(n->device, &call, n->decide, n->sample_loss, &n->tally->loss,
+                           n->regression ? NULL : &n->tally->correct, n->loss_scratch);
     for (int l = 0; l < n->model.layers; ++l) {
         const struct snn_tensor *t = n->model.layer[l].out->root;
         if (t->is_spikes)

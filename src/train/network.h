@@ -36,6 +36,9 @@ struct snn_network {
     struct snn_model model;
     struct snn_loss loss;
     enum snn_decide decide;
+    bool regression;   /* the outputs are numbers: there are no classes to be right about */
+    int32_t targets;   /* numbers of a batch's targets (of a step's when target_steps), as memory is planned; 0: none */
+    bool target_steps; /* there is one for every step */
     struct snn_optim *optim; /* NULL when only evaluated */
     struct snn_arena arena;  /* over device memory */
     struct snn_network_plan plan;

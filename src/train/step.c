@@ -31,7 +31,8 @@ int snn_step(struct snn_network *n, const struct snn_trainer_ops *trainer, const
     memset(&key, 0, sizeof key);
     key.memory = n->arena.base;
     key.T = batch->T, key.B = batch->B, key.form = (int32_t)batch->form;
-    key.masked = batch->masked, key.values = batch->value != NULL, key.kind = step->first + 2 * step->last;
+    key.masked = batch->masked, key.values = batch->value != NULL, key.targets = batch->target != NULL;
+    key.kind = step->first + 2 * step->last;
     SNN_TRY(snn_network_stage(n, batch));
     snn_network_set_step(n, step->seed, (uint32_t)step->number, 1 / step->samples);
     if (step->last) snn_optim_advance(n->optim, n->device, step->rate.factor, step->rate.beta1);
