@@ -27,11 +27,13 @@ static void keep(const struct snn_batch *b, struct snn_batch *out) {
     out->row = copy(b->row, (rows + 1) * sizeof(int32_t));
     out->index = copy(b->index, entries * sizeof(int32_t));
     out->value = copy(b->value, entries * sizeof(float));
+    out->target = copy(b->target, snn_batch_targets(b) * sizeof(float));
     out->label = copy(b->label, n), out->length = copy(b->length, n), out->sample = copy(b->sample, n);
 }
 
 static void drop(struct snn_batch *b) {
-    free(b->frames), free(b->row), free(b->index), free(b->value), free(b->label), free(b->length), free(b->sample);
+    free(b->target), free(b->frames), free(b->row), free(b->index), free(b->value), free(b->label), free(b->length),
+        free(b->sample);
 }
 
 struct bench {

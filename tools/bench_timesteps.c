@@ -12,6 +12,7 @@
 #include "core/status.h"
 #include "train/evaluate.h"
 #include "train/plot.h"
+#include "train/runlog.h"
 
 struct row {
     int32_t timesteps;
@@ -61,8 +62,13 @@ static int parse(const char *list, long T, struct table *t) {
 static void fill(struct row *row, const struct snn_metrics *m, int i) {
     double n = m->samples ? (double)m->samples : 1;
     const struct snn_score *s = &m->score[i];
-    *row =
-        (struct row){s->timesteps, (double)s->correct / n, s->loss / n, s->spikes / n, s->synops / n, s->macs / n, 0};
+    *row = (struct row){s->timesteps,
+                        m->classes ? (double)s->correct / n : NAN,
+                        s->loss / n,
+                        s->spikes / n,
+                        s->synops / n,
+                        s->macs / n,
+                        0};
     row->energy = snn_energy_uj(row->macs, row->synops);
 }
 
@@ -111,8 +117,9 @@ static int write_csv(const char *dir, const struct table *t) {
     fprintf(f, "timesteps,accuracy,loss,spikes_per_sample,synops_per_sample,macs_per_sample,energy_uj\n");
     for (int i = 0; i < t->count; ++i) {
         const struct row *r = &t->row[i];
-        fprintf(f, "%d,%.6f,%.6f,%.3f,%.3f,%.3f,%.6f\n", (int)r->timesteps, r->accuracy, r->loss, r->spikes, r->synops,
-                r->macs, r->energy);
+        fprintf(f, "%d,", (int)r->timesteps);
+        if (!isnan(r->accuracy)) fprintf(f, "%.6f", r->accuracy);
+        fprintf(f, ",%.6f,%.3f,%.3f,%.3f,%.6f\n", r->loss, r->spikes, r->synops, r->macs, r->energy);
     }
     fclose(f);
     snprintf(path, sizeof path, "%s/timesteps.csv", dir);
@@ -121,27 +128,30 @@ static int write_csv(const char *dir, const struct table *t) {
     return rc;
 }
 
+/* Where there are no classes the loss stands for the accuracy. */
 static int write_plot(const char *dir, const struct table *t, const char *title, const char *protocol) {
+    bool classes = !isnan(t->row[0].accuracy);
+    const char *what = classes ? "accuracy" : "loss";
     char path[4200];
     double *x = calloc((size_t)t->count * 4, sizeof *x);
     if (!x) return snn_error(SNN_EFAIL, "out of memory");
     double *accuracy = x + t->count, *synops = accuracy + t->count, *energy = synops + t->count;
     for (int i = 0; i < t->count; ++i)
-        x[i] = t->row[i].timesteps, accuracy[i] = t->row[i].accuracy, synops[i] = t->row[i].synops,
-        energy[i] = t->row[i].energy;
-    const struct snn_curve left[] = {{"accuracy", x, accuracy, t->count, false, true},
+        x[i] = t->row[i].timesteps, accuracy[i] = classes ? t->row[i].accuracy : t->row[i].loss,
+        synops[i] = t->row[i].synops, energy[i] = t->row[i].energy;
+    const struct snn_curve left[] = {{what, x, accuracy, t->count, false, true},
                                      {"synaptic operations", x, synops, t->count, true, true}};
     const struct snn_curve right[] = {{"energy", x, energy, t->count, false, true},
-                                      {"accuracy", x, accuracy, t->count, true, true}};
-    const struct snn_panel panels[] = {{.title = "Accuracy against timesteps",
+                                      {what, x, accuracy, t->count, true, true}};
+    const struct snn_panel panels[] = {{.title = classes ? "Accuracy against timesteps" : "Loss against timesteps",
                                         .x_label = "timesteps",
-                                        .y_label = "accuracy (%)",
+                                        .y_label = classes ? "accuracy (%)" : "loss",
                                         .y2_label = "synaptic operations a sample",
                                         .curves = left,
                                         .count = 2,
                                         .right_from = 1,
                                         .x_integer = true,
-                                        .y_percent = true,
+                                        .y_percent = classes,
                                         .note = protocol},
                                        {.title = "Energy against timesteps",
                                         .x_label = "timesteps",
@@ -169,10 +179,10 @@ static int report(const struct cli *cli, const struct cli_trained *t, const stru
         json_t *rows = json_array();
         for (int i = 0; i < table->count; ++i) {
             const struct row *r = &table->row[i];
-            json_array_append_new(rows, json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:f}", "timesteps", (int)r->timesteps,
-                                                  "accuracy", r->accuracy, "loss", r->loss, "spikes_per_sample",
-                                                  r->spikes, "synops_per_sample", r->synops, "macs_per_sample", r->macs,
-                                                  "energy_uj", r->energy));
+            json_array_append_new(rows, json_pack("{s:i,s:o,s:f,s:f,s:f,s:f,s:f}", "timesteps", (int)r->timesteps,
+                                                  "accuracy", snn_json_number(r->accuracy), "loss", r->loss,
+                                                  "spikes_per_sample", r->spikes, "synops_per_sample", r->synops,
+                                                  "macs_per_sample", r->macs, "energy_uj", r->energy));
         }
         return cli_print_json(json_pack("{s:s,s:o}", "protocol", protocol, "rows", rows));
     }
@@ -180,8 +190,10 @@ static int report(const struct cli *cli, const struct cli_trained *t, const stru
     printf("timesteps  accuracy      loss   spikes/sample   synops/sample     macs/sample   energy uJ\n");
     for (int i = 0; i < table->count; ++i) {
         const struct row *r = &table->row[i];
-        printf("%9d  %6.2f %%  %8.4f  %14.0f  %14.0f  %14.0f  %10.4f\n", (int)r->timesteps, 100 * r->accuracy, r->loss,
-               r->spikes, r->synops, r->macs, r->energy);
+        printf("%9d  ", (int)r->timesteps);
+        if (isnan(r->accuracy)) printf("%8s", "");
+        else printf("%6.2f %%", 100 * r->accuracy);
+        printf("  %8.4f  %14.0f  %14.0f  %14.0f  %10.4f\n", r->loss, r->spikes, r->synops, r->macs, r->energy);
     }
     if (!cli->quiet) printf("protocol %s; %s/timesteps.csv, %s/timesteps.png\n", protocol, dir, dir);
     return SNN_OK;
@@ -197,6 +209,11 @@ int bench_timesteps(struct cli *cli) {
         return snn_error(SNN_EUSAGE, "--protocol: expected truncate or rebin, got '%s'", protocol);
     SNN_TRY(cli_subset(split, &subset));
     SNN_TRY(cli_open_trained(cli, cli->arg[1], subset, 0, true, &t));
+    if (rebin && t.e.about.kind == SNN_SEQUENCES) {
+        cli_close_trained(&t);
+        return snn_error(SNN_EUSAGE, "--protocol: rebin is for recordings and images, and %s has sequences",
+                         t.e.data.name);
+    }
     int rc = parse(cli->timesteps ? cli->timesteps : "1..T", t.e.steps, &table);
     if (rc >= 0) rc = rebin ? rebinned(cli, subset, &table) : truncated(cli, &t, subset, &table);
     if (rc >= 0) rc = report(cli, &t, &table, protocol, cli->out ? cli->out : t.dir);

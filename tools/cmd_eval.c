@@ -7,8 +7,10 @@
 #include "cli.h"
 #include "core/status.h"
 #include "train/evaluate.h"
+#include "train/runlog.h"
 
 static json_t *confusion_json(const struct snn_metrics *m) {
+    if (!m->classes) return json_null();
     json_t *rows = json_array();
     for (int32_t i = 0; i < m->classes; ++i) {
         json_t *row = json_array();
@@ -20,7 +22,7 @@ static json_t *confusion_json(const struct snn_metrics *m) {
 }
 
 static void print_confusion(const struct snn_metrics *m, const struct snn_dataset *set) {
-    if (m->classes > 20) return;
+    if (!m->classes || m->classes > 20) return;
     printf("\n%12s", "true \\ said");
     for (int32_t j = 0; j < m->classes; ++j) printf("%6d", (int)j);
     printf("   recall\n");
@@ -42,14 +44,22 @@ static int print_result(const struct cli *cli, const struct cli_trained *t, cons
     const struct snn_score *s = &m->score[m->scores - 1];
     double n = m->samples ? (double)m->samples : 1;
     if (cli->json)
-        return cli_print_json(json_pack(
-            "{s:s,s:s,s:I,s:I,s:f,s:f,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint, "samples",
-            (json_int_t)m->samples, "correct", (json_int_t)s->correct, "accuracy", snn_metrics_accuracy(m), "loss",
-            snn_metrics_loss(m), "timesteps", (int)s->timesteps, "spikes_per_sample", s->spikes / n,
-            "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
+        return cli_print_json(
+            json_pack("{s:s,s:s,s:I,s:o,s:o,s:f,s:o,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint,
+                      "samples", (json_int_t)m->samples, "correct", m->classes ? json_integer(s->correct) : json_null(),
+                      "accuracy", snn_json_number(snn_metrics_accuracy(m)), "loss", snn_metrics_loss(m), "rmse",
+                      snn_json_number(snn_metrics_rmse(m)), "timesteps", (int)s->timesteps, "spikes_per_sample",
+                      s->spikes / n, "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
     cli_say_device(cli, &t->e.device);
-    printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m),
-           (long long)s->correct, (long long)m->samples, snn_metrics_loss(m), (int)s->timesteps);
+    if (m->classes)
+        printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m),
+               (long long)s->correct, (long long)m->samples, snn_metrics_loss(m), (int)s->timesteps);
+    else {
+        printf("%s: loss %.6f, %lld samples, %d steps", split, snn_metrics_loss(m), (long long)m->samples,
+               (int)s->timesteps);
+        if (m->is_mse) printf("; root mean square error %.4g", snn_metrics_rmse(m));
+        printf("\n");
+    }
     printf("a sample: %.0f spikes, %.3g synaptic operations, %.3g multiply-adds, about %.3g uJ (45 nm constants)\n",
            s->spikes / n, s->synops / n, s->macs / n, snn_energy_uj(s->macs / n, s->synops / n));
     if (!cli->quiet) print_confusion(m, t->e.set);
@@ -65,7 +75,6 @@ static int evaluate(const struct cli *cli, struct cli_trained *t, int subset, co
     if (cli->predictions) {
         predictions = fopen(cli->predictions, "w");
         if (!predictions) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
-        fprintf(predictions, "sample,label,predicted\n");
     }
     snn_metrics_init(&m, &t->e.network, t->e.steps, timesteps ? &timesteps : NULL, 1);
     snn_bar_start(&bar, split, snn_loader_samples(t->e.loader[subset]), !cli->quiet);

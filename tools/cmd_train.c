@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cmd_train.c - snntrain train */
+#include <math.h>
 #include <string.h>
 
 #include "cli.h"
@@ -9,7 +10,8 @@
 
 static json_t *split_json(const struct snn_record *r) {
     if (!r->samples) return json_null();
-    return json_pack("{s:f,s:f,s:I}", "loss", r->loss, "accuracy", r->accuracy, "samples", (json_int_t)r->samples);
+    return json_pack("{s:f,s:o,s:I}", "loss", r->loss, "accuracy", snn_json_number(r->accuracy), "samples",
+                     (json_int_t)r->samples);
 }
 
 static int print_result(const struct cli *cli, const char *dir, const struct snn_run_result *r) {
@@ -20,9 +22,12 @@ static int print_result(const struct cli *cli, const char *dir, const struct snn
             "validation", split_json(&r->split[1]), "test", split_json(&r->split[2]), "selected_by", r->selected_by));
     if (cli->quiet) return SNN_OK;
     const struct snn_record *test = &r->split[SNN_SUBSET_TEST];
-    printf("test accuracy %.2f %% (%.0f of %lld; epoch %lld, selected by %s) in %.1f s\nresults in %s\n",
-           100 * test->accuracy, test->accuracy * (double)test->samples, (long long)test->samples,
-           (long long)test->epoch, r->selected_by, r->seconds, dir);
+    if (isnan(test->accuracy)) printf("test loss %.6f (%lld samples", test->loss, (long long)test->samples);
+    else
+        printf("test accuracy %.2f %% (%.0f of %lld", 100 * test->accuracy, test->accuracy * (double)test->samples,
+               (long long)test->samples);
+    printf("; epoch %lld, selected by %s) in %.1f s\nresults in %s\n", (long long)test->epoch, r->selected_by,
+           r->seconds, dir);
     return SNN_OK;
 }
 

@@ -32,7 +32,7 @@ const struct snn_key snn_data_keys[] = {
     {"name", SNN_TEXT, AT(config.name), NULL, 0, 0, NULL, "the data set (see snntrain list datasets)"},
     {"root", SNN_TEXT, AT(config.root), SNN_OPTIONAL, 0, 0, NULL, "folder with its files as distributed"},
     {"timesteps", SNN_INT, AT(config.timesteps), "10", 1, SNN_MAX_STEPS, auto_word,
-     "steps a sample; auto: as many bins as the recording has"},
+     "steps a sample; auto: as many bins as the recording has, or steps as the sequence (its default)"},
     {"bin", SNN_NODE, AT(bin), "{}", 0, 0, NULL, "how recordings become frames: {by, dt, from, binary}"},
     {"coding", SNN_CHOICE, AT(config.coding), "direct", 0, 0, coding_word,
      "how images become input: direct, rate, latency"},
@@ -120,6 +120,20 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     return SNN_OK;
 }
 
+static int check_sequences(const struct snn_conf *map, const struct section *section) {
+    const struct snn_data_config *config = &section->config;
+    const struct snn_conf *wrong = NULL;
+    if (config->coding != SNN_CODING_DIRECT) wrong = snn_conf_get(map, "coding");
+    if (config->mean != 0) wrong = snn_conf_get(map, "mean");
+    if (config->std != 1) wrong = snn_conf_get(map, "std");
+    if (wrong) return snn_conf_error(wrong, "is for images, and %s has numbers", config->name);
+    if (config->bin.by != SNN_BIN_COUNT) wrong = snn_conf_get(section->bin, "by");
+    if (config->bin.binary) wrong = snn_conf_get(section->bin, "binary");
+    if (config->bin.from != SNN_BIN_FROM_FIRST) wrong = snn_conf_get(section->bin, "from");
+    if (wrong) return snn_conf_error(wrong, "is for recordings, and %s has numbers", config->name);
+    return SNN_OK;
+}
+
 static int read_ids(struct snn_conf *list, struct snn_validation *out) {
     for (struct snn_conf *item = list->first; item; item = item->next) {
         char *end;
@@ -200,6 +214,9 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
         name && name->kind == SNN_CONF_SCALAR && *name->text ? snn_dataset_find(name->text) : NULL;
     if (!ops && name && name->kind == SNN_CONF_SCALAR && *name->text) return unknown_set(name, name->text);
     static const struct snn_dataset_ops none = {0};
+    if (ops && ops->kind == SNN_SEQUENCES &&
+        !snn_conf_get(map, "timesteps")) /* they say themselves how long they are */
+        SNN_TRY(snn_conf_put(map, "timesteps", "auto", NULL));
     SNN_TRY(read_section(map, ops ? ops : &none, &section)); /* without a name this says so */
     SNN_CHECK(ops, "a data section without a name was accepted");
     SNN_TRY(snn_conf_read(section.bin, bin_keys, &section));
@@ -209,7 +226,9 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
     SNN_TRY(read_validation(section.validation, ops, &section.config.validation));
     struct snn_dataset_info about = snn_dataset_about(ops, &config->set);
     SNN_TRY(snn_augment_read(section.augment, &about, &section.config));
-    SNN_TRY(ops->kind == SNN_RECORDINGS ? check_recordings(map, &section) : check_images(map, &section));
+    SNN_TRY(ops->kind == SNN_RECORDINGS ? check_recordings(map, &section)
+            : ops->kind == SNN_IMAGES   ? check_images(map, &section)
+                                        : check_sequences(map, &section));
     *out = *config;
     return SNN_OK;
 }

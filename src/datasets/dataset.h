@@ -24,7 +24,7 @@ enum snn_own_validation { /* has a set validation samples by its own word? */
 enum snn_kind {
     SNN_IMAGES,     /* pixels */
     SNN_RECORDINGS, /* events */
-    SNN_SEQUENCES   /* numbers step by step */
+    SNN_SEQUENCES   /* numbers step by step, or one step of them that stands for all */
 };
 
 struct snn_event {
@@ -41,9 +41,8 @@ struct snn_sample { /* buffers are the caller's, reused from call to call; freed
     size_t event_count, event_room;
     float *numbers; /* sequences: (steps, C,H,W) */
     size_t numbers_size;
-    int32_t steps;
-    float *
-        target; /* (info.targets), or (steps, info.targets) when info.target_steps; not looked at when there are none */
+    int32_t steps; /* 1..info.steps */
+    float *target; /* (info.targets), or (steps, info.targets) when info.target_steps; else not looked at */
     size_t target_size;
 };
 void snn_sample_free(struct snn_sample *sample);
@@ -57,14 +56,20 @@ struct snn_dataset_info {
     int32_t classes; /* 0: samples have targets instead of labels (regression) */
     int32_t C, H, W; /* of one step */
     enum snn_kind kind;
+    int32_t steps;                 /* sequences: the most that a sample has; 0: samples are still, of one step */
     int32_t targets;               /* numbers of a sample's target (or of one step of it); 0: labels only */
-    bool target_steps;             /* there is a target for every step */
+    bool target_steps;             /* sequences: there is a target for every step */
     int32_t count[2];              /* samples by enum snn_split */
     const char *const *class_name; /* `classes` names, or NULL */
     int32_t files;                 /* files (or archive members) that hold the samples */
     const char *split_rule;        /* how test samples were set apart where the authors did not; else NULL */
     int32_t own_validation;        /* the last so many training samples are for validation, by the set's own word */
 };
+
+/* Samples are numbers that are the same at every step. */
+static inline bool snn_dataset_is_still(const struct snn_dataset_info *info) {
+    return info->kind == SNN_SEQUENCES && info->steps == 0;
+}
 
 struct snn_dataset;
 
@@ -78,8 +83,8 @@ struct snn_dataset_ops {
     const struct snn_key *keys;             /* of the set's own options beside the keys of `data:`; NULL: none */
     /* What keys and ranges cannot say about options: SNN_EUSAGE at a place below `map`. NULL: nothing. */
     int (*check)(struct snn_conf *map, const void *options);
-    /* Sets classes, C, H, W, targets and target_steps of `info` as far as options tell; C stays 0 when a file has to be
-     * looked at. NULL: the numbers above hold. */
+    /* Sets classes, C, H, W, steps, targets and target_steps of `info` as far as options tell; C stays 0 when a file
+     * has to be looked at. NULL: the numbers above hold. */
     void (*shape)(const void *options, struct snn_dataset_info *info);
     const char *system_dir;        /* where a system package puts it, or NULL */
     const char *how_to_get;        /* one sentence: what to download, from where, how large */

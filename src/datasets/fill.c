@@ -10,8 +10,11 @@ static int32_t units_of(const struct snn_recipe *recipe) {
     return recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
 }
 
-static bool is_static(const struct snn_recipe *recipe) {
-    return recipe->set->info.kind == SNN_IMAGES && recipe->config->coding == SNN_CODING_DIRECT;
+static enum snn_batch_form form_of(const struct snn_recipe *recipe) {
+    const struct snn_dataset_info *info = &recipe->set->info;
+    if (info->kind == SNN_SEQUENCES) return snn_dataset_is_still(info) ? SNN_BATCH_STATIC : SNN_BATCH_FRAMES;
+    return info->kind == SNN_IMAGES && recipe->config->coding == SNN_CODING_DIRECT ? SNN_BATCH_STATIC
+                                                                                   : SNN_BATCH_EVENTS;
 }
 
 static int no_memory(const struct snn_recipe *recipe) {
@@ -24,21 +27,24 @@ static bool is_mixed(const struct snn_recipe *recipe) { return recipe->augment &
 
 int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
     size_t B = (size_t)recipe->batch;
-    *out = (struct snn_filled){.batch = {.form = is_static(recipe) ? SNN_BATCH_STATIC : SNN_BATCH_EVENTS,
+    const struct snn_dataset_info *info = &recipe->set->info;
+    *out = (struct snn_filled){.batch = {.form = form_of(recipe),
+                                         .T = recipe->max_steps,
+                                         .B = recipe->batch,
                                          .C = recipe->shape[0],
                                          .H = recipe->shape[1],
-                                         .W = recipe->shape[2]}};
-    struct snn_batch *batch = &out->batch;
+                                         .W = recipe->shape[2],
+                                         .targets = info->targets,
+                                         .target_steps = info->target_steps}};
+    struct snn_batch *batch = &out->batch; /* T and B: the most there can be */
     batch->label = calloc(B, sizeof *batch->label);
     batch->length = calloc(B, sizeof *batch->length);
     batch->sample = calloc(B, sizeof *batch->sample);
     bool good = batch->label && batch->length && batch->sample;
-    if (is_mixed(recipe)) {
-        batch->targets = recipe->set->info.classes;
-        good &= (batch->target = calloc(B * (size_t)batch->targets, sizeof *batch->target)) != NULL;
-    }
-    if (is_static(recipe))
-        good &= (batch->frames = calloc(B * (size_t)units_of(recipe), sizeof *batch->frames)) != NULL;
+    if (is_mixed(recipe)) batch->targets = info->classes;
+    if (batch->targets) good &= (batch->target = calloc(snn_batch_targets(batch), sizeof *batch->target)) != NULL;
+    if (batch->form != SNN_BATCH_EVENTS)
+        good &= (batch->frames = calloc(snn_batch_numbers(batch), sizeof *batch->frames)) != NULL;
     else good &= (batch->row = calloc(B * (size_t)recipe->max_steps + 1, sizeof *batch->row)) != NULL;
     if (good) return SNN_OK;
     snn_filled_free(out);
@@ -61,7 +67,7 @@ void snn_filled_free(struct snn_filled *filled) {
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
     *out = (struct snn_fill){.recipe = recipe};
     if (recipe->augment) SNN_TRY(snn_augmenting_open(recipe, &out->augmenting));
-    if (is_static(recipe)) return SNN_OK;
+    if (form_of(recipe) != SNN_BATCH_EVENTS) return SNN_OK;
     size_t units = (size_t)units_of(recipe);
     out->rows.count = calloc((size_t)recipe->batch * (size_t)recipe->max_steps, sizeof *out->rows.count);
     out->seen = calloc((units + 63) / 64, sizeof *out->seen);
@@ -119,7 +125,40 @@ static int frame(struct snn_fill *fill, int32_t length, int32_t *count) {
     return SNN_OK;
 }
 
-/* Sample b of the batch: its length, and its inputs as rows or as a frame. */
+/* The sequence in `fill->sample`, which a still sample is one step of, as sample b of the batch: steps after its length
+ * are written when all lengths are known. */
+static void place_numbers(const struct snn_fill *fill, int32_t b, struct snn_filled *out) {
+    const struct snn_batch *batch = &out->batch;
+    size_t units = (size_t)units_of(fill->recipe), B = (size_t)batch->B;
+    int32_t steps = batch->form == SNN_BATCH_STATIC ? 1 : batch->length[b];
+    for (int32_t t = 0; t < steps; ++t)
+        memcpy(batch->frames + ((size_t)t * B + (size_t)b) * units, fill->sample.numbers + (size_t)t * units,
+               units * sizeof *batch->frames);
+}
+
+static void place_target(const struct snn_fill *fill, int32_t b, struct snn_filled *out) {
+    const struct snn_batch *batch = &out->batch;
+    size_t K = (size_t)batch->targets, B = (size_t)batch->B;
+    int32_t steps = batch->target_steps ? batch->length[b] : 1;
+    for (int32_t t = 0; t < steps; ++t)
+        memcpy(batch->target + ((size_t)t * B + (size_t)b) * K, fill->sample.target + (size_t)t * K,
+               K * sizeof *batch->target);
+}
+
+/* Zeros behind the ends of sequences and of their targets: the batch before this one may have left something there. */
+static void clear_padding(struct snn_filled *out) {
+    const struct snn_batch *batch = &out->batch;
+    size_t B = (size_t)batch->B, K = (size_t)batch->targets,
+           units = (size_t)batch->C * (size_t)batch->H * (size_t)batch->W;
+    for (size_t b = 0; b < B; ++b)
+        for (size_t t = (size_t)batch->length[b]; t < (size_t)batch->T; ++t) {
+            if (batch->form == SNN_BATCH_FRAMES)
+                memset(batch->frames + (t * B + b) * units, 0, units * sizeof *batch->frames);
+            if (batch->target_steps) memset(batch->target + (t * B + b) * K, 0, K * sizeof *batch->target);
+        }
+}
+
+/* Sample b of the batch: its length, and its inputs as rows or as frames. */
 static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct snn_filled *out) {
     const struct snn_recipe *recipe = fill->recipe;
     const struct snn_data_config *config = recipe->config;
@@ -133,6 +172,15 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
                            out->batch.target + (size_t)b * (size_t)out->batch.targets);
     out->batch.label[b] = sample->label;
     *length = recipe->longest;
+    if (form_of(recipe) == SNN_BATCH_FRAMES) {
+        out->cut += sample->steps > *length;
+        if (sample->steps < *length) *length = sample->steps;
+    }
+    if (recipe->set->info.targets) place_target(fill, b, out);
+    if (recipe->set->info.kind == SNN_SEQUENCES) {
+        place_numbers(fill, b, out);
+        return SNN_OK;
+    }
     if (recipe->set->info.kind == SNN_RECORDINGS) {
         if (config->bin.by == SNN_BIN_DURATION) {
             int32_t own = snn_bin_duration_steps(config, snn_bin_extent_us(config, sample));
@@ -212,5 +260,6 @@ int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uin
     }
     batch->T = recipe->config->pad.to == SNN_PAD_BATCH ? longest : recipe->max_steps;
     batch->masked = recipe->config->pad.mask && shortest < batch->T;
-    return is_static(recipe) ? SNN_OK : lay_out(fill, out);
+    clear_padding(out);
+    return batch->form == SNN_BATCH_EVENTS ? lay_out(fill, out) : SNN_OK;
 }

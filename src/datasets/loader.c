@@ -117,6 +117,17 @@ static int settle_steps(struct snn_loader *loader) {
     struct snn_recipe *recipe = &loader->recipe;
     int32_t pad_to = config->pad.to > 0 ? (int32_t)config->pad.to : 0;
     recipe->longest = config->timesteps > 0 ? (int32_t)config->timesteps : pad_to;
+    const struct snn_dataset_info *info = &recipe->set->info;
+    if (snn_dataset_is_still(info) && !recipe->longest)
+        return snn_error(SNN_EUSAGE,
+                         "data.timesteps: auto is for sequences, and a sample of %s is one for all steps: "
+                         "expected a number",
+                         info->name);
+    if (snn_dataset_is_still(info) && pad_to)
+        return snn_error(SNN_EUSAGE, "data.pad.to: a number is for sequences, and a sample of %s is one for all steps",
+                         info->name);
+    if (info->kind == SNN_SEQUENCES && info->steps && (!recipe->longest || recipe->longest > info->steps))
+        recipe->longest = info->steps;
     if (!recipe->longest) {
         SNN_TRY(find_longest(recipe->set));
         recipe->longest = snn_bin_duration_steps(

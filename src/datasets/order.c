@@ -52,14 +52,15 @@ static int mark_groups(const struct snn_dataset *set, const struct snn_validatio
     return SNN_OK;
 }
 
-/* Mark round(fraction * n) of each class's n samples. `scratch` has room for twice the samples. */
+/* Mark round(fraction * n) of each class's n samples; without classes (regression) all samples are of one. `scratch`
+ * has room for twice the samples. */
 static void mark_validation(const struct snn_dataset *set, double fraction, uint64_t split_seed, int32_t *scratch,
                             bool *chosen) {
-    int32_t count = set->info.count[SNN_TRAIN];
-    for (int32_t class = 0; class < set->info.classes; ++class) {
+    int32_t count = set->info.count[SNN_TRAIN], classes = set->info.classes ? set->info.classes : 1;
+    for (int32_t class = 0; class < classes; ++class) {
         int32_t *member = scratch, *order = scratch + count, n = 0;
         for (int32_t i = 0; i < count; ++i)
-            if (set->ops->label(set, SNN_TRAIN, i) == class) member[n++] = i;
+            if (!set->info.classes || set->ops->label(set, SNN_TRAIN, i) == class) member[n++] = i;
         snn_rng_shuffle(split_seed, SNN_RNG_SPLIT, (uint32_t) class, 0, order, n);
         int32_t take = (int32_t)lround(fraction * n);
         for (int32_t i = 0; i < take; ++i) chosen[member[order[i]]] = true;

@@ -2,7 +2,8 @@
  * parts.h - what the loader is made of; only this folder and its tests include it.
  *
  * A worker fills a batch in two steps: each sample appends its non-zero inputs step by step (snn_rows), and when all
- * are in they are laid out step by step over the whole batch, which is how a trainer reads them. */
+ * are in they are laid out step by step over the whole batch, which is how a trainer reads them. Sequences of numbers
+ * and targets are written to their places at once. */
 #ifndef SNN_DATASETS_PARTS_H
 #define SNN_DATASETS_PARTS_H
 

@@ -18,10 +18,10 @@ struct snn_progress {    /* where a run stands */
     int64_t log_records; /* of log.jsonl that belong to this state: not bytes, which say how long things took */
     double lr;           /* of the last step */
     double annealed;     /* share of the run at which annealed numbers stand */
-    double best;         /* accuracy of the best epoch so far, -1: none */
-    int64_t best_epoch;
-    double stop_best;              /* early stop's metric, NAN: none */
-    int64_t stop_wait;             /* epochs without improvement */
+    double best;         /* of the best epoch so far: accuracy, or minus the loss where there are no classes */
+    int64_t best_epoch;  /* 0: none */
+    double stop_best;    /* early stop's metric, NAN: none */
+    int64_t stop_wait;   /* epochs without improvement */
     struct snn_metrics epoch_sums; /* of the running epoch */
 };
 

@@ -13,7 +13,7 @@
 struct snn_evaluate_options {
     int subset; /* enum snn_subset */
     bool costs;
-    FILE *predictions;   /* CSV rows "sample,label,predicted", or NULL */
+    FILE *predictions;   /* CSV "sample,label,predicted" with its header; see evaluate.c for numbers. NULL: none */
     struct snn_bar *bar; /* or NULL */
     const volatile sig_atomic_t *stop;
 };

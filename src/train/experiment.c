@@ -50,7 +50,8 @@ const struct snn_key snn_train_keys[] = {
 const struct snn_key snn_run_keys[] = {
     {"dir", SNN_TEXT, RUN(dir), "runs/snntrain", 0, 0, NULL, "run folder"},
     {"keep", SNN_CHOICE, RUN(keep), "best", 0, 0, keep_names,
-     "which epoch is the result: best validation accuracy (last without validation), or last"},
+     "which epoch is the result: best validation accuracy, or lowest loss where there are no classes (last without "
+     "validation), or last"},
     {"stop", SNN_NODE, RUN(stop), "none", 0, 0, NULL,
      "early stop: {metric: validation.loss | validation.accuracy, patience: N}"},
     {"checkpoint_every", SNN_TEXT, RUN(checkpoint_every), "1 epoch", 0, 0, NULL, "N epochs, N steps or N min"},
@@ -182,11 +183,12 @@ static int read_from(struct snn_experiment *e, struct from_keys *keys) {
 /* ---- the whole ---- */
 
 static struct snn_model_input input_of(const struct snn_experiment *e, bool wants_grad) {
-    bool spikes = e->about.kind == SNN_RECORDINGS || e->data.coding != SNN_CODING_DIRECT;
+    bool spikes = e->about.kind == SNN_RECORDINGS || e->data.coding != SNN_CODING_DIRECT,
+         still = e->about.kind == SNN_IMAGES || snn_dataset_is_still(&e->about);
     return (struct snn_model_input){.C = e->input[0],
                                     .H = e->input[1],
                                     .W = e->input[2],
-                                    .is_static = e->about.kind == SNN_IMAGES && !spikes,
+                                    .is_static = still && !spikes,
                                     .is_sparse = spikes,
                                     .wants_grad = wants_grad,
                                     .step_seconds =
@@ -205,7 +207,28 @@ static int settle_input(struct snn_experiment *e, const char *data_dir) {
     e->about = snn_dataset_about(snn_dataset_find(e->data.name), snn_data_set_options(&e->data));
     if (!e->about.C) SNN_TRY(open_set(e, data_dir));
     snn_data_input(&e->data, &e->about, e->input);
+    struct snn_network *n = &e->network;
+    n->regression = e->about.classes == 0, n->targets = e->about.targets, n->target_steps = e->about.target_steps;
     return SNN_OK;
+}
+
+/* Keys that ask for an accuracy, where there are no classes. */
+static int check_regression(const struct snn_experiment *e) {
+    const struct snn_conf *metric = snn_conf_get(e->train.schedule, "metric");
+    if (!e->network.regression) return SNN_OK;
+    if (e->stop.on && e->stop.by_accuracy)
+        return snn_conf_error(snn_conf_get(e->run.stop, "metric"), "%s has no classes: expected validation.loss",
+                              e->data.name);
+    if (metric && is_word(metric, "accuracy"))
+        return snn_conf_error(metric, "%s has no classes: expected loss", e->data.name);
+    return SNN_OK;
+}
+
+static int check_outputs(const struct snn_experiment *e, const struct snn_conf *model) {
+    const struct snn_tensor *out = e->network.model.tape.output;
+    if (!e->network.regression || (out->nd == 1 && out->units == e->about.targets)) return SNN_OK;
+    return snn_conf_error(model, "the network gives %td numbers, but a target of %s has %d: end with `- linear: %d`",
+                          out->units, e->data.name, (int)e->about.targets, (int)e->about.targets);
 }
 
 static int read_all(struct snn_experiment *e, const struct snn_experiment_options *options) {
@@ -225,8 +248,10 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     struct snn_network *n = &e->network;
     SNN_TRY(snn_loss_read(e->train.loss, &n->loss));
     SNN_TRY(settle_input(e, options->data_dir));
+    SNN_TRY(snn_loss_check_targets(&n->loss, e->train.loss, n->regression, n->target_steps));
     struct snn_model_input input = input_of(e, options->double_check);
-    SNN_TRY(snn_model_build(top.model, &input, e->about.classes ? e->about.classes : e->about.targets, &n->model));
+    SNN_TRY(snn_model_build(top.model, &input, e->about.classes, &n->model));
+    SNN_TRY(check_outputs(e, top.model));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
@@ -235,6 +260,7 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(read_from(e, &from));
     /* The schedule's lengths are known with the data; its keys are judged now. */
     SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(n->optim), e->train.epochs, 1, &e->schedule));
+    SNN_TRY(check_regression(e));
     if (!isnan(snn_schedule_rate(e->schedule, 0, 0).beta1) && !snn_optim_has_momentum(n->optim))
         return snn_conf_error(
             e->train.schedule,

@@ -17,14 +17,16 @@ static void *zeros(size_t n, size_t size) {
 void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps,
                       int scores) {
     *m = (struct snn_metrics){.scores = timesteps ? scores : 1,
-                              .classes = (int32_t)network->model.tape.output->units,
+                              .outputs = (int32_t)network->model.tape.output->units,
+                              .is_mse = snn_loss_is_mse(&network->loss),
                               .layers = network->model.layers};
+    m->classes = network->regression ? 0 : m->outputs;
     m->score = zeros((size_t)m->scores, sizeof *m->score);
     for (int i = 0; i < m->scores; ++i) m->score[i].timesteps = timesteps ? timesteps[i] : T;
     m->confusion = zeros((size_t)m->classes * (size_t)m->classes, sizeof *m->confusion);
     m->layer_spikes = zeros((size_t)m->layers, sizeof *m->layer_spikes);
     m->layer_slots = zeros((size_t)m->layers, sizeof *m->layer_slots);
-    m->scratch = zeros((size_t)m->classes, sizeof *m->scratch);
+    m->scratch = zeros((size_t)m->outputs, sizeof *m->scratch);
     m->tally = zeros(1, snn_tally_bytes(network));
     m->per_step = zeros(3 * (size_t)T, sizeof *m->per_step);
 }
@@ -121,7 +123,7 @@ int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const st
         struct snn_score *score = &m->score[i];
         bool last = i == m->scores - 1;
         int32_t n = score->timesteps < cut->T ? score->timesteps : cut->T;
-        for (int32_t b = 0; b < batch->B; ++b) {
+        for (int32_t b = 0; m->classes && b < batch->B; ++b) {
             int32_t steps = snn_cut_length(cut, b) < n ? snn_cut_length(cut, b) : n;
             snn_decide_scores(network->decide, steps, batch->B, m->classes, b, output, m->scratch);
             int32_t choice = snn_first_largest(m->scratch, m->classes);
@@ -154,10 +156,14 @@ void snn_metrics_start(const struct snn_metrics *m, struct snn_network *network)
 }
 
 double snn_metrics_accuracy(const struct snn_metrics *m) {
+    if (!m->classes) return NAN;
     return m->samples ? (double)m->score[m->scores - 1].correct / (double)m->samples : 0;
 }
 double snn_metrics_loss(const struct snn_metrics *m) {
     return m->samples ? m->score[m->scores - 1].loss / (double)m->samples : 0;
+}
+double snn_metrics_rmse(const struct snn_metrics *m) {
+    return m->is_mse && !m->classes ? sqrt(snn_metrics_loss(m)) : NAN;
 }
 double snn_metrics_rate(const struct snn_metrics *m, int layer) {
     return m->layer_slots[layer] > 0 ? m->layer_spikes[layer] / m->layer_slots[layer] : NAN;

@@ -18,12 +18,13 @@ struct snn_score { /* after the first `timesteps` steps */
 struct snn_metrics {
     int64_t samples;
     int scores;
-    struct snn_score *score; /* ascending timesteps; the last one is the whole */
-    int32_t classes;
-    int64_t *confusion; /* (classes, classes): [true][decided], of the last score */
+    struct snn_score *score;  /* ascending timesteps; the last one is the whole */
+    int32_t outputs, classes; /* numbers that the network gives; as many, or 0 when they are no classes */
+    bool is_mse;              /* the loss is a mean squared error, see snn_metrics_rmse */
+    int64_t *confusion;       /* (classes, classes): [true][decided], of the last score */
     int layers;
     double *layer_spikes, *layer_slots; /* (layers): spikes, and neurons times steps */
-    double *scratch;                    /* (classes) */
+    double *scratch;                    /* (outputs) */
     struct snn_tally *tally;            /* on its way from or to the device */
     double *per_step;                   /* (3, T) spikes, synops, macs of a batch */
 };
@@ -35,7 +36,7 @@ void snn_metrics_reset(struct snn_metrics *m);
 void snn_metrics_free(struct snn_metrics *m);
 
 /* Count the batch whose forward pass just ran in one cut; waits for it. `costs`: count spikes of inputs and operations
- * too. `decided` (B) receives the classes, may be NULL. */
+ * too. `decided` (B) receives the classes where there are some, may be NULL. */
 int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs,
                     int32_t *decided);
 
@@ -47,8 +48,10 @@ int snn_metrics_look(struct snn_metrics *m, struct snn_network *network);
 /* and the tally starts from these metrics: empty ones, or those of the checkpoint that a run goes on from. */
 void snn_metrics_start(const struct snn_metrics *m, struct snn_network *network);
 
-double snn_metrics_accuracy(const struct snn_metrics *m);
+double snn_metrics_accuracy(const struct snn_metrics *m); /* NAN where there are no classes */
 double snn_metrics_loss(const struct snn_metrics *m);
+/* Root mean square error in the targets' own unit; NAN where there are classes, or the loss is something else. */
+double snn_metrics_rmse(const struct snn_metrics *m);
 /* Mean spikes per neuron and step of a layer, NAN for layers that do not spike. */
 double snn_metrics_rate(const struct snn_metrics *m, int layer);
 

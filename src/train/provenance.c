@@ -23,7 +23,8 @@ static void cpu_name(char *out, size_t size) {
     if (f) fclose(f);
 }
 
-/* FNV-1a over counts and labels of both splits: tells another copy of the data, not a forgery. */
+/* FNV-1a over counts and labels of both splits: tells another copy of the data, not a forgery. Where there are no
+ * labels only the counts are told. */
 static void fingerprint(const struct snn_dataset *set, char out[32]) {
     uint64_t hash = 1469598103934665603u;
     for (int split = 0; split < 2; ++split)

@@ -57,18 +57,22 @@ int snn_costs_open(struct snn_costs *costs, struct snn_device *out) {
 }
 
 struct snn_batch snn_planned_batch(const struct snn_experiment *e) {
-    bool sparse = e->about.kind == SNN_RECORDINGS || e->data.coding != SNN_CODING_DIRECT;
-    return (struct snn_batch){.form = sparse ? SNN_BATCH_EVENTS : SNN_BATCH_STATIC,
+    const struct snn_tensor *x = e->network.model.tape.input;
+    return (struct snn_batch){.form = x->is_static   ? SNN_BATCH_STATIC
+                                      : x->is_sparse ? SNN_BATCH_EVENTS
+                                                     : SNN_BATCH_FRAMES,
                               .T = e->steps,
                               .B = (int32_t)e->train.batch,
                               .C = e->input[0],
                               .H = e->input[1],
-                              .W = e->input[2]};
+                              .W = e->input[2],
+                              .targets = e->about.targets,
+                              .target_steps = e->about.target_steps};
 }
 
 static void free_arrays(struct snn_batch *b) {
     free(b->label), free(b->length), free(b->sample);
-    free(b->frames), free(b->row), free(b->index), free(b->value);
+    free(b->frames), free(b->row), free(b->index), free(b->value), free(b->target);
 }
 
 /* Arrays for a planned batch: recordings of full length, entries spread evenly over the units, with values where counts
@@ -82,11 +86,12 @@ static int make_arrays(const struct snn_experiment *e, double events, struct snn
          counts = sparse && e->about.kind == SNN_RECORDINGS && !e->data.bin.binary;
     b->label = calloc(B, sizeof *b->label), b->length = calloc(B, sizeof *b->length);
     b->sample = calloc(B, sizeof *b->sample);
-    if (!sparse) b->frames = calloc(B * units, sizeof *b->frames);
+    if (!sparse) b->frames = calloc(snn_batch_numbers(b), sizeof *b->frames);
+    if (b->targets) b->target = calloc(snn_batch_targets(b), sizeof *b->target);
     if (sparse) b->row = calloc(rows + 1, sizeof *b->row), b->index = calloc(rows * each + 1, sizeof *b->index);
     if (counts) b->value = calloc(rows * each + 1, sizeof *b->value);
     bool held = b->label && b->length && b->sample && (sparse ? b->row && b->index : b->frames != NULL);
-    if (!held || (counts && !b->value)) {
+    if (!held || (counts && !b->value) || (b->targets && !b->target)) {
         free_arrays(b);
         return snn_error(SNN_EFAIL, "out of memory for a batch of %zu samples", B);
     }

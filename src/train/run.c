@@ -182,8 +182,10 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
         bool last = p->batch == snn_loader_batches(loader), stop = *l->options->stop, due = !last && checkpoint_due(l);
         if (p->step % e->device.interval == 0 || last || stop || due) {
             SNN_TRY(look(l));
-            snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%", snn_metrics_loss(&p->epoch_sums),
-                     100 * snn_metrics_accuracy(&p->epoch_sums));
+            int written = snprintf(note, sizeof note, "loss %.4f", snn_metrics_loss(&p->epoch_sums));
+            if (p->epoch_sums.classes)
+                snprintf(note + written, sizeof note - (size_t)written, "  accuracy %.2f %%",
+                         100 * snn_metrics_accuracy(&p->epoch_sums));
         }
         snn_bar_move(bar, p->epoch_sums.samples, note);
         if (stop || due) SNN_TRY(save(l));
@@ -238,9 +240,12 @@ static void print_epoch(const struct loop *l, const struct snn_record *train, co
                         double rate) {
     if (l->options->quiet) return;
     int digits = snprintf(NULL, 0, "%lld", l->e->train.epochs);
-    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f  train %.2f %%", digits, (long long)train->epoch,
-            l->e->train.epochs, train->loss, 100 * train->accuracy);
-    if (held) fprintf(l->options->lines, "  %s %.2f %%", held->split, 100 * held->accuracy);
+    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f", digits, (long long)train->epoch, l->e->train.epochs,
+            train->loss);
+    if (l->e->network.regression) fprintf(l->options->lines, "  %s %.4f", held->split, held->loss);
+    else
+        fprintf(l->options->lines, "  train %.2f %%  %s %.2f %%", 100 * train->accuracy, held->split,
+                100 * held->accuracy);
     fprintf(l->options->lines, "  spikes %.1f %%  %.1f s  %.0f samples/s  lr %.2g  waited %.2f s\n", 100 * rate,
             train->seconds, train->seconds > 0 ? (double)train->samples / train->seconds : 0, train->lr,
             train->data_wait_s);
@@ -278,8 +283,9 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
     l->data_said = true;
     snn_schedule_epoch(e->schedule, held.loss, held.accuracy);
     bool by_validation = held_subset == SNN_SUBSET_VALIDATION && e->run.keep == 0;
-    bool best = !by_validation || held.accuracy > p->best;
-    if (best) p->best = held.accuracy, p->best_epoch = train.epoch;
+    double score = e->network.regression ? -held.loss : held.accuracy;
+    bool best = !by_validation || !p->best_epoch || score > p->best;
+    if (best) p->best = score, p->best_epoch = train.epoch;
     if (e->stop.on) {
         double metric = e->stop.by_accuracy ? -held.accuracy : held.loss;
         if (isnan(p->stop_best) || metric < p->stop_best) p->stop_best = metric, p->stop_wait = 0;
@@ -328,7 +334,10 @@ static int finish(struct loop *l, struct snn_run_result *result) {
         const struct snn_record *r = snn_runlog_find(&l->log, epoch, split_names[s]);
         if (r) result->split[s] = *r;
     }
-    result->selected_by = e->loader[SNN_SUBSET_VALIDATION] && e->run.keep == 0 ? "validation.accuracy" : "last epoch";
+    bool by_validation = e->loader[SNN_SUBSET_VALIDATION] && e->run.keep == 0;
+    result->selected_by = !by_validation          ? "last epoch"
+                          : e->network.regression ? "validation.loss"
+                                                  : "validation.accuracy";
     if (result->split[SNN_SUBSET_TEST].samples) return SNN_OK;
     snprintf(best, sizeof best, "%s/best.safetensors", l->options->dir);
     SNN_TRY(snn_checkpoint_trained(best, e));
@@ -372,7 +381,7 @@ static int lost_device(const struct loop *l, const char *last) {
 
 int snn_train(struct snn_experiment *e, const struct snn_run_options *options, struct snn_run_result *result) {
     struct loop l = {.e = e, .options = options, .saved_at = snn_now()};
-    l.progress.best = -1, l.progress.stop_best = NAN;
+    l.progress.stop_best = NAN;
     double started = snn_now();
     *result = (struct snn_run_result){0};
     int lock;

@@ -19,6 +19,8 @@ double snn_peak_rss_mb(void) {
     return (double)usage.ru_maxrss * 1024e-6;
 }
 
+json_t *snn_json_number(double x) { return isnan(x) ? json_null() : json_real(x); }
+
 static int keep(struct snn_runlog *log, const struct snn_record *record) {
     if (log->count == log->room) {
         int room = log->room ? 2 * log->room : 64;
@@ -43,8 +45,8 @@ static int read_line(struct snn_runlog *log, const char *line, size_t size, int 
     else {
         r.epoch = epoch, r.step = step, r.samples = samples;
         snprintf(r.split, sizeof r.split, "%s", split);
-        r.loss = json_number_value(loss), r.accuracy = json_number_value(accuracy),
-        r.seconds = json_number_value(seconds);
+        r.loss = json_number_value(loss), r.seconds = json_number_value(seconds);
+        r.accuracy = json_is_null(accuracy) ? NAN : json_number_value(accuracy);
         r.data_wait_s = json_number_value(wait), r.lr = json_number_value(lr);
         rc = keep(log, &r);
     }
@@ -96,11 +98,11 @@ int snn_runlog_add(struct snn_runlog *log, const struct snn_record *r, const str
         double rate = snn_metrics_rate(m, l);
         if (!isnan(rate)) json_object_set_new(rates, e->network.model.layer[l].title, json_real(rate));
     }
-    json_t *json = json_pack("{s:I,s:I,s:s,s:f,s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:o}", "epoch", (json_int_t)r->epoch, "step",
-                             (json_int_t)r->step, "split", r->split, "loss", r->loss, "accuracy", r->accuracy,
-                             "samples", (json_int_t)r->samples, "seconds", r->seconds, "samples_per_s",
-                             r->seconds > 0 ? (double)r->samples / r->seconds : 0.0, "data_wait_s", r->data_wait_s,
-                             "lr", r->lr, "peak_rss_mb", snn_peak_rss_mb(), "spike_rate", rates);
+    json_t *json = json_pack("{s:I,s:I,s:s,s:f,s:o,s:I,s:f,s:f,s:f,s:f,s:f,s:o}", "epoch", (json_int_t)r->epoch, "step",
+                             (json_int_t)r->step, "split", r->split, "loss", r->loss, "accuracy",
+                             snn_json_number(r->accuracy), "samples", (json_int_t)r->samples, "seconds", r->seconds,
+                             "samples_per_s", r->seconds > 0 ? (double)r->samples / r->seconds : 0.0, "data_wait_s",
+                             r->data_wait_s, "lr", r->lr, "peak_rss_mb", snn_peak_rss_mb(), "spike_rate", rates);
     char *line = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (!line) return snn_error(SNN_EFAIL, "%s: a record cannot be written", log->path);
@@ -134,13 +136,14 @@ int snn_runlog_plot(const struct snn_runlog *log, const char *dir, const char *t
         return snn_error(SNN_EFAIL, "out of memory for curves.png");
     }
     int curves = 0;
+    bool any_accuracy = false;
     for (int s = 0; s < 3; ++s) {
         double *x = numbers + (ptrdiff_t)3 * s * log->count, *loss = x + log->count, *accuracy = loss + log->count;
         int n = 0;
         for (int i = 0; i < log->count; ++i)
             if (!strcmp(log->record[i].split, splits[s]))
                 x[n] = (double)log->record[i].epoch, loss[n] = as_logged(log->record[i].loss),
-                accuracy[n++] = as_logged(log->record[i].accuracy);
+                accuracy[n++] = as_logged(log->record[i].accuracy), any_accuracy |= !isnan(log->record[i].accuracy);
         if (!n) continue;
         curve[0][curves] = (struct snn_curve){.label = splits[s], .x = x, .y = loss, .n = n, .markers = n <= 30};
         curve[1][curves++] = (struct snn_curve){.label = splits[s], .x = x, .y = accuracy, .n = n, .markers = n <= 30};
@@ -160,7 +163,7 @@ int snn_runlog_plot(const struct snn_runlog *log, const char *dir, const char *t
                                   .right_from = curves,
                                   .x_integer = true,
                                   .y_percent = true}};
-    int rc = snn_plot_panels(path, title, panel, 2);
+    int rc = snn_plot_panels(path, title, panel, any_accuracy ? 2 : 1);
     free(numbers), free(path);
     return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef SNN_RUNLOG_H
 #define SNN_RUNLOG_H
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -12,7 +13,7 @@
 struct snn_record {
     int64_t epoch, step; /* epoch from 1 */
     char split[16];
-    double loss, accuracy;
+    double loss, accuracy; /* accuracy: NAN where there are no classes */
     int64_t samples;
     double seconds, data_wait_s, lr;
 };
@@ -35,6 +36,9 @@ int snn_runlog_add(struct snn_runlog *log, const struct snn_record *record, cons
 const struct snn_record *snn_runlog_find(const struct snn_runlog *log, int64_t epoch, const char *split);
 /* Draw DIR/curves.png. */
 int snn_runlog_plot(const struct snn_runlog *log, const char *dir, const char *title);
+
+/* A number; null for NAN, which JSON does not have. */
+json_t *snn_json_number(double x);
 
 double snn_peak_rss_mb(void);
 
