@@ -18,7 +18,8 @@ enum snn_purpose {
     SNN_RNG_DROPOUT,
     SNN_RNG_CODING,
     SNN_RNG_AUGMENT,
-    SNN_RNG_TEST
+    SNN_RNG_TEST,
+    SNN_RNG_SYNTHETIC
 };
 
 /* Ten rounds on counter `ctr` with `key`. */

@@ -12,15 +12,28 @@
 
 #include "core/status.h"
 
+/* clang-format off: a set, a line */
 #define DATASETS(X)                                                                                                    \
     X(snn_mnist)                                                                                                       \
     X(snn_fashion_mnist)                                                                                               \
     X(snn_kmnist)                                                                                                      \
+    X(snn_emnist)                                                                                                      \
     X(snn_cifar10)                                                                                                     \
     X(snn_cifar100)                                                                                                    \
     X(snn_cifar100_coarse)                                                                                             \
-    X(snn_nmnist) X(snn_cifar10_dvs) X(snn_dvs_gesture) X(snn_ncaltech101) X(snn_event_folder) X(snn_shd) X(snn_ssc)   \
-        X(snn_fsdd_spikes) X(snn_emnist) X(snn_image_folder)
+    X(snn_image_folder)                                                                                                \
+    X(snn_nmnist)                                                                                                      \
+    X(snn_cifar10_dvs)                                                                                                 \
+    X(snn_dvs_gesture)                                                                                                 \
+    X(snn_ncaltech101)                                                                                                 \
+    X(snn_event_folder)                                                                                                \
+    X(snn_shd)                                                                                                         \
+    X(snn_ssc)                                                                                                         \
+    X(snn_fsdd_spikes)                                                                                                 \
+    X(snn_shd_adding)                                                                                                  \
+    X(snn_synthetic)                                                                                                   \
+    X(snn_arrays)
+/* clang-format on */
 
 #define DECLARE(set) extern const struct snn_dataset_ops set;
 DATASETS(DECLARE)
