@@ -24,7 +24,7 @@ static inline struct snn_data_config config_of(int by, long long timesteps, doub
     return config;
 }
 
-enum { SAMPLES = 53, TESTS = 11, CLASSES = 4 };
+enum { SAMPLES = 53, TESTS = 11, CLASSES = 4, MADE_STEPS = 6, MADE_TARGETS = 3 };
 
 struct made_set {
     struct snn_dataset base;
@@ -38,12 +38,29 @@ static inline int32_t made_label(const struct snn_dataset *set, enum snn_split s
     return i % 7 % CLASSES; /* classes of different size */
 }
 
+/* Steps of sequence i, and number k of step t of what it holds: inputs, or targets (t = 0 where there is one for all).
+ */
+static inline int32_t made_steps(int32_t i) { return i % MADE_STEPS + 1; }
+static inline float made_number(int32_t i, int32_t t, int32_t k) { return (float)(i * 1000 + t * 50 + k + 1); }
+static inline float made_target(int32_t i, int32_t t, int32_t k) { return -made_number(i, t, k); }
+
+static inline int made_sequence(const struct snn_dataset_info *info, int32_t i, struct snn_sample *sample) {
+    int32_t units = info->C * info->H * info->W, rows = info->target_steps ? made_steps(i) : 1;
+    sample->steps = made_steps(i);
+    SNN_TRY(snn_sample_room_for_numbers(sample, (size_t)(sample->steps * units), (size_t)(rows * info->targets)));
+    for (int32_t j = 0; j < sample->steps * units; ++j) sample->numbers[j] = made_number(i, j / units, j % units);
+    for (int32_t j = 0; j < rows * info->targets; ++j)
+        sample->target[j] = made_target(i, j / info->targets, j % info->targets);
+    return SNN_OK;
+}
+
 static inline int made_get(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_sample *sample) {
     struct made_set *set = (struct made_set *)base;
     if (set->delay_us) nanosleep(&(struct timespec){.tv_nsec = set->delay_us * 1000L}, NULL);
     if (split == SNN_TRAIN && i == set->fail_at) return snn_error(SNN_EDATA, "made/%d.bin: is broken", i);
     size_t units = (size_t)(base->info.C * base->info.H * base->info.W);
     sample->label = made_label(base, split, i);
+    if (base->info.kind == SNN_SEQUENCES) return made_sequence(&base->info, i, sample);
     if (base->info.kind == SNN_IMAGES) {
         SNN_TRY(snn_sample_room(sample, units, 0));
         for (size_t j = 0; j < units; ++j) sample->pixels[j] = (uint8_t)(i * 37 + (int)j * 50);
@@ -77,6 +94,14 @@ static inline struct made_set make_set(bool events) {
                              .fail_at = -1};
 }
 
+/* Sequences of 1 to MADE_STEPS steps with a target, for all steps or for each. */
+static inline struct made_set make_sequences(bool target_steps) {
+    struct made_set set = make_set(false);
+    set.base.info.kind = SNN_SEQUENCES, set.base.info.steps = MADE_STEPS;
+    set.base.info.targets = MADE_TARGETS, set.base.info.target_steps = target_steps;
+    return set;
+}
+
 static inline struct snn_loader *open_loader(struct made_set *set, const struct snn_data_config *config, bool shuffle) {
     const struct snn_loader_options options = {
         .config = config, .set = &set->base, .batch = 8, .seed = 5, .shuffle = shuffle};
@@ -98,15 +123,15 @@ static inline uint64_t mix(uint64_t hash, const void *bytes, size_t size) {
 
 /* All that a trainer can see of a batch. */
 static inline uint64_t digest(const struct snn_batch *b) {
-    size_t B = (size_t)b->B, rows = (size_t)b->T * B, units = (size_t)(b->C * b->H * b->W);
+    size_t B = (size_t)b->B, rows = (size_t)b->T * B;
     uint64_t hash = 0xCBF29CE484222325u;
     const int32_t head[] = {b->form, b->T, b->B, b->C, b->H, b->W, b->masked, b->value != NULL};
     hash = mix(hash, head, sizeof head);
     hash = mix(hash, b->label, B * sizeof *b->label);
     hash = mix(hash, b->length, B * sizeof *b->length);
     hash = mix(hash, b->sample, B * sizeof *b->sample);
-    if (b->target) hash = mix(hash, b->target, B * (size_t)b->targets * sizeof *b->target);
-    if (b->form == SNN_BATCH_STATIC) return mix(hash, b->frames, B * units * sizeof *b->frames);
+    if (b->target) hash = mix(hash, b->target, snn_batch_targets(b) * sizeof *b->target);
+    if (b->form != SNN_BATCH_EVENTS) return mix(hash, b->frames, snn_batch_numbers(b) * sizeof *b->frames);
     size_t n = (size_t)b->row[rows];
     hash = mix(hash, b->row, (rows + 1) * sizeof *b->row);
     hash = mix(hash, b->index, n * sizeof *b->index);

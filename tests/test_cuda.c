@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "autograd/memory.h"
+#include "made_npy.h"
 #include "run_rig.h"
 #include "train/device.h"
 #include "train/step.h"
@@ -37,8 +38,26 @@ static const char *const runs[] = {
     "model: [conv: {out: 4, kernel: 5, stride: 3}, lif, residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, "
     "lif: {tau: 3}]}, flatten, linear: 10]\n"
     "train: {epochs: 2, batch: 20, loss: {name: ce, over: step}, optimizer: {name: nadam, lr: 0.003}}\n",
+    "seed: 6\ndata: {name: arrays, validation: 0.2}\n"
+    "model: [linear: 12, lif: {tau: 3}, linear: 2, li: {tau: 2}]\n"
+    "train: {epochs: 3, batch: 10, accumulate: 2, loss: mse_membrane, optimizer: {name: adam, lr: 0.01}}\n",
 };
 enum { RUNS = sizeof runs / sizeof *runs };
+
+/* Sequences of 2 to 6 steps, with two numbers to be learned for every step, beside the images. */
+static void made_arrays(void) {
+    enum { N = 60, STEPS = 6, UNITS = 5 };
+    static float x[N * STEPS * UNITS], y[N * STEPS * 2];
+    unsigned char length[N];
+    char path[MADE_PATH + 32];
+    uint32_t seed = 9;
+    for (int i = 0; i < N * STEPS * UNITS; ++i) x[i] = (float)(made_noise(&seed) % 256) / 64;
+    for (int i = 0; i < N * STEPS * 2; ++i) y[i] = x[i / 2 * UNITS + i % 2] - x[i / 2 * UNITS + 2];
+    for (int i = 0; i < N; ++i) length[i] = (unsigned char)(2 + made_noise(&seed) % (STEPS - 1));
+    snprintf(path, sizeof path, "%s/X.npy", data_dir), made_npy(path, "<f4", "(60, 6, 5)", x, sizeof x);
+    snprintf(path, sizeof path, "%s/Y.npy", data_dir), made_npy(path, "<f4", "(60, 6, 2)", y, sizeof y);
+    snprintf(path, sizeof path, "%s/lengths.npy", data_dir), made_npy(path, "|u1", "(60,)", length, sizeof length);
+}
 
 static struct asked on_card(void) { return (struct asked){.device = "cuda"}; }
 
@@ -319,6 +338,7 @@ int main(void) {
     tcase_add_test(t, not_finite);
     suite_add_tcase(suite, t);
     made_run_data();
+    made_arrays();
     int failed = run_suite(suite);
     made_remove(made_root());
     return failed;

@@ -177,6 +177,100 @@ START_TEST(rebin_frames_the_whole_recording) {
 }
 END_TEST
 
+/* ---- sequences ---- */
+
+/* Every number and target at its place, zeros behind; batches of T steps, or of their own longest where T is 0. */
+static void check_sequences(const struct snn_data_config *config, bool target_steps, int32_t longest, int32_t T) {
+    struct made_set set = make_sequences(target_steps);
+    struct snn_loader *loader = open_loader(&set, config, true);
+    enum { UNITS = 24 };
+    int32_t cut = 0;
+    for (int epoch = 0; epoch < 2; ++epoch) { /* the second one over what the first left */
+        ck_ok(snn_loader_start(loader, epoch, 0));
+        cut = 0;
+        for (const struct snn_batch *batch; (batch = next(loader));) {
+            int32_t most = 0, least = MADE_STEPS, B = batch->B;
+            ck_assert(batch->form == SNN_BATCH_FRAMES && batch->C == 2 && batch->H == 3 && batch->W == 4);
+            ck_assert(batch->targets == MADE_TARGETS && batch->target_steps == target_steps);
+            for (int32_t b = 0; b < B; ++b) {
+                int32_t i = batch->sample[b], own = made_steps(i), kept = own < longest ? own : longest;
+                ck_assert_int_eq(batch->length[b], kept);
+                ck_assert_int_eq(batch->label[b], made_label(&set.base, SNN_TRAIN, i));
+                most = kept > most ? kept : most, least = kept < least ? kept : least, cut += own > longest;
+                for (int32_t t = 0; t < batch->T; ++t)
+                    for (int32_t u = 0; u < UNITS; ++u)
+                        ck_assert_float_eq(batch->frames[(t * B + b) * UNITS + u], t < kept ? made_number(i, t, u) : 0);
+                for (int32_t t = 0; t < (target_steps ? batch->T : 1); ++t)
+                    for (int32_t k = 0; k < MADE_TARGETS; ++k)
+                        ck_assert_float_eq(batch->target[(t * B + b) * MADE_TARGETS + k],
+                                           t < kept ? made_target(i, t, k) : 0);
+            }
+            ck_assert_int_eq(batch->T, T ? T : most);
+            ck_assert_int_eq(batch->masked, config->pad.mask && least < batch->T);
+        }
+    }
+    ck_assert_int_eq(snn_loader_cut(loader), cut);
+    snn_loader_close(&loader);
+}
+
+START_TEST(sequences_and_targets) {
+    struct snn_data_config config = by_count;
+    config.timesteps = -1;
+    check_sequences(&config, _i, MADE_STEPS, MADE_STEPS);
+    config.timesteps = 4; /* longer ones are cut */
+    check_sequences(&config, _i, 4, 4);
+    config.timesteps = 40; /* no more than there are */
+    check_sequences(&config, _i, MADE_STEPS, MADE_STEPS);
+    config.pad.to = 9;
+    check_sequences(&config, _i, MADE_STEPS, 9);
+    config.pad.mask = false;
+    config.pad.to = 3;
+    check_sequences(&config, _i, 3, 3);
+    config.pad.to = SNN_PAD_BATCH;
+    check_sequences(&config, _i, MADE_STEPS, 0);
+}
+END_TEST
+
+/* A slice and a prefix of a batch look at the right rows. */
+START_TEST(slices_of_targets) {
+    struct snn_data_config config = by_count;
+    config.timesteps = -1;
+    struct made_set set = make_sequences(_i);
+    struct snn_loader *loader = open_loader(&set, &config, false);
+    ck_ok(snn_loader_start(loader, 0, 0));
+    struct snn_batch slice = snn_batch_slice(next(loader), 5, 2);
+    int32_t rows = _i ? snn_batch_stride(&slice) : 0;
+    for (int32_t t = 0; t < (_i ? MADE_STEPS : 1); ++t)
+        for (int32_t b = 0; b < 2; ++b)
+            for (int32_t k = 0; k < MADE_TARGETS; ++k)
+                ck_assert_float_eq(slice.target[(t * rows + b) * MADE_TARGETS + k],
+                                   t < made_steps(5 + b) ? made_target(5 + b, t, k) : 0);
+    snn_loader_close(&loader);
+}
+END_TEST
+
+/* Without classes the validation split is a fraction of all samples. */
+START_TEST(split_of_regression) {
+    struct made_set set = make_sequences(false);
+    struct snn_data_config config = by_count;
+    config.validation = (struct snn_validation){.by = SNN_VALIDATION_CLASS, .fraction = 0.2};
+    set.base.info.classes = 0;
+    struct snn_loader_options options = {.config = &config, .set = &set.base, .batch = 8};
+    int seen[SAMPLES] = {0}, count[2] = {0};
+    for (int subset = SNN_SUBSET_TRAIN; subset <= SNN_SUBSET_VALIDATION; ++subset) {
+        struct snn_loader *loader;
+        options.subset = subset;
+        ck_ok(snn_loader_open(&options, &loader));
+        ck_ok(snn_loader_start(loader, 0, 0));
+        for (const struct snn_batch *batch; (batch = next(loader)); count[subset] += batch->B)
+            for (int b = 0; b < batch->B; ++b) ++seen[batch->sample[b]];
+        snn_loader_close(&loader);
+    }
+    for (int i = 0; i < SAMPLES; ++i) ck_assert_int_eq(seen[i], 1);
+    ck_assert_int_eq(count[1], 11); /* a fifth of 53 */
+}
+END_TEST
+
 /* ---- order ---- */
 
 START_TEST(workers_do_not_change_batches) {
@@ -184,15 +278,15 @@ START_TEST(workers_do_not_change_batches) {
         bool events;
         int by, coding;
         long long pad;
-    } kind[] = {{true, SNN_BIN_COUNT, SNN_CODING_DIRECT, -1},
-                {true, SNN_BIN_DURATION, SNN_CODING_DIRECT, SNN_PAD_BATCH},
-                {false, SNN_BIN_COUNT, SNN_CODING_DIRECT, -1},
-                {false, SNN_BIN_COUNT, SNN_CODING_RATE, -1},
-                {false, SNN_BIN_COUNT, SNN_CODING_LATENCY, -1}};
+        bool sequences;
+    } kind[] = {
+        {true, SNN_BIN_COUNT, SNN_CODING_DIRECT, -1},   {true, SNN_BIN_DURATION, SNN_CODING_DIRECT, SNN_PAD_BATCH},
+        {false, SNN_BIN_COUNT, SNN_CODING_DIRECT, -1},  {false, SNN_BIN_COUNT, SNN_CODING_RATE, -1},
+        {false, SNN_BIN_COUNT, SNN_CODING_LATENCY, -1}, {false, SNN_BIN_COUNT, SNN_CODING_DIRECT, SNN_PAD_BATCH, true}};
     static const int workers[] = {0, 1, 3};
     uint64_t seen[3][2][BATCHES];
     for (int w = 0; w < 3; ++w) {
-        struct made_set set = make_set(kind[_i].events);
+        struct made_set set = kind[_i].sequences ? make_sequences(true) : make_set(kind[_i].events);
         struct snn_data_config config = config_of(kind[_i].by, 4, 3000);
         config.coding = kind[_i].coding;
         config.pad.to = kind[_i].pad;
@@ -441,7 +535,10 @@ int main(void) {
     tcase_add_test(pad, pad_to_n_cuts_and_counts);
     tcase_add_test(pad, pad_beyond_and_below_timesteps);
     tcase_add_test(pad, rebin_frames_the_whole_recording);
-    tcase_add_loop_test(order, workers_do_not_change_batches, 0, 5);
+    tcase_add_loop_test(pad, sequences_and_targets, 0, 2);
+    tcase_add_loop_test(pad, slices_of_targets, 0, 2);
+    tcase_add_test(order, split_of_regression);
+    tcase_add_loop_test(order, workers_do_not_change_batches, 0, 6);
     tcase_add_loop_test(order, every_sample_once, 0, 2);
     tcase_add_loop_test(order, resume_is_the_tail_of_the_epoch, 0, 3);
     tcase_add_loop_test(order, start_may_break_an_epoch_off, 0, 4);

@@ -21,7 +21,7 @@ struct options {
 };
 #define OPTION(field) offsetof(struct options, field)
 static const struct snn_key keys[] = {
-    {"task", SNN_CHOICE, OPTION(task), NULL, 0, 0, task_word,
+    {"task", SNN_CHOICE, OPTION(task), "delayed_xor", 0, 0, task_word,
      "delayed_xor (are two cues with a pause between them different?), adding (two marked numbers of a sequence), "
      "random_latency and random_poisson (a pattern of spikes a class)"},
     {"length", SNN_INT, OPTION(length), "30", 6, 100000, NULL, "steps of a sample"},

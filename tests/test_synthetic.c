@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_synthetic.c - the computed tasks against their definitions, sequences and targets in batches, and regression. */
+#include <math.h>
+
+#include "run_rig.h"
+
+/* ---- the tasks ---- */
+
+static struct snn_data_config config;
+static struct snn_conf_doc *doc;
+
+static int read_config(const char *options) {
+    char text[300];
+    snprintf(text, sizeof text, "{name: synthetic, %s}", options);
+    snn_conf_free(&doc);
+    ck_ok(snn_conf_parse(text, strlen(text), "c.yaml", &doc));
+    return snn_data_config_read(snn_conf_root(doc), &config);
+}
+
+static struct snn_dataset *open_task(const char *options) {
+    struct snn_dataset *set;
+    ck_ok(read_config(options));
+    ck_ok(snn_dataset_open("synthetic", NULL, NULL, snn_data_set_options(&config), &set));
+    ck_assert_int_eq(set->info.kind, SNN_SEQUENCES);
+    return set;
+}
+
+static struct snn_sample *sample_of(struct snn_dataset *set, int split, int i) {
+    static struct snn_sample sample;
+    ck_ok(set->ops->get(set, split, i, &sample));
+    ck_assert_int_eq(sample.label, set->ops->label(set, split, i));
+    ck_assert_int_eq(sample.steps, set->info.steps);
+    return &sample;
+}
+
+START_TEST(delayed_xor) {
+    enum { T = 20, UNITS = 8, CUE = 5 }; /* 20 - 4 steps of delay make three parts of 5 */
+    struct snn_dataset *set =
+        open_task("task: delayed_xor, length: 20, delay: 4, units: 8, rate: 0.6, train: 400, test: 50");
+    int labels[2] = {0}, cues[2][2] = {{0}}, spikes = 0;
+    ck_assert(set->info.classes == 2 && set->info.C == UNITS && set->info.steps == T && set->info.targets == 0);
+    for (int i = 0; i < 400; ++i) {
+        const struct snn_sample *s = sample_of(set, SNN_TRAIN, i);
+        int count[2][2] = {{0}}; /* of cue k: spikes of either half */
+        for (int t = 0; t < T; ++t)
+            for (int u = 0; u < UNITS; ++u) {
+                float x = s->numbers[t * UNITS + u];
+                ck_assert(x == 0 || x == 1);
+                if (x == 0) continue;
+                ck_assert(t < CUE || (t >= CUE + 4 && t < 2 * CUE + 4));
+                ++count[t >= CUE][u >= UNITS / 2], ++spikes;
+            }
+        int bit[2];
+        for (int k = 0; k < 2; ++k) {
+            ck_assert((count[k][0] == 0) != (count[k][1] == 0)); /* one half alone shows the cue */
+            bit[k] = count[k][1] > 0;
+            ++cues[k][bit[k]];
+        }
+        ck_assert_int_eq(s->label, bit[0] ^ bit[1]);
+        ++labels[s->label];
+    }
+    for (int v = 0; v < 2; ++v) ck_assert(labels[v] > 150 && cues[0][v] > 150 && cues[1][v] > 150);
+    ck_assert(fabs(spikes / (400.0 * 2 * CUE * UNITS / 2) - 0.6) < 0.02);
+    snn_dataset_close(&set);
+}
+END_TEST
+
+START_TEST(adding) {
+    enum { T = 11 };
+    struct snn_dataset *set = open_task("task: adding, length: 11, train: 2000, test: 7");
+    double mean = 0, square = 0;
+    int seen[T] = {0};
+    ck_assert(set->info.classes == 0 && set->info.targets == 1 && !set->info.target_steps && set->info.C == 2);
+    ck_assert(set->info.count[SNN_TRAIN] == 2000 && set->info.count[SNN_TEST] == 7);
+    for (int i = 0; i < 2000; ++i) {
+        const struct snn_sample *s = sample_of(set, SNN_TRAIN, i);
+        int marks[2] = {0};
+        float sum = 0;
+        for (int t = 0; t < T; ++t) {
+            float value = s->numbers[2 * t], mark = s->numbers[2 * t + 1];
+            ck_assert(value >= 0 && value < 1 && (mark == 0 || mark == 1));
+            if (mark > 0) sum += value, ++marks[t >= T / 2], ++seen[t];
+        }
+        ck_assert(marks[0] == 1 && marks[1] == 1);
+        ck_assert_float_eq(s->target[0], sum);
+        mean += (double)sum, square += ((double)sum - 1) * ((double)sum - 1);
+    }
+    ck_assert(fabs(mean / 2000 - 1) < 0.04 && fabs(square / 2000 - 1.0 / 6) < 0.02);
+    for (int t = 0; t < T; ++t) ck_assert_int_gt(seen[t], 100);
+    snn_dataset_close(&set);
+}
+END_TEST
+
+/* Without jitter and noise every sample of a class is its pattern; with jitter spikes move by that much. */
+START_TEST(patterns) {
+    enum { T = 40, UNITS = 30, CLASSES = 5, SAMPLES = 200 };
+    const char *task = _i ? "random_poisson" : "random_latency";
+    char options[300];
+    static float pattern[CLASSES][T * UNITS];
+    static bool known[CLASSES];
+    snprintf(options, sizeof options, "task: %s, length: 40, units: 30, classes: 5, rate: 0.2, jitter: 0, train: 200",
+             task);
+    struct snn_dataset *set = open_task(options);
+    int spikes = 0;
+    for (int i = 0; i < SAMPLES; ++i) {
+        const struct snn_sample *s = sample_of(set, SNN_TRAIN, i);
+        ck_assert(s->label >= 0 && s->label < CLASSES);
+        if (known[s->label]) ck_assert_mem_eq(pattern[s->label], s->numbers, sizeof pattern[0]);
+        else memcpy(pattern[s->label], s->numbers, sizeof pattern[0]);
+        known[s->label] = true;
+    }
+    for (int c = 0; c < CLASSES; ++c) {
+        ck_assert(known[c]);
+        for (int d = 0; d < c; ++d) ck_assert_mem_ne(pattern[c], pattern[d], sizeof pattern[0]);
+        for (int u = 0; u < UNITS; ++u) {
+            int own = 0;
+            for (int t = 0; t < T; ++t) own += pattern[c][t * UNITS + u] > 0;
+            if (!_i) ck_assert_int_eq(own, 1);
+            spikes += own;
+        }
+    }
+    if (_i) ck_assert(fabs(spikes / (double)(CLASSES * T * UNITS) - 0.2) < 0.02);
+    snn_dataset_close(&set);
+    if (_i) return;
+
+    set = open_task("task: random_latency, length: 40, units: 30, classes: 5, jitter: 2, train: 2000");
+    double square = 0;
+    int moved = 0, lost = 0;
+    for (int i = 0; i < 2000; ++i) {
+        const struct snn_sample *s = sample_of(set, SNN_TRAIN, i);
+        for (int u = 0; u < UNITS; ++u) {
+            int at = -1, home = 0;
+            for (int t = 0; t < T; ++t) {
+                if (s->numbers[t * UNITS + u] > 0) {
+                    ck_assert_int_eq(at, -1);
+                    at = t;
+                }
+                if (pattern[s->label][t * UNITS + u] > 0) home = t;
+            }
+            lost += at < 0;
+            if (home < 12 || home >= T - 12) continue;
+            ck_assert_int_ge(at, 0); /* these do not leave the time */
+            square += (at - home) * (at - home), ++moved;
+        }
+    }
+    ck_assert_int_gt(lost, 0);
+    ck_assert(fabs(square / moved - 4 - 1.0 / 12) < 0.15); /* rounding adds a twelfth to the variance */
+    snn_dataset_close(&set);
+}
+END_TEST
+
+START_TEST(noise) {
+    struct snn_dataset *set = open_task("task: delayed_xor, rate: 0, noise: 0.1, length: 50, units: 40, train: 100");
+    int spikes = 0;
+    for (int i = 0; i < 100; ++i) {
+        const struct snn_sample *s = sample_of(set, SNN_TRAIN, i);
+        for (int k = 0; k < 50 * 40; ++k) spikes += s->numbers[k] > 0;
+    }
+    ck_assert(fabs(spikes / (100.0 * 50 * 40) - 0.1) < 0.005);
+    snn_dataset_close(&set);
+}
+END_TEST
+
+/* A sample depends on seed, split and index, and not on what was asked for before. */
+START_TEST(functions_of_the_index) {
+    static const char *const tasks[] = {"delayed_xor", "adding", "random_latency", "random_poisson"};
+    char options[100];
+    float first[60];
+    snprintf(options, sizeof options, "task: %s, units: 2, length: 30, noise: 0.1, test: 2000", tasks[_i]);
+    struct snn_dataset *set = open_task(options);
+    memcpy(first, sample_of(set, SNN_TRAIN, 5)->numbers, sizeof first);
+    ck_assert_mem_ne(first, sample_of(set, SNN_TRAIN, 6)->numbers, sizeof first);
+    ck_assert_mem_ne(first, sample_of(set, SNN_TEST, 5)->numbers, sizeof first);
+    ck_assert_mem_eq(first, sample_of(set, SNN_TRAIN, 5)->numbers, sizeof first);
+    snn_dataset_close(&set);
+    snprintf(options, sizeof options, "task: %s, units: 2, length: 30, noise: 0.1, test: 10, train: 6", tasks[_i]);
+    set = open_task(options);
+    ck_assert_mem_eq(first, sample_of(set, SNN_TRAIN, 5)->numbers, sizeof first);
+    snn_dataset_close(&set);
+    snprintf(options, sizeof options, "task: %s, units: 2, length: 30, noise: 0.1, seed: 1", tasks[_i]);
+    set = open_task(options);
+    ck_assert_mem_ne(first, sample_of(set, SNN_TRAIN, 5)->numbers, sizeof first);
+    snn_dataset_close(&set);
+}
+END_TEST
+
+START_TEST(wrong_options) {
+    ck_error(read_config("task: xor"), SNN_EUSAGE, "task: expected");
+    ck_error(read_config("length: 5"), SNN_EUSAGE, "length: expected an integer of 6..");
+    ck_error(read_config("length: 12, delay: 10"), SNN_EUSAGE, "delay: is 10 of 12 steps, expected at most 9");
+    ck_error(read_config("units: 7"), SNN_EUSAGE, "units: is 7, expected an even number");
+    ck_error(read_config("length: 100000, units: 100000"), SNN_EUSAGE, "length: makes 10000000000 numbers a sample");
+    ck_error(read_config("rate: 1.5"), SNN_EUSAGE, "rate: expected");
+    ck_error(read_config("coding: rate"), SNN_EUSAGE, "coding: is for images, and synthetic has numbers");
+    ck_ok(read_config("task: adding, length: 12, delay: 10, units: 7")); /* of another task */
+}
+END_TEST
+
+/* ---- runs ---- */
+
+static const char regression[] =
+    "seed: 3\ndata: {name: synthetic, task: adding, length: 12, train: 320, test: 80, validation: 0.2}\n"
+    "model: [linear: 24, lif: {tau: 1.2, decay_input: false}, linear: 1, li: {tau: 50.0, decay_input: false}]\n"
+    "train: {epochs: 6, batch: 32, loss: {name: mse, over: last}, optimizer: {name: adam, lr: 1e-2}}\n";
+
+static json_t *record(const char *dir, int line) {
+    char path[MADE_PATH + 32];
+    snprintf(path, sizeof path, "%s/log.jsonl", dir);
+    char *text = made_read(path, NULL), *at = text;
+    for (int i = 0; i < line; ++i) at = strchr(at, '\n') + 1;
+    json_t *json = json_loadb(at, (size_t)(strchr(at, '\n') - at), 0, NULL);
+    ck_assert_ptr_nonnull(json);
+    free(text);
+    return json;
+}
+
+/* There is no accuracy, and the epoch with the lowest validation loss is the result. */
+START_TEST(regression_runs) {
+    struct snn_run_result result;
+    const char *dir = made_path("run");
+    ck_ok(train(regression, dir, (struct asked){0}, &result));
+    ck_assert_str_eq(result.selected_by, "validation.loss");
+    ck_assert(isnan(result.split[SNN_SUBSET_TEST].accuracy) && result.split[SNN_SUBSET_TEST].loss < 0.5);
+    double lowest = INFINITY;
+    int64_t epoch = 0;
+    for (int i = 0; i < 12; ++i) {
+        json_t *json = record(dir, i);
+        ck_assert(json_is_null(json_object_get(json, "accuracy")));
+        double loss = json_number_value(json_object_get(json, "loss"));
+        bool held = !strcmp(json_string_value(json_object_get(json, "split")), "validation");
+        if (held && loss < lowest) lowest = loss, epoch = json_integer_value(json_object_get(json, "epoch"));
+        json_decref(json);
+    }
+    ck_assert_int_eq(result.split[SNN_SUBSET_TEST].epoch, epoch);
+    ck_assert(fabs(result.split[SNN_SUBSET_VALIDATION].loss - lowest) < 1e-6);
+}
+END_TEST
+
+START_TEST(regression_resumes) {
+    struct snn_run_result whole, parts;
+    ck_ok(train(regression, made_path("whole"), (struct asked){0}, &whole));
+    const char *dir = made_path("parts");
+    ck_assert_int_eq(train(regression, dir, (struct asked){.stop_at = 13}, &parts), SNN_EINTR);
+    ck_ok(train(regression, dir, (struct asked){.resume = true, .threads = 2}, &parts));
+    expect_same_run(made_path("whole"), dir, "resumed");
+    expect_same_result(&whole, &parts);
+}
+END_TEST
+
+static int read_experiment(const char *more) {
+    char yaml[1000];
+    struct snn_conf_doc *document;
+    struct snn_experiment e;
+    struct snn_experiment_options options = {.device = "cpu", .threads = 1};
+    snprintf(yaml, sizeof yaml, "%s", regression);
+    ck_ok(snn_conf_parse(yaml, strlen(yaml), "test.yaml", &document));
+    ck_ok(snn_conf_set(document, more));
+    int rc = snn_experiment_read(document, &options, &e);
+    if (rc >= 0) snn_experiment_close(&e);
+    return rc;
+}
+
+START_TEST(what_numbers_do_not_go_with) {
+    ck_ok(read_experiment("train.loss={name: mse, over: mean}"));
+    ck_ok(read_experiment("train.loss=mse_membrane"));
+    ck_error(read_experiment("train.loss=ce"), SNN_EUSAGE, "expected mse or mse_membrane");
+    ck_error(read_experiment("train.loss=mse_count"), SNN_EUSAGE, "expected mse or mse_membrane");
+    ck_error(read_experiment("train.loss=tet"), SNN_EUSAGE, "expected mse or mse_membrane");
+    ck_error(read_experiment("train.loss={name: mse, target: 1}"), SNN_EUSAGE, "correct and incorrect are for classes");
+    ck_error(read_experiment("train.loss={name: mse, correct: 2}"), SNN_EUSAGE, "correct and incorrect are for");
+    ck_error(read_experiment("train.loss={name: mse, over: softmax_sum}"), SNN_EUSAGE, "softmax_sum is for classes");
+    ck_error(read_experiment("run.stop={metric: validation.accuracy}"), SNN_EUSAGE, "expected validation.loss");
+    ck_error(read_experiment("train.schedule={name: plateau, metric: accuracy}"), SNN_EUSAGE, "expected loss");
+    ck_error(read_experiment("model.2.linear=3"), SNN_EUSAGE, "gives 3 numbers, but a target of synthetic has 1");
+}
+END_TEST
+
+int main(void) {
+    made_folder(made_root());
+    Suite *suite = suite_create("synthetic");
+    TCase *tasks = tcase_create("tasks"), *runs = tcase_create("runs");
+    tcase_add_checked_fixture(runs, made_setup, made_teardown);
+    tcase_set_timeout(runs, 60);
+    suite_add_tcase(suite, tasks);
+    suite_add_tcase(suite, runs);
+    tcase_add_test(tasks, delayed_xor);
+    tcase_add_test(tasks, adding);
+    tcase_add_loop_test(tasks, patterns, 0, 2);
+    tcase_add_test(tasks, noise);
+    tcase_add_loop_test(tasks, functions_of_the_index, 0, 4);
+    tcase_add_test(tasks, wrong_options);
+    tcase_add_test(runs, regression_runs);
+    tcase_add_test(runs, regression_resumes);
+    tcase_add_test(runs, what_numbers_do_not_go_with);
+    int failed = run_suite(suite);
+    made_remove(made_root());
+    return failed;
+}
