@@ -68,6 +68,10 @@ def png(width, height, colour, rows, bits=8, interlaced=0, more=()):
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
+def array(descr, shape, data, version=1):
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + data
 
 
 def photographs(*labels):
@@ -192,6 +196,11 @@ def seeds(configs):
     files = [(f"./cifar-100-binary/{name}.bin", photographs([1, 2])) for name in ("train", "test")]
     yield "cifar", b"\5" + tar_gz([("\u00e9" * 200, b""), *files], tarfile.PAX_FORMAT)
     yield "cifar", b"\5" + gzip.decompress(tar_gz(files, tarfile.USTAR_FORMAT))[:8000]
+    yield "arrays", b"\0" + array("<f4", (2, 3, 2), bytes(48))
+    yield "arrays", b"\0" + array(">i2", (2, 3, 1, 2, 1), bytes(range(24)), 2)
+    yield "arrays", b"\1" + array("<f2", (2, 3, 1), bytes(12))
+    yield "arrays", b"\1" + array("<f8", (2,), bytes(16), 3)
+    yield "arrays", b"\2" + array("<i8", (2,), b"\1" + bytes(7) + b"\2" + bytes(7))
     for form in range(3):
         yield "shd", bytes([form]) + bytes(300)
         yield "shd", bytes([form, 5, 0, 0, 0]) + bytes(96) + b"\7"

@@ -607,6 +607,69 @@ START_TEST(serves_threads) {
 }
 END_TEST
 
+/* ---- digits to be added ---- */
+
+/* Options as the keys of shd_adding fill them; they live as long as the set. */
+static int open_adding(const char *options, struct snn_dataset **set) {
+    static struct snn_data_config config;
+    struct snn_conf_doc *doc;
+    char text[200];
+    snprintf(text, sizeof text, "{name: shd_adding%s}", options);
+    ck_ok(snn_conf_parse(text, strlen(text), "c.yaml", &doc));
+    int rc = snn_data_config_read(snn_conf_root(doc), &config);
+    if (rc >= 0) rc = snn_dataset_open("shd_adding", folder, NULL, snn_data_set_options(&config), set);
+    snn_conf_free(&doc);
+    return rc;
+}
+
+/* Every sample is one of the pairs of recordings: the first second of each, and the sum of their labels. */
+START_TEST(two_digits_are_added) {
+    enum { PAIRS = 300 };
+    struct snn_dataset *set, *words;
+    struct snn_sample sample = {0}, part[2] = {{0}};
+    int seen[TRAIN][TRAIN] = {{0}};
+    ck_ok(open_with(&good, &words));
+    ck_ok(open_adding(", of: fsdd_spikes, train: 300, test: 20", &set));
+    ck_assert(set->info.classes == 19 && set->info.W == 700 && set->info.files == 2);
+    ck_assert(set->info.count[SNN_TRAIN] == PAIRS && set->info.count[SNN_TEST] == 20);
+    for (int i = 0; i < PAIRS; ++i) {
+        int matches = 0;
+        ck_ok(set->ops->get(set, SNN_TRAIN, i, &sample));
+        ck_assert_int_eq(sample.label, set->ops->label(set, SNN_TRAIN, i));
+        for (int a = 0; a < TRAIN; ++a)
+            for (int b = 0; b < TRAIN; ++b) {
+                size_t n = 0;
+                bool same = sample.label == label[a] % 10 + label[b] % 10;
+                ck_ok(words->ops->get(words, SNN_TRAIN, a, &part[0]));
+                ck_ok(words->ops->get(words, SNN_TRAIN, b, &part[1]));
+                for (int k = 0; k < 2; ++k)
+                    for (size_t j = 0; j < part[k].event_count && part[k].events[j].t < 1000000; ++j, ++n)
+                        same = same && n < sample.event_count && sample.events[n].x == part[k].events[j].x &&
+                               sample.events[n].t == part[k].events[j].t + k * 1000000;
+                if (same && n == sample.event_count) ++matches, ++seen[a][b];
+            }
+        ck_assert_int_eq(matches, 1);
+    }
+    for (int a = 0; a < TRAIN; ++a)
+        for (int b = 0; b < TRAIN; ++b) ck_assert_int_gt(seen[a][b], 4);
+    for (int i = 0; i < 20; ++i) ck_ok(set->ops->get(set, SNN_TEST, i, &sample));
+    struct lines lines = {0};
+    ck_ok(set->ops->verify(set, collect, &lines));
+    snn_sample_free(&sample), snn_sample_free(&part[0]), snn_sample_free(&part[1]);
+    snn_dataset_close(&words);
+    snn_dataset_close(&set);
+}
+END_TEST
+
+START_TEST(adding_needs_digits) {
+    struct snn_dataset *set;
+    ck_error(open_adding("", &set), SNN_EDATA, "shd_adding was not found");
+    make("shd_train.h5", &good);
+    ck_error(open_adding("", &set), SNN_EDATA, "shd_test.h5: does not exist");
+    ck_error(open_adding(", of: ssc", &set), SNN_EUSAGE, "of: expected");
+}
+END_TEST
+
 START_TEST(real_digits_are_whole) {
     char root[4200];
     if (!find_shared_set("real_digits_are_whole", "fsdd-spikes", root, sizeof root)) return;
@@ -650,6 +713,8 @@ int main(void) {
     tcase_add_test(shd, validation_by_speaker_holds_whole_speakers);
     tcase_add_loop_test(shd, refuses_a_bad_validation, 0, (int)(sizeof bad_validation / sizeof *bad_validation));
     tcase_add_test(shd, serves_threads);
+    tcase_add_test(shd, two_digits_are_added);
+    tcase_add_test(shd, adding_needs_digits);
     tcase_add_test(shd, real_digits_are_whole);
     suite_add_tcase(suite, shd);
     return run_suite(suite);

@@ -29,12 +29,15 @@ static int info(const struct cli *cli, struct snn_dataset *set) {
     int wide = 12; /* of the names' column */
     for (int32_t c = 0; i->class_name && c < i->classes; ++c)
         if ((int)strlen(i->class_name[c]) > wide) wide = (int)strlen(i->class_name[c]);
-    printf("%s in %s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n%-6s %-*s %8s %8s\n", i->name,
+    printf("%s%s%s: %d training and %d test samples in %d files, %s (%d,%d,%d)\n", i->name, *set->root ? " in " : "",
            set->root, (int)i->count[0], (int)i->count[1], (int)i->files,
            i->kind == SNN_RECORDINGS ? "events on"
            : i->kind == SNN_IMAGES   ? "images"
-                                     : "sequences of",
-           (int)i->C, (int)i->H, (int)i->W, "class", wide, "", "train", "test");
+           : i->steps                ? "sequences of"
+                                     : "numbers",
+           (int)i->C, (int)i->H, (int)i->W);
+    if (i->classes) printf("%-6s %-*s %8s %8s\n", "class", wide, "", "train", "test");
+    else printf("numbers to learn: %d%s\n", (int)i->targets, i->target_steps ? " for every step" : "");
     for (int32_t c = 0; c < i->classes; ++c)
         printf("%-6d %-*s %8lld %8lld\n", (int)c, wide, i->class_name ? i->class_name[c] : "",
                (long long)json_integer_value(json_array_get(by_class[0], (size_t)c)),
@@ -60,7 +63,8 @@ int data_count_frames(const struct cli *cli, const struct snn_dataset_info *i, i
     *T = i->kind == SNN_RECORDINGS ? (int32_t)wanted : 1;
     if (!cli->timesteps) return SNN_OK;
     if (i->kind != SNN_RECORDINGS)
-        return snn_error(SNN_EUSAGE, "--timesteps is for recordings, and %s has images", i->name);
+        return snn_error(SNN_EUSAGE, "--timesteps is for recordings, and %s has %s", i->name,
+                         i->kind == SNN_IMAGES ? "images" : "numbers");
     if (end == cli->timesteps || *end || wanted < 1 || wanted > MOST)
         return snn_error(SNN_EUSAGE, "--timesteps: expected 1..%d frames, got '%s'", MOST, cli->timesteps);
     return SNN_OK;
@@ -80,6 +84,15 @@ float *data_frames(const struct snn_sample *s, const struct snn_dataset_info *i,
     return frames;
 }
 
+/* A sequence as a picture of one line for each of its inputs, (1, units, steps). */
+static float *lines_of(const struct snn_sample *s, int32_t units) {
+    float *lines = calloc((size_t)units * (size_t)s->steps, sizeof *lines);
+    for (int32_t t = 0; lines && t < s->steps; ++t)
+        for (int32_t u = 0; u < units; ++u)
+            lines[(size_t)u * (size_t)s->steps + (size_t)t] = s->numbers[(size_t)t * (size_t)units + (size_t)u];
+    return lines;
+}
+
 static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split split) {
     const struct snn_dataset_info *i = &set->info;
     const char *out = cli->output ? cli->output : "sample.png";
@@ -92,17 +105,20 @@ static int show(const struct cli *cli, struct snn_dataset *set, enum snn_split s
                          split ? "test" : "train", i->name, (int)i->count[split]);
     int rc = set->ops->get(set, split, (int32_t)cli->index, &sample);
     if (rc >= 0) {
-        float *frames = data_frames(&sample, i, T);
+        bool lines = i->kind == SNN_SEQUENCES;
+        int32_t C = lines ? 1 : i->C, H = lines ? i->C * i->H * i->W : i->H, W = lines ? sample.steps : i->W;
+        float *frames = lines ? lines_of(&sample, H) : data_frames(&sample, i, T);
         double ms = i->kind == SNN_RECORDINGS && sample.event_count
                         ? (double)(sample.events[sample.event_count - 1].t - sample.events[0].t) * 1e-3 / T
                         : 0;
-        int n = snprintf(title, sizeof title, "%s, %s sample %ld, class %d%s%s%s", i->name, split ? "test" : "train",
-                         cli->index, (int)sample.label, i->class_name ? " (" : "",
-                         i->class_name ? i->class_name[sample.label] : "", i->class_name ? ")" : "");
+        int n = snprintf(title, sizeof title, "%s, %s sample %ld", i->name, split ? "test" : "train", cli->index);
+        if (i->classes)
+            n += snprintf(title + n, sizeof title - (size_t)n, ", class %d%s%s%s", (int)sample.label,
+                          i->class_name ? " (" : "", i->class_name ? i->class_name[sample.label] : "",
+                          i->class_name ? ")" : "");
         if (i->kind == SNN_RECORDINGS && n < (int)sizeof title)
             snprintf(title + n, sizeof title - (size_t)n, ", %zu events", sample.event_count);
-        rc = frames ? snn_plot_frames(out, title, frames, T, i->C, i->H, i->W, ms)
-                    : snn_error(SNN_EFAIL, "out of memory");
+        rc = frames ? snn_plot_frames(out, title, frames, T, C, H, W, ms) : snn_error(SNN_EFAIL, "out of memory");
         free(frames);
         if (rc >= 0 && !cli->quiet) fprintf(cli->text, "%s: %s\n", out, title);
         if (rc >= 0 && cli->json)
