@@ -703,6 +703,59 @@ START_TEST(bench_timesteps) {
 }
 END_TEST
 
+/* Where numbers are learned nothing claims an accuracy, and nothing stumbles over there being none. */
+START_TEST(regression) {
+    char line[200];
+    made_text("c.yaml", "data: {name: synthetic, task: adding, length: 8, train: 64, test: 20, validation: 0.25}\n"
+                        "model: [linear: 12, lif, linear: 1, li]\ntrain: {epochs: 2, loss: {name: mse, over: "
+                        "last}}\nrun: {dir: out}\n");
+    json_t *trained = expect_json(snntrain("train", "c.yaml", "--json"));
+    ck_assert_str_eq(text(trained, "selected_by"), "validation.loss");
+    const json_t *test = json_object_get(trained, "test");
+    ck_assert(json_is_null(json_object_get(test, "accuracy")) && number(test, "loss") > 0);
+    expect_png("out/curves.png");
+
+    json_t *eval = expect_json(snntrain("eval", "out", "--json", "--predictions", "p.csv"));
+    static const char *const none[] = {"accuracy", "correct", "confusion"};
+    for (int i = 0; i < 3; ++i) ck_assert(json_is_null(json_object_get(eval, none[i])));
+    ck_assert(number(eval, "loss") == number(test, "loss"));
+    ck_assert(fabs(number(eval, "rmse") - sqrt(number(eval, "loss"))) < 1e-6);
+    FILE *f = fopen("p.csv", "r");
+    ck_assert(f && fgets(line, sizeof line, f));
+    ck_assert_str_eq(line, "sample,target_0,predicted_0\n");
+    int rows = 0, sample;
+    double target, predicted;
+    for (; fscanf(f, "%d,%lf,%lf\n", &sample, &target, &predicted) == 3; ++rows) ck_assert(target > 0 && target < 2);
+    ck_assert(feof(f) && rows == 20);
+    fclose(f);
+    struct said said = snntrain("eval", "out");
+    ck_assert(said.status == 0 && strstr(said.out, "root mean square error") && !strstr(said.out, "%"));
+    forget(said);
+
+    json_t *bench = expect_json(snntrain("bench", "timesteps", "out", "--timesteps", "4,8", "--json"));
+    const json_t *last = json_array_get(json_object_get(bench, "rows"), 1);
+    ck_assert(json_is_null(json_object_get(last, "accuracy")) && number(last, "loss") == number(eval, "loss"));
+    expect_png("out/timesteps.png");
+    f = fopen("out/timesteps.csv", "r");
+    ck_assert(f && fgets(line, sizeof line, f) && fgets(line, sizeof line, f) && !strncmp(line, "4,,", 3));
+    fclose(f);
+    expect_fails(snntrain("bench", "timesteps", "out", "--protocol", "rebin"), 2,
+                 "--protocol: rebin is for recordings and images, and synthetic has sequences", "rebin");
+    json_decref(trained), json_decref(eval), json_decref(bench);
+    expect_done(snntrain("train", "out", "--resume", "--quiet", "--set", "train.epochs=3"));
+    json_t *speed = expect_json(snntrain("bench", "speed", "c.yaml", "--iters", "2", "--json"));
+    ck_assert(number(speed, "loss_last") > 0);
+    json_decref(speed);
+    expect_done(snntrain("check", "c.yaml", "--quiet"));
+    expect_done(snntrain("plan", "c.yaml", "--quiet"));
+    expect_done(snntrain("data", "show", "synthetic", "--quiet", "-o", "s.png"));
+    expect_png("s.png");
+    said = snntrain("data", "info", "synthetic", "--set", "data.task=adding");
+    ck_assert(said.status == 0 && strstr(said.out, "numbers to learn: 1\n"));
+    forget(said);
+}
+END_TEST
+
 START_TEST(bench_timesteps_lists) {
     static const struct {
         const char *list, *sentence;
@@ -1125,6 +1178,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, augmented);
     tcase_add_test(t, predictions);
     tcase_add_loop_test(t, bench_timesteps, 0, 4);
+    tcase_add_test(t, regression);
     tcase_add_test(t, bench_timesteps_lists);
     tcase_add_test(t, bench_speed);
     tcase_add_test(t, wrong_checkpoint);

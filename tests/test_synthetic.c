@@ -206,6 +206,28 @@ static const char regression[] =
     "model: [linear: 24, lif: {tau: 1.2, decay_input: false}, linear: 1, li: {tau: 50.0, decay_input: false}]\n"
     "train: {epochs: 6, batch: 32, loss: {name: mse, over: last}, optimizer: {name: adam, lr: 1e-2}}\n";
 
+/* The examples that need no data learn what they say: at least this accuracy, or at most this loss. */
+static const struct {
+    const char *file;
+    double accuracy, loss;
+} examples[] = {
+    {"synthetic_xor.yaml", 0.97, 0.2}, {"synthetic_adding.yaml", NAN, 0.02}, {"synthetic_latency.yaml", 0.95, 0.6}};
+
+START_TEST(examples_learn) {
+    const char *source = getenv("SNN_SOURCE");
+    char path[MADE_PATH + 64];
+    struct snn_run_result result;
+    snprintf(path, sizeof path, "%s/configs/%s", source ? source : ".", examples[_i].file);
+    char *yaml = made_read(path, NULL);
+    ck_ok(train(yaml, made_path("example"), (struct asked){.threads = 2}, &result));
+    const struct snn_record *test = &result.split[SNN_SUBSET_TEST];
+    ck_assert_msg(isnan(examples[_i].accuracy) ? isnan(test->accuracy) : test->accuracy >= examples[_i].accuracy,
+                  "accuracy %g", test->accuracy);
+    ck_assert_msg(test->loss <= examples[_i].loss, "loss %g", test->loss);
+    free(yaml);
+}
+END_TEST
+
 static json_t *record(const char *dir, int line) {
     char path[MADE_PATH + 32];
     snprintf(path, sizeof path, "%s/log.jsonl", dir);
@@ -283,7 +305,7 @@ int main(void) {
     Suite *suite = suite_create("synthetic");
     TCase *tasks = tcase_create("tasks"), *runs = tcase_create("runs");
     tcase_add_checked_fixture(runs, made_setup, made_teardown);
-    tcase_set_timeout(runs, 60);
+    tcase_set_timeout(runs, 120);
     suite_add_tcase(suite, tasks);
     suite_add_tcase(suite, runs);
     tcase_add_test(tasks, delayed_xor);
@@ -295,6 +317,7 @@ int main(void) {
     tcase_add_test(runs, regression_runs);
     tcase_add_test(runs, regression_resumes);
     tcase_add_test(runs, what_numbers_do_not_go_with);
+    tcase_add_loop_test(runs, examples_learn, 0, 3);
     int failed = run_suite(suite);
     made_remove(made_root());
     return failed;
