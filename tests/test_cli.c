@@ -275,7 +275,7 @@ static const struct {
      "in steps"},
     {MODEL, "model: [flatten, lif, linear: {bias: true}]", "2:23: model.2.linear: key 'out' is missing (units)"},
     {DATA, "data: {name: nmnist, timesteps: auto, bin: {by: count}}",
-     "1:33: data.timesteps: auto needs bin.by: duration"},
+     "1:33: data.timesteps: auto needs bin.by: duration, window, events or adaptive"},
     {DATA, "data: {name: mnist, timesteps: auto}",
      "1:32: data.timesteps: auto is for recordings, and mnist has images"},
     {DATA, "data: {name: mnits}", "1:14: data.name: unknown data set 'mnits' (did you mean 'mnist'?)"},
@@ -992,7 +992,7 @@ START_TEST(list) {
     } kinds[] = {{"neurons", "lif"},        {"surrogates", "atan"}, {"layers", "conv"},      {"rules", "bptt"},
                  {"datasets", "nmnist"},    {"codings", "latency"}, {"optimizers", "adamw"}, {"schedules", "one_cycle"},
                  {"augmentations", "crop"}, {"losses", "ce"},       {"recordings", "csv"},   {"exports", NULL},
-                 {"keys", "train"}};
+                 {"keys", "train"},         {"framings", "voxel"},  {"presets", "tonic"}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     json_t *all = expect_json(snntrain("list", "--json"));
     ck_assert_int_eq(json_object_size(all), KINDS);

@@ -32,16 +32,6 @@ static const struct {
     {"rules", NULL, NULL, "learning rules other than BPTT"},
     {"ultra", NULL, NULL, "UltraLIF"},
 
-    {"binning", "data", "DVS Gesture*", "recordings in AEDAT"},
-    {"binning", "rule", "floor(t/*, then 5 adjacent channels summed", "sums of adjacent channels"},
-    {"binning", "rule", "np.digitize(*", "spytorch's rule"},
-    {"binning", "rule", "older SpikingJelly*", "steps that leave silence out"},
-    {"binning", "rule", "SNN-delays: *", "times of 16 bits"},
-    {"binning", "rule", "spikingjelly SHD fixed duration*", "times of 16 bits"},
-    {"binning", "rule", "spikingjelly SHD by time*", "times of 16 bits"},
-    {"binning", "rule", "tonic Downsample*", "tonic's rules"},
-    {"binning", "rule", "tonic ToFrame", "tonic's rules"},
-
     {"losses", "loss", "bce_*", "binary cross entropy"},
     {"losses", "loss", "smooth_l1_*", "smooth L1"},
 

@@ -6,40 +6,49 @@
 
 /* ---- batches of recordings ---- */
 
-/* Every sample of an epoch, expanded, equals snn_bin_events on that sample. */
+/* Every sample of an epoch, expanded, equals snn_bin_events on that sample, to the bit. */
 static void check_frames(const struct snn_data_config *config, int32_t most) {
-    enum { UNITS = 24 };
+    enum { UNITS = 24, STEPS = 64 };
     struct made_set set = make_set(true);
+    const int32_t sensor[3] = {set.base.info.C, set.base.info.H, set.base.info.W};
+    int32_t shape[3];
     struct snn_loader *loader = open_loader(&set, config, true);
     struct snn_sample sample = {0};
+    snn_data_input(config, &set.base.info, shape);
+    int32_t units = shape[0] * shape[1] * shape[2];
+    ck_assert(units > 0 && units <= UNITS);
     ck_ok(snn_loader_start(loader, 2, 0));
     for (const struct snn_batch *batch; (batch = next(loader));) {
         ck_assert_int_eq(batch->form, SNN_BATCH_EVENTS);
-        bool any_short = false, any_large = false;
+        ck_assert(batch->C == shape[0] && batch->H == shape[1] && batch->W == shape[2]);
+        bool any_short = false, any_other = false;
         for (int32_t b = 0; b < batch->B; ++b) {
-            uint16_t frames[64 * UNITS], seen[64 * UNITS] = {0};
+            float frames[STEPS * UNITS], seen[STEPS * UNITS] = {0};
             ck_ok(made_get(&set.base, SNN_TRAIN, batch->sample[b], &sample));
-            int32_t steps = snn_bin_steps(config, most, sample.events, sample.event_count);
+            size_t n = snn_bin_downsample(&config->downsample, sensor, sample.events, sample.event_count);
+            int32_t steps = snn_bin_steps(config, most, sample.events, n);
             ck_assert_int_eq(batch->length[b], steps);
             ck_assert_int_eq(batch->label[b], sample.label);
-            ck_assert(steps <= batch->T && batch->T <= 64);
-            snn_bin_events(config, steps, 2, 3, 4, sample.events, sample.event_count, frames);
+            ck_assert(steps <= batch->T && batch->T <= STEPS);
+            snn_bin_events(config, steps, shape[0], shape[1], shape[2], sample.events, n, frames);
             for (int32_t t = 0; t < batch->T; ++t) {
                 int32_t begin = batch->row[t * batch->B + b], end = batch->row[t * batch->B + b + 1];
                 if (t >= steps) ck_assert_int_eq(begin, end);
                 for (int32_t i = begin; i < end; ++i) {
                     ck_assert(i == begin || batch->index[i] > batch->index[i - 1]);
                     float value = batch->value ? batch->value[i] : 1;
-                    ck_assert(value >= 1);
-                    any_large |= value > 1;
-                    seen[t * UNITS + batch->index[i]] = (uint16_t)value;
+                    ck_assert(value != 0);
+                    any_other |= value != 1;
+                    seen[t * units + batch->index[i]] = value;
                 }
             }
-            ck_assert_mem_eq(seen, frames, (size_t)steps * UNITS * sizeof *frames);
+            for (int32_t k = 0; k < steps * units; ++k)
+                ck_assert_msg(seen[k] == frames[k], "sample %d, element %d: %g, expected %g", batch->sample[b], k,
+                              seen[k], frames[k]);
             any_short |= steps < batch->T;
         }
         ck_assert_int_eq(batch->row[0], 0);
-        ck_assert_int_eq(batch->value != NULL, any_large); /* NULL when all are ones */
+        ck_assert_int_eq(batch->value != NULL, any_other); /* NULL when all are ones */
         ck_assert_int_eq(batch->masked, config->pad.mask && any_short);
         if (config->bin.binary) ck_assert_ptr_null(batch->value);
     }
@@ -47,13 +56,69 @@ static void check_frames(const struct snn_data_config *config, int32_t most) {
     snn_loader_close(&loader);
 }
 
+/* A config with every number that some rule needs. */
+static struct snn_data_config any_rule(int by) {
+    struct snn_data_config config = config_of(by, 4, 3000);
+    config.bin.events = 3;
+    config.bin.until_us = by == SNN_BIN_EDGES ? 20000 : 0;
+    return config;
+}
+
 START_TEST(rows_equal_frames) {
-    struct snn_data_config config = config_of(_i, 4, 3000);
+    struct snn_data_config config = any_rule(_i);
     check_frames(&config, 0);
-    config.bin.binary = true;
+    if (_i != SNN_BIN_VOXEL) {
+        config.bin.binary = true;
+        check_frames(&config, 0);
+        config.bin.binary = false;
+        config.bin.tau_us = 900;
+        check_frames(&config, 0);
+        config.bin.tau_us = 0;
+    }
+    config.downsample.polarity = SNN_POLARITY_SIGNED;
     check_frames(&config, 0);
-    config.timesteps = 1; /* counts above one */
-    config.bin.binary = false;
+    config.timesteps = _i == SNN_BIN_EDGES ? 2 : 1; /* counts above one */
+    check_frames(&config, 0);
+    config.downsample.polarity = SNN_POLARITY_BOTH;
+    check_frames(&config, 0);
+}
+END_TEST
+
+START_TEST(rows_equal_frames_of_less) {
+    static const struct snn_downsample less[] = {{.space = {2, 2}},
+                                                 {.space = {2, 3}, .drop = true},
+                                                 {.polarity = SNN_POLARITY_MERGED},
+                                                 {.polarity = SNN_POLARITY_ON},
+                                                 {.polarity = SNN_POLARITY_OFF, .space = {1, 4}},
+                                                 {.tick_us = 1700}};
+    for (int by = SNN_BIN_COUNT; by < SNN_BIN_RULES; ++by) {
+        struct snn_data_config config = any_rule(by);
+        config.downsample = less[_i];
+        check_frames(&config, 0);
+    }
+}
+END_TEST
+
+START_TEST(rows_equal_frames_in_windows) {
+    struct snn_data_config config = any_rule(_i);
+    for (int k = 0; k < 4; ++k) {
+        config.bin.overlap = k < 2 ? 0 : _i == SNN_BIN_WINDOW ? 1100 : _i == SNN_BIN_EVENTS ? 2 : 0.4;
+        config.bin.incomplete = k & 1;
+        config.timesteps = snn_bin_has_own_steps(&config.bin) ? -1 : 4;
+        check_frames(&config, 0);
+        config.bin.tau_us = 2500; /* events of two windows are in a surface once */
+        check_frames(&config, 0);
+        config.bin.tau_us = 0;
+    }
+}
+END_TEST
+
+START_TEST(rows_equal_frames_in_16_bits) {
+    struct snn_data_config config = any_rule(_i);
+    config.bin.half = true;
+    check_frames(&config, 0);
+    if (!snn_bin_has_own_steps(&config.bin)) return;
+    config.timesteps = -1;
     check_frames(&config, 0);
 }
 END_TEST
@@ -71,10 +136,27 @@ START_TEST(rows_clamp_as_frames_do) {
 }
 END_TEST
 
-/* Made recordings last at most 25 bins of 1000 us. */
+/* Rules with steps of their own; made recordings have at most 25 of them. */
+static struct snn_data_config own_steps(int i) {
+    static const struct snn_binning own[] = {
+        {.by = SNN_BIN_DURATION},
+        {.by = SNN_BIN_DURATION, .from = SNN_BIN_FROM_ZERO},
+        {.by = SNN_BIN_DURATION, .half = true},
+        {.by = SNN_BIN_WINDOW, .overlap = 300},
+        {.by = SNN_BIN_WINDOW, .incomplete = true},
+        {.by = SNN_BIN_EVENTS, .events = 4, .overlap = 1},
+        {.by = SNN_BIN_ADAPTIVE, .events = 3},
+    };
+    struct snn_data_config config = config_of(0, -1, 1000);
+    struct snn_time dt = config.bin.dt;
+    config.bin = own[i];
+    config.bin.dt = dt;
+    return config;
+}
+enum { OWN_STEPS = 7 };
+
 START_TEST(pad_to_the_longest) {
-    struct snn_data_config config = config_of(SNN_BIN_DURATION, -1, 1000);
-    config.bin.from = _i; /* SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO */
+    struct snn_data_config config = own_steps(_i);
     check_frames(&config, 0);
     struct made_set set = make_set(true);
     int32_t longest = 0;
@@ -88,7 +170,7 @@ START_TEST(pad_to_the_longest) {
     snn_sample_free(&sample);
     struct snn_loader *loader = open_loader(&set, &config, false);
     ck_assert_int_eq(snn_loader_max_steps(loader), longest);
-    ck_assert_int_gt(set.base.longest_us, 0); /* kept for the next loader */
+    ck_assert_int_eq(set.base.longest.steps, longest); /* kept for the next loader */
     ck_ok(snn_loader_start(loader, 0, 0));
     for (const struct snn_batch *batch; (batch = next(loader));) {
         ck_assert_int_eq(batch->T, longest);
@@ -96,6 +178,28 @@ START_TEST(pad_to_the_longest) {
     }
     ck_assert_int_eq(snn_loader_cut(loader), 0);
     snn_loader_close(&loader);
+}
+END_TEST
+
+/* What is kept belongs to one framing: another one has its own longest recording. */
+START_TEST(longest_of_each_framing) {
+    struct made_set set = make_set(true);
+    struct snn_data_config config = config_of(SNN_BIN_DURATION, -1, 1000);
+    int32_t steps[5];
+    for (int i = 0; i < 5; ++i) {
+        if (i == 1) config.bin.dt.value = 0.002;
+        if (i == 2) config.downsample.polarity = SNN_POLARITY_ON;
+        if (i == 3) set.fail_at = 20; /* nothing is read again */
+        if (i == 4) set.fail_at = -1;
+        if (i == 4) config.downsample.tick_us = 20000;
+        struct snn_loader *loader = open_loader(&set, &config, false);
+        steps[i] = snn_loader_max_steps(loader);
+        snn_loader_close(&loader);
+    }
+    ck_assert_int_lt(steps[1], steps[0]);
+    ck_assert_int_le(steps[2], steps[1]);
+    ck_assert_int_eq(steps[3], steps[2]);
+    ck_assert_int_ne(steps[4], steps[3]);
 }
 END_TEST
 
@@ -142,7 +246,7 @@ START_TEST(pad_to_n_cuts_and_counts) {
         }
         ck_assert_int_eq(snn_loader_cut(loader), longer); /* counted anew each epoch */
     }
-    ck_assert_int_eq(set.base.longest_us, 0); /* the lengths were of no interest */
+    ck_assert_int_eq(set.base.longest.steps, 0); /* the lengths were of no interest */
     snn_loader_close(&loader);
 }
 END_TEST
@@ -162,9 +266,19 @@ START_TEST(pad_beyond_and_below_timesteps) {
 END_TEST
 
 START_TEST(rebin_frames_the_whole_recording) {
-    struct snn_data_config config = config_of(SNN_BIN_DURATION, 3, 1000), by_time = config_of(SNN_BIN_TIME, 5, 0);
+    static const struct {
+        int from, to;
+    } rule[] = {{SNN_BIN_DURATION, SNN_BIN_TIME},
+                {SNN_BIN_WINDOW, SNN_BIN_TIME},
+                {SNN_BIN_EDGES, SNN_BIN_TIME},
+                {SNN_BIN_EVENTS, SNN_BIN_COUNT},
+                {SNN_BIN_ADAPTIVE, SNN_BIN_COUNT},
+                {SNN_BIN_TIME_BINS, SNN_BIN_TIME_BINS},
+                {SNN_BIN_EVENT_BINS, SNN_BIN_EVENT_BINS},
+                {SNN_BIN_VOXEL, SNN_BIN_VOXEL}};
+    struct snn_data_config config = any_rule(rule[_i].from), whole = config_of(rule[_i].to, 5, 3000);
     struct made_set set = make_set(true);
-    struct snn_loader *expected = open_loader(&set, &by_time, true), *loader;
+    struct snn_loader *expected = open_loader(&set, &whole, true), *loader;
     const struct snn_loader_options options = {
         .config = &config, .set = &set.base, .batch = 8, .seed = 5, .shuffle = true, .timesteps = 5};
     ck_ok(snn_loader_open(&options, &loader));
@@ -500,8 +614,13 @@ START_TEST(open_reports_what_the_lengths_show) {
     ck_error(snn_loader_open(&options, &loader), SNN_EDATA, "made/20.bin: is broken");
     ck_assert_ptr_null(loader);
     set.fail_at = -1;
-    set.base.longest_us = INT64_C(1) << 50;
+    set.base.longest.bin = config.bin;
+    set.base.longest.steps = 1 << 30;
     ck_error(snn_loader_open(&options, &loader), SNN_EUSAGE, "too many for a batch");
+    config.downsample.space[1] = 5;
+    ck_error(snn_loader_open(&options, &loader), SNN_EUSAGE,
+             "data.downsample.space: joins 5 columns, and the sensor has 4");
+    ck_assert_ptr_null(loader);
 }
 END_TEST
 
@@ -528,13 +647,18 @@ int main(void) {
         tcase_set_timeout(all[i], 60);
         suite_add_tcase(suite, all[i]);
     }
-    tcase_add_loop_test(pad, rows_equal_frames, SNN_BIN_COUNT, SNN_BIN_DURATION + 1);
+    tcase_add_loop_test(pad, rows_equal_frames, SNN_BIN_COUNT, SNN_BIN_RULES);
+    tcase_add_loop_test(pad, rows_equal_frames_of_less, 0, 6);
+    tcase_add_loop_test(pad, rows_equal_frames_in_windows, SNN_BIN_WINDOW, SNN_BIN_EVENT_BINS + 1);
+    tcase_add_loop_test(pad, rows_equal_frames_in_16_bits, SNN_BIN_TIME, SNN_BIN_DURATION + 1);
+    tcase_add_loop_test(pad, rows_equal_frames_in_16_bits, SNN_BIN_ADAPTIVE, SNN_BIN_ADAPTIVE + 1);
     tcase_add_test(pad, rows_clamp_as_frames_do);
-    tcase_add_loop_test(pad, pad_to_the_longest, SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO + 1);
+    tcase_add_loop_test(pad, pad_to_the_longest, 0, OWN_STEPS);
+    tcase_add_test(pad, longest_of_each_framing);
     tcase_add_test(pad, pad_to_the_batch);
     tcase_add_test(pad, pad_to_n_cuts_and_counts);
     tcase_add_test(pad, pad_beyond_and_below_timesteps);
-    tcase_add_test(pad, rebin_frames_the_whole_recording);
+    tcase_add_loop_test(pad, rebin_frames_the_whole_recording, 0, 8);
     tcase_add_loop_test(pad, sequences_and_targets, 0, 2);
     tcase_add_loop_test(pad, slices_of_targets, 0, 2);
     tcase_add_test(order, split_of_regression);

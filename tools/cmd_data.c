@@ -73,14 +73,10 @@ int data_count_frames(const struct cli *cli, const struct snn_dataset_info *i, i
 float *data_frames(const struct snn_sample *s, const struct snn_dataset_info *i, int32_t T) {
     size_t units = (size_t)i->C * (size_t)i->H * (size_t)i->W;
     float *frames = calloc((size_t)T * units, sizeof *frames);
-    uint16_t *counts = i->kind == SNN_RECORDINGS ? calloc((size_t)T * units, sizeof *counts) : NULL;
-    if (frames && counts) {
-        struct snn_data_config config = {.timesteps = T, .bin.by = SNN_BIN_TIME};
-        snn_bin_events(&config, T, i->C, i->H, i->W, s->events, s->event_count, counts);
-        for (size_t k = 0; k < (size_t)T * units; ++k) frames[k] = counts[k];
-    }
+    const struct snn_data_config config = {.timesteps = T, .bin.by = SNN_BIN_TIME};
+    if (frames && i->kind == SNN_RECORDINGS)
+        snn_bin_events(&config, T, i->C, i->H, i->W, s->events, s->event_count, frames);
     for (size_t k = 0; frames && i->kind == SNN_IMAGES && k < units; ++k) frames[k] = s->pixels[k];
-    free(counts);
     return frames;
 }
 

@@ -79,6 +79,12 @@ static void codings(struct listing *l) {
     item(l, "rate", NULL, "a spike in each step with the probability of the pixel's brightness", NULL);
     item(l, "latency", NULL, "one spike a pixel, the earlier the brighter; none for black", NULL);
 }
+static void framings(struct listing *l) {
+    for (int i = 0; snn_bin_rules[i].name; ++i) item(l, snn_bin_rules[i].name, NULL, snn_bin_rules[i].help, NULL);
+}
+static void presets(struct listing *l) {
+    for (const struct snn_bin_preset *p = snn_bin_presets; p->name; ++p) item(l, p->name, p->alias, p->help, NULL);
+}
 static void optimizers(struct listing *l) {
     for (int i = 0; snn_optim_list[i].name; ++i)
         item(l, snn_optim_list[i].name, NULL, snn_optim_list[i].help, snn_optim_list[i].keys);
@@ -99,6 +105,8 @@ static void exports(struct listing *l) { (void)l; }
 static void keys(struct listing *l) {
     item(l, "(top)", NULL, "sections of a config", snn_top_keys);
     item(l, "data", NULL, "the data set and how it becomes batches", snn_data_keys);
+    item(l, "data.bin", NULL, "how recordings become frames", snn_bin_keys);
+    item(l, "data.downsample", NULL, "recordings of fewer units, channels or times", snn_downsample_keys);
     item(l, "train", NULL, "how it is trained", snn_train_keys);
     item(l, "run", NULL, "where results go", snn_run_keys);
 }
@@ -106,11 +114,11 @@ static void keys(struct listing *l) {
 static const struct {
     const char *name;
     void (*collect)(struct listing *l);
-} kinds[] = {{"neurons", neurons}, {"surrogates", surrogates}, {"layers", layers},
-             {"rules", rules},     {"datasets", datasets},     {"augmentations", augmentations},
-             {"codings", codings}, {"optimizers", optimizers}, {"schedules", schedules},
-             {"losses", losses},   {"recordings", recordings}, {"exports", exports},
-             {"keys", keys}};
+} kinds[] = {{"neurons", neurons},     {"surrogates", surrogates}, {"layers", layers},
+             {"rules", rules},         {"datasets", datasets},     {"augmentations", augmentations},
+             {"codings", codings},     {"framings", framings},     {"presets", presets},
+             {"optimizers", optimizers}, {"schedules", schedules}, {"losses", losses},
+             {"recordings", recordings}, {"exports", exports},     {"keys", keys}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 int cmd_list(struct cli *cli) {

@@ -41,6 +41,7 @@ const struct cli_command cli_commands[] = {
      cmd_check},
     {"list", "list [KIND]",
      "what can be named in a config\n\nKIND: neurons, surrogates, layers, rules, datasets, augmentations, codings, "
+     "framings, presets, "
      "optimizers, schedules, losses, recordings, exports or keys;\n"
      "all of them when left out.",
      "", cmd_list},

@@ -75,7 +75,7 @@ enum snn_key_type {
     SNN_REAL,   /* double (finite); a word in `choices` (none ...) is stored as NAN */
     SNN_TEXT,   /* const char *, owned by the document; a NULL default with SNN_OPTIONAL gives NULL */
     SNN_CHOICE, /* int: index in `choices` */
-    SNN_TIME,   /* struct snn_time */
+    SNN_TIME,   /* struct snn_time; words in `choices` are stored as -1, -2, ... steps */
     SNN_PAIR,   /* int[2]: one integer for both, or a list of two */
     SNN_NODE    /* struct snn_conf *: anything, read further by the caller */
 };

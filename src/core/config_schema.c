@@ -204,6 +204,11 @@ static int read_time(struct snn_conf *node, const struct snn_key *key, void *fie
     static const char *const names[] = {"", "s", "ms", "us"};
     static const double in_a_second[] = {1, 1, 1e3,
                                          1e6}; /* to divide by: the nearest double to 0.3 ms is not 0.3 * 1e-3 */
+    int word = word_index(node, key->choices);
+    if (word >= 0) {
+        *(struct snn_time *)field = (struct snn_time){-1 - word, false};
+        return SNN_OK;
+    }
     size_t length = node->kind == SNN_CONF_SCALAR && !node->quoted ? decimal_length(node->text) : 0;
     if (!length) return wrong_type(node, key, what);
     const char *unit = node->text + length + strspn(node->text + length, " ");

@@ -17,7 +17,7 @@ int snn_rows_room(struct snn_rows *rows, size_t n) {
     want += want / 2;
     int32_t *index = reallocarray(rows->index, want, sizeof *index);
     if (index) rows->index = index;
-    uint16_t *value = reallocarray(rows->value, want, sizeof *value);
+    float *value = reallocarray(rows->value, want, sizeof *value);
     if (value) rows->value = value;
     if (!index || !value) return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", want);
     rows->room = want;

@@ -12,12 +12,10 @@
 /* The config first, so that offsets into it hold for snn_data_keys; then what is read further. */
 struct section {
     struct snn_data_config config;
-    struct snn_conf *bin, *pad, *validation, *augment;
+    struct snn_conf *bin, *downsample, *pad, *validation, *augment;
 };
 
 static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
-static const char *const by_word[] = {"count", "time", "duration", NULL};
-static const char *const from_word[] = {"first", "zero", NULL};
 static const char *const coding_word[] = {"direct", "rate", "latency", NULL};
 
 struct validation_text {
@@ -33,7 +31,9 @@ const struct snn_key snn_data_keys[] = {
     {"root", SNN_TEXT, AT(config.root), SNN_OPTIONAL, 0, 0, NULL, "folder with its files as distributed"},
     {"timesteps", SNN_INT, AT(config.timesteps), "10", 1, SNN_MAX_STEPS, auto_word,
      "steps a sample; auto: as many bins as the recording has, or steps as the sequence (its default)"},
-    {"bin", SNN_NODE, AT(bin), "{}", 0, 0, NULL, "how recordings become frames: {by, dt, from, binary}"},
+    {"bin", SNN_NODE, AT(bin), "{}", 0, 0, NULL, "how recordings become frames: {preset, by, ...}"},
+    {"downsample", SNN_NODE, AT(downsample), "{}", 0, 0, NULL,
+     "recordings of fewer units, channels or times: {space, rest, polarity, time}"},
     {"coding", SNN_CHOICE, AT(config.coding), "direct", 0, 0, coding_word,
      "how images become input: direct, rate, latency"},
     {"mean", SNN_REAL, AT(config.mean), "0", -1e6, 1e6, NULL, "images coded direct are (pixel/255 - mean)/std"},
@@ -46,14 +46,6 @@ const struct snn_key snn_data_keys[] = {
      "random transforms of training samples, one an item (see snntrain list augmentations)"},
     {"split_seed", SNN_INT, AT(config.split_seed), "0", 0, 9e15, NULL, "draws the validation samples"},
     {"workers", SNN_INT, AT(config.workers), "1", 0, 64, NULL, "threads that prepare batches; 0: none"},
-    {0},
-};
-static const struct snn_key bin_keys[] = {
-    {"by", SNN_CHOICE, AT(config.bin.by), "count", 0, 0, by_word, "equal event counts, equal times, or bins of dt"},
-    {"dt", SNN_TIME, AT(config.bin.dt), "10 ms", 0, 0, NULL, "length of a bin by duration"},
-    {"from", SNN_CHOICE, AT(config.bin.from), "first", 0, 0, from_word,
-     "bins by duration begin with the first event, or at time zero"},
-    {"binary", SNN_BOOL, AT(config.bin.binary), "false", 0, 0, NULL, "1 where any event is, instead of counts"},
     {0},
 };
 static const struct snn_key pad_keys[] = {
@@ -73,31 +65,29 @@ static const struct snn_key validation_keys[] = {
     {0},
 };
 
-static int check_dt(const struct snn_conf *at, struct snn_time dt) {
-    double us = dt.value * 1e6;
-    if (!dt.seconds) return snn_conf_error(at, "expected a duration with a unit, such as 10 ms");
-    if (us < 1 - 1e-6 || us > 3.6e9) return snn_conf_error(at, "is %g s, expected 1 us to 3600 s", dt.value);
-    if (fabs(us - round(us)) > 1e-6 * us) return snn_conf_error(at, "is %g us, expected whole microseconds", us);
-    return SNN_OK;
-}
-
 static int check_recordings(const struct snn_conf *map, const struct section *section) {
     const struct snn_data_config *config = &section->config;
-    bool by_duration = config->bin.by == SNN_BIN_DURATION;
+    bool own_steps = snn_bin_has_own_steps(&config->bin);
     if (config->coding != SNN_CODING_DIRECT)
         return snn_conf_error(snn_conf_get(map, "coding"), "is for images, and %s has recordings", config->name);
     if (config->mean != 0)
         return snn_conf_error(snn_conf_get(map, "mean"), "is for images, and %s has recordings", config->name);
     if (config->std != 1)
         return snn_conf_error(snn_conf_get(map, "std"), "is for images, and %s has recordings", config->name);
-    if (config->timesteps < 0 && !by_duration)
-        return snn_conf_error(snn_conf_get(map, "timesteps"), "auto needs bin.by: duration");
-    if (config->bin.from != SNN_BIN_FROM_FIRST && !by_duration)
-        return snn_conf_error(snn_conf_get(section->bin, "from"), "needs bin.by: duration");
-    if (config->pad.to > 0 && !by_duration)
+    if (config->timesteps < 0 && !own_steps)
+        return snn_conf_error(snn_conf_get(map, "timesteps"),
+                              "auto needs bin.by: duration, window, events or adaptive");
+    if (config->pad.to > 0 && !own_steps)
         return snn_conf_error(snn_conf_get(section->pad, "to"),
-                              "a number needs bin.by: duration, else all samples have `timesteps`");
-    return SNN_OK;
+                              "a number needs bin.by: duration, window, events or adaptive, else all samples have "
+                              "`timesteps`");
+    char why[200];
+    struct snn_dataset_info about = snn_dataset_about(snn_dataset_find(config->name), &config->set);
+    const int32_t sensor[3] = {about.C, about.H, about.W};
+    const char *key = about.C ? snn_downsample_misfit(&config->downsample, sensor, why) : NULL;
+    if (!key) return SNN_OK;
+    const struct snn_conf *at = snn_conf_get(section->downsample, key);
+    return snn_conf_error(at ? at : section->bin, "%s", why); /* a preset may ask for it, too */
 }
 
 static int check_images(const struct snn_conf *map, const struct section *section) {
@@ -105,13 +95,7 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     if (config->timesteps < 0)
         return snn_conf_error(snn_conf_get(map, "timesteps"), "auto is for recordings, and %s has images",
                               config->name);
-    if (config->bin.by != SNN_BIN_COUNT)
-        return snn_conf_error(snn_conf_get(section->bin, "by"), "is for recordings, and %s has images", config->name);
-    if (config->bin.binary)
-        return snn_conf_error(snn_conf_get(section->bin, "binary"), "is for recordings, and %s has images",
-                              config->name);
-    if (config->bin.from != SNN_BIN_FROM_FIRST)
-        return snn_conf_error(snn_conf_get(section->bin, "from"), "is for recordings, and %s has images", config->name);
+    SNN_TRY(snn_bin_config_refuse(map, config->name, "images"));
     if (config->pad.to > 0)
         return snn_conf_error(snn_conf_get(section->pad, "to"), "is for recordings, and %s has images", config->name);
     if (config->coding == SNN_CODING_DIRECT) return SNN_OK;
@@ -214,15 +198,14 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
         name && name->kind == SNN_CONF_SCALAR && *name->text ? snn_dataset_find(name->text) : NULL;
     if (!ops && name && name->kind == SNN_CONF_SCALAR && *name->text) return unknown_set(name, name->text);
     static const struct snn_dataset_ops none = {0};
-    if (ops && ops->kind == SNN_SEQUENCES &&
-        !snn_conf_get(map, "timesteps")) /* they say themselves how long they are */
+    bool steps_given = snn_conf_get(map, "timesteps") != NULL;
+    if (ops && ops->kind == SNN_SEQUENCES && !steps_given) /* they say themselves how long they are */
         SNN_TRY(snn_conf_put(map, "timesteps", "auto", NULL));
     SNN_TRY(read_section(map, ops ? ops : &none, &section)); /* without a name this says so */
     SNN_CHECK(ops, "a data section without a name was accepted");
-    SNN_TRY(snn_conf_read(section.bin, bin_keys, &section));
+    if (ops->kind == SNN_RECORDINGS) SNN_TRY(snn_bin_config_read(map, steps_given, &section.config));
     SNN_TRY(snn_conf_read(section.pad, pad_keys, &section));
     const struct snn_data_config *config = &section.config;
-    SNN_TRY(check_dt(snn_conf_get(section.bin, "dt"), config->bin.dt));
     SNN_TRY(read_validation(section.validation, ops, &section.config.validation));
     struct snn_dataset_info about = snn_dataset_about(ops, &config->set);
     SNN_TRY(snn_augment_read(section.augment, &about, &section.config));
@@ -236,10 +219,19 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
 const void *snn_data_set_options(const struct snn_data_config *config) { return &config->set; }
 
 void snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]) {
-    (void)config;
-    shape[0] = info->C, shape[1] = info->H, shape[2] = info->W;
+    const int32_t sensor[3] = {info->C, info->H, info->W};
+    snn_downsample_shape(&config->downsample, sensor, shape);
 }
 
 double snn_data_step_seconds(const struct snn_data_config *config) {
-    return config->bin.by == SNN_BIN_DURATION ? config->bin.dt.value : 0;
+    switch (config->bin.by) {
+    case SNN_BIN_DURATION:
+        return config->bin.dt.value;
+    case SNN_BIN_WINDOW:
+        return config->bin.dt.value - config->bin.overlap * 1e-6;
+    case SNN_BIN_EDGES:
+        return config->bin.until_us * 1e-6 / (double)(config->timesteps - 1);
+    default:
+        return 0;
+    }
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/config.h"
+#include "datasets/binning.h"
 
 enum snn_split { SNN_TRAIN, SNN_TEST };
 
@@ -103,12 +104,14 @@ struct snn_dataset { /* the first member of every set's own struct */
     const struct snn_dataset_ops *ops;
     struct snn_dataset_info info;
     char *root; /* folder that was opened */
-    /* Of the longest recording of both splits, first to last event, and zero to last event; 0 until the loader has
-     * looked. */
-    int64_t longest_us, latest_us;
     /* What reading samples had to say: the first sentence, and how many there were. Under a lock of dataset.c. */
     char warning[600];
     int64_t warnings;
+    struct { /* what the loader has found out by reading every recording of both splits */
+        struct snn_binning bin;
+        struct snn_downsample downsample;
+        int32_t steps; /* of the longest one, framed that way; 0: nobody has looked */
+    } longest;
 };
 
 /* All sets, ended by NULL. */

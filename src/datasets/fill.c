@@ -71,8 +71,8 @@ int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
     size_t units = (size_t)units_of(recipe);
     out->rows.count = calloc((size_t)recipe->batch * (size_t)recipe->max_steps, sizeof *out->rows.count);
     out->seen = calloc((units + 63) / 64, sizeof *out->seen);
-    out->counts = calloc(units, sizeof *out->counts);
-    if (out->rows.count && out->seen && out->counts) return SNN_OK;
+    out->value = calloc(units, sizeof *out->value);
+    if (out->rows.count && out->seen && out->value) return SNN_OK;
     snn_fill_free(out);
     return no_memory(recipe);
 }
@@ -82,47 +82,54 @@ void snn_fill_free(struct snn_fill *fill) {
     snn_augmenting_free(&fill->augmenting);
     snn_rows_free(&fill->rows);
     free(fill->seen);
-    free(fill->counts);
+    free(fill->value);
     *fill = (struct snn_fill){0};
 }
 
-/* Append the present step's units in ascending order and leave `seen` and `counts` zero; returns how many there were.
- */
-static int32_t append_step(struct snn_fill *fill, int32_t units) {
-    struct snn_rows *rows = &fill->rows;
-    size_t before = rows->used;
-    bool binary = fill->recipe->config->bin.binary;
+/* Append the present step's units in ascending order; returns how many there were. `seen` and `value` are zero then,
+ * unless they `stay` for the next step. */
+static int32_t append_step(struct snn_fill *fill, int32_t units, bool stay) {
+    int32_t *restrict index = fill->rows.index + fill->rows.used, n = 0;
+    float *restrict out = fill->rows.value + fill->rows.used, *restrict value = fill->value;
     for (int32_t word = 0; word < (units + 63) / 64; ++word) {
         for (uint64_t bits = fill->seen[word]; bits; bits &= bits - 1) {
             int32_t unit = word * 64 + __builtin_ctzll(bits);
-            rows->index[rows->used] = unit;
-            rows->value[rows->used++] = binary ? 1 : fill->counts[unit];
-            fill->counts[unit] = 0;
+            index[n] = unit;
+            out[n] = value[unit];
+            n += value[unit] != 0; /* ON and OFF may have cancelled */
+            if (!stay) value[unit] = 0;
         }
-        fill->seen[word] = 0;
+        if (!stay) fill->seen[word] = 0;
     }
-    return (int32_t)(rows->used - before);
+    fill->rows.used += (size_t)n;
+    return n;
 }
 
 /* The recording in `fill->sample` as `length` steps. As snn_bin_events, but only what is not zero. */
 static int frame(struct snn_fill *fill, int32_t length, int32_t *count) {
-    const struct snn_dataset_info *info = &fill->recipe->set->info;
-    const struct snn_event *events = fill->sample.events;
-    size_t units = (size_t)units_of(fill->recipe), i = 0;
-    struct snn_framing cut = snn_framing_start(fill->recipe->config, length, events, fill->sample.event_count);
+    const struct snn_recipe *recipe = fill->recipe;
+    size_t units = (size_t)units_of(recipe);
+    struct snn_canvas canvas = {.value = fill->value, .seen = fill->seen};
+    bool stays = snn_canvas_stays(recipe->config);
+    int status = SNN_OK;
+    memcpy(canvas.shape, recipe->shape, sizeof canvas.shape);
+    struct snn_framing cut =
+        snn_framing_start(&recipe->config->bin, length, fill->sample.events, fill->sample.event_count);
     for (int32_t t = 0; t < length; ++t) {
-        size_t end = snn_framing_next(&cut), most = end - i < units ? end - i : units;
-        SNN_TRY(snn_rows_room(&fill->rows, most));
-        for (; i < end; ++i) {
-            const struct snn_event *e = &events[i];
-            SNN_CHECK(e->x < info->W && e->y < info->H && e->p < info->C, "event at x=%d y=%d p=%d", e->x, e->y, e->p);
-            int32_t unit = (e->p * info->H + e->y) * info->W + e->x;
-            fill->counts[unit] += fill->counts[unit] < UINT16_MAX;
-            fill->seen[unit >> 6] |= UINT64_C(1) << (unit & 63);
-        }
-        count[t] = append_step(fill, (int32_t)units);
+        struct snn_step step = snn_framing_next(&cut);
+        size_t most = stays ? step.end : step.end - step.begin; /* units that may be met */
+        count[t] = 0;
+        if (!most) continue;
+        status = snn_rows_room(&fill->rows, most < units ? most : units);
+        if (status < 0) break;
+        snn_canvas_add(&canvas, recipe->config, &cut, step);
+        count[t] = append_step(fill, (int32_t)units, stays);
     }
-    return SNN_OK;
+    if (stays) {
+        memset(fill->value, 0, units * sizeof *fill->value);
+        memset(fill->seen, 0, (units + 63) / 64 * sizeof *fill->seen);
+    }
+    return status;
 }
 
 /* The sequence in `fill->sample`, which a still sample is one step of, as sample b of the batch: steps after its length
@@ -182,8 +189,11 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
         return SNN_OK;
     }
     if (recipe->set->info.kind == SNN_RECORDINGS) {
-        if (config->bin.by == SNN_BIN_DURATION) {
-            int32_t own = snn_bin_duration_steps(config, snn_bin_extent_us(config, sample));
+        const struct snn_dataset_info *info = &recipe->set->info;
+        sample->event_count = snn_bin_downsample(&config->downsample, (const int32_t[3]){info->C, info->H, info->W},
+                                                 sample->events, sample->event_count);
+        if (snn_bin_has_own_steps(&config->bin)) {
+            int32_t own = snn_bin_own_steps(&config->bin, sample->events, sample->event_count);
             out->cut += own > *length;
             if (own < *length) *length = own;
         }
@@ -228,20 +238,18 @@ static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
     batch->value = NULL;
     if (!rows->used) return SNN_OK; /* rows then have no memory to copy from */
     const int32_t *index = rows->index;
-    const uint16_t *value = rows->value;
-    uint16_t largest = 1;
+    const float *value = rows->value;
+    bool ones = true;
     for (size_t b = 0; b < B; ++b)
         for (size_t t = 0; t < (size_t)batch->length[b]; ++t) {
             int32_t n = rows->count[b * stride + t], to = batch->row[t * B + b];
             if (n) memcpy(batch->index + to, index, (size_t)n * sizeof *index);
-            for (int32_t i = 0; i < n; ++i) {
-                out->value[to + i] = value[i];
-                if (value[i] > largest) largest = value[i];
-            }
+            if (n) memcpy(out->value + to, value, (size_t)n * sizeof *value);
+            for (int32_t i = 0; ones && i < n; ++i) ones = value[i] == 1;
             index += n;
             value += n;
         }
-    if (largest > 1) batch->value = out->value;
+    if (!ones) batch->value = out->value;
     return SNN_OK;
 }
 

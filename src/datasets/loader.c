@@ -92,23 +92,29 @@ static void *work(void *payload) {
 
 /* ---- open and close ---- */
 
-/* set->longest_us and latest_us: every file is read, once a data set. */
-static int find_longest(struct snn_dataset *set) {
-    if (set->longest_us) return SNN_OK;
+/* Steps of the longest recording, framed as `config` says; every file is read, once a data set and framing. */
+static int find_longest(struct snn_dataset *set, const struct snn_data_config *config, int32_t *longest) {
+    const int32_t sensor[3] = {set->info.C, set->info.H, set->info.W};
     struct snn_sample sample = {0};
-    int64_t longest = 0, latest = 0;
     int status = SNN_OK;
-    for (int split = 0; split < 2; ++split)
+    bool known = set->longest.steps && !memcmp(&set->longest.bin, &config->bin, sizeof config->bin) &&
+                 !memcmp(&set->longest.downsample, &config->downsample, sizeof config->downsample);
+    *longest = known ? set->longest.steps : 1;
+    for (int split = 0; !known && split < 2; ++split)
         for (int32_t i = 0; i < set->info.count[split] && status == SNN_OK; ++i) {
             status = set->ops->get(set, split, i, &sample);
-            if (status < 0 || !sample.event_count) continue;
-            int64_t last = sample.events[sample.event_count - 1].t, us = last - sample.events[0].t;
-            if (us > longest) longest = us;
-            if (last > latest) latest = last;
+            if (status < 0) break;
+            size_t n = snn_bin_downsample(&config->downsample, sensor, sample.events, sample.event_count);
+            int32_t steps = snn_bin_own_steps(&config->bin, sample.events, n);
+            if (steps > *longest) *longest = steps;
         }
     snn_sample_free(&sample);
-    if (status == SNN_OK) set->longest_us = longest, set->latest_us = latest;
-    return status;
+    if (status < 0) return status;
+    /* Copied as bytes: what is between the members has to be the same, too. */
+    memcpy(&set->longest.bin, &config->bin, sizeof config->bin);
+    memcpy(&set->longest.downsample, &config->downsample, sizeof config->downsample);
+    set->longest.steps = *longest;
+    return SNN_OK;
 }
 
 /* recipe.longest and recipe.max_steps. */
@@ -128,18 +134,15 @@ static int settle_steps(struct snn_loader *loader) {
                          info->name);
     if (info->kind == SNN_SEQUENCES && info->steps && (!recipe->longest || recipe->longest > info->steps))
         recipe->longest = info->steps;
-    if (!recipe->longest) {
-        SNN_TRY(find_longest(recipe->set));
-        recipe->longest = snn_bin_duration_steps(
-            config, config->bin.from == SNN_BIN_FROM_ZERO ? recipe->set->latest_us : recipe->set->longest_us);
-    }
+    if (!recipe->longest) SNN_TRY(find_longest(recipe->set, config, &recipe->longest));
     if (pad_to && pad_to < recipe->longest) recipe->longest = pad_to;
     recipe->max_steps = pad_to ? pad_to : recipe->longest;
     int64_t units = (int64_t)recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
     if (recipe->max_steps > SNN_MAX_STEPS || (int64_t)recipe->max_steps * recipe->batch >= INT32_MAX)
-        return snn_error(SNN_EUSAGE,
-                         "%d samples of %d steps are too many for a batch: make it smaller or data.bin.dt longer",
-                         recipe->batch, recipe->max_steps);
+        return snn_error(
+            SNN_EUSAGE,
+            "%d samples of %d steps are too many for a batch: make it smaller or the steps longer (data.bin)",
+            recipe->batch, recipe->max_steps);
     if (config->coding == SNN_CODING_RATE && recipe->max_steps * units > UINT32_MAX)
         return snn_error(SNN_EUSAGE, "coding: rate: %d steps of %lld pixels are over 2^32 draws", recipe->max_steps,
                          (long long)units);
@@ -175,6 +178,16 @@ static int start_threads(struct snn_loader *loader) {
               : SNN_OK;
 }
 
+/* A set may know its shape only now that it is open. */
+static int check_sensor(const struct snn_data_config *config, const struct snn_dataset_info *info) {
+    char why[200];
+    const char *key =
+        info->kind == SNN_RECORDINGS
+            ? snn_downsample_misfit(&config->downsample, (const int32_t[3]){info->C, info->H, info->W}, why)
+            : NULL;
+    return key ? snn_error(SNN_EUSAGE, "data.downsample.%s: %s", key, why) : SNN_OK;
+}
+
 static int prepare(struct snn_loader *loader, const struct snn_loader_options *options) {
     const struct snn_data_config *config = options->config;
     SNN_TRY(snn_subset_list(options->set, options->subset, &config->validation, (uint64_t)config->split_seed,
@@ -189,6 +202,7 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
         .list = loader->list,
         .samples = loader->samples,
     };
+    SNN_TRY(check_sensor(config, &options->set->info));
     snn_data_input(&loader->config, &options->set->info, loader->recipe.shape);
     loader->batches = (loader->samples - 1) / loader->recipe.batch + 1;
     loader->workers = (int32_t)config->workers;
@@ -210,7 +224,7 @@ int snn_loader_open(const struct snn_loader_options *options, struct snn_loader 
     if (options->timesteps) {
         loader->config.timesteps = options->timesteps;
         loader->config.pad.to = SNN_PAD_MAX;
-        if (loader->config.bin.by == SNN_BIN_DURATION) loader->config.bin.by = SNN_BIN_TIME;
+        snn_bin_refit(&loader->config.bin);
     }
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->work, NULL);

@@ -9,10 +9,9 @@
 #include "core/batch.h"
 #include "core/config.h"
 #include "datasets/augment.h"
+#include "datasets/binning.h"
 #include "datasets/dataset.h"
 
-enum snn_bin_by { SNN_BIN_COUNT, SNN_BIN_TIME, SNN_BIN_DURATION };
-enum snn_bin_from { SNN_BIN_FROM_FIRST, SNN_BIN_FROM_ZERO };
 enum snn_coding { SNN_CODING_DIRECT, SNN_CODING_RATE, SNN_CODING_LATENCY };
 
 enum snn_validation_by { SNN_VALIDATION_NONE, SNN_VALIDATION_CLASS, SNN_VALIDATION_GROUP, SNN_VALIDATION_OWN };
@@ -36,13 +35,9 @@ struct snn_augment_item { /* of the list of transforms */
 
 struct snn_data_config { /* the `data:` section */
     const char *name, *root;
-    long long timesteps; /* -1: auto (by duration: the recording's length in bins) */
-    struct {
-        int by;
-        struct snn_time dt;
-        bool binary;
-        int from; /* by duration: where the first bin begins */
-    } bin;
+    long long timesteps; /* -1: auto (as many as the recording has; see snn_bin_has_own_steps) */
+    struct snn_binning bin;
+    struct snn_downsample downsample;
     int coding;
     double mean, std; /* images: (pixel/255 - mean)/std */
     struct {
@@ -59,14 +54,28 @@ struct snn_data_config { /* the `data:` section */
         max_align_t align;
     } set;
 };
-extern const struct snn_key snn_data_keys[]; /* for `snntrain list keys` */
+extern const struct snn_key snn_data_keys[], snn_bin_keys[], snn_downsample_keys[]; /* for `snntrain list keys` */
+
+struct snn_bin_rule { /* for `snntrain list framings` */
+    const char *name, *help;
+};
+extern const struct snn_bin_rule snn_bin_rules[]; /* by enum snn_bin_by, ended by a NULL name */
+
+struct snn_bin_preset { /* a framework's or paper's framing: values of our keys */
+    const char *name, *alias, *help;
+    const char *bin, *downsample; /* maps as YAML flow text */
+    const char *timesteps;        /* where the config has none; NULL: as usual */
+    double span;                  /* s; not 0: timesteps are the bins from zero to here, the last one whole */
+};
+extern const struct snn_bin_preset snn_bin_presets[]; /* ended by a NULL name */
+
 /* Read and check the section; everything that can be judged without the files is judged here. */
 int snn_data_config_read(struct snn_conf *section, struct snn_data_config *out);
 /* The set's own options (struct snn_dataset_ops, keys), or NULL. */
 const void *snn_data_set_options(const struct snn_data_config *config);
 /* (C,H,W) of one step as the network gets it, from a set of that shape. */
 void snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]);
-/* Seconds of one bin, or 0 when bins have no known duration (by count or by time). */
+/* Seconds from step to step, or 0 where that is not known (by count, by time ...). */
 double snn_data_step_seconds(const struct snn_data_config *config);
 
 enum snn_subset { SNN_SUBSET_TRAIN, SNN_SUBSET_VALIDATION, SNN_SUBSET_TEST };
@@ -80,14 +89,14 @@ struct snn_loader_options {
     int32_t batch; /* samples a batch; the last one of an epoch may be smaller */
     uint64_t seed; /* order and random coding */
     bool shuffle;
-    int32_t timesteps; /* 0: the config's; else frame (by duration: the whole, by time) or code into this many steps */
+    int32_t timesteps; /* 0: the config's; else frame the whole or code it into this many steps */
 };
 int snn_loader_open(const struct snn_loader_options *options, struct snn_loader **out);
 void snn_loader_close(struct snn_loader **loader); /* stops the workers; safe at any time */
 
 int32_t snn_loader_samples(const struct snn_loader *loader); /* in the subset */
 int32_t snn_loader_batches(const struct snn_loader *loader); /* an epoch */
-/* The most steps a batch can have: the plan's T. By duration with `auto` this reads the recordings' lengths once. */
+/* The most steps a batch can have: the plan's T. With `auto` every recording is read once, for its length. */
 int32_t snn_loader_max_steps(const struct snn_loader *loader);
 
 /* Start handing out epoch `epoch` from batch `first` on (resume: first > 0). */
@@ -98,12 +107,20 @@ double snn_loader_wait_s(const struct snn_loader *loader); /* time next() spent 
 int32_t
 snn_loader_cut(const struct snn_loader *loader); /* recordings handed out since start() that were longer than T */
 
-/* Frame one recording: writes (T,C,H,W) counts, zeroed here; T as snn_bin_steps says. Rules: docs in bin.c.
- * `timesteps`: 0 for the config's. By duration it is the most; longer recordings are cut, shorter ones have fewer
- * steps. */
+/* ---- one recording (downsample.c, framing.c, frame.c) ---- */
+
+/* Does a recording have as many steps as it needs (by duration, window, events, adaptive)? `timesteps` is then the most
+ * that are kept; by the other rules all recordings have `timesteps` steps. */
+bool snn_bin_has_own_steps(const struct snn_binning *bin);
+/* The first thing that happens to events: units are joined, events left out and times cut down, in place. `sensor` is
+ * the data set's (C,H,W); snn_data_input has the shape that results. Returns how many events remain. */
+size_t snn_bin_downsample(const struct snn_downsample *how, const int32_t sensor[3], struct snn_event *events,
+                          size_t n);
+/* Steps of a recording; `timesteps`: 0 for the config's. */
 int32_t snn_bin_steps(const struct snn_data_config *config, int32_t timesteps, const struct snn_event *events,
                       size_t n);
+/* Frame one recording of a sensor (C,H,W), downsampled where the config says so: writes T steps of it, all of them. */
 void snn_bin_events(const struct snn_data_config *config, int32_t T, int32_t C, int32_t H, int32_t W,
-                    const struct snn_event *events, size_t n, uint16_t *frames);
+                    const struct snn_event *events, size_t n, float *frames);
 
 #endif

@@ -19,32 +19,77 @@ enum { SNN_PAD_MAX = -1, SNN_PAD_BATCH = -2 }; /* the words of pad.to */
 int snn_subset_list(const struct snn_dataset *set, enum snn_subset subset, const struct snn_validation *validation,
                     uint64_t split_seed, int32_t **list, int32_t *count);
 
-/* ---- bin.c ---- */
+/* ---- framing.c ---- */
+
+struct snn_step { /* events [begin, end) of a recording */
+    size_t begin, end;
+    double stop; /* when it ends, in the framing's microseconds */
+};
+
+enum snn_cut { SNN_CUT_INDEX, SNN_CUT_TIME, SNN_CUT_ADAPTIVE };
+enum snn_clock { SNN_CLOCK_US, SNN_CLOCK_HALF_S, SNN_CLOCK_HALF_MS, SNN_CLOCK_VOXEL };
 
 struct snn_framing { /* walks over the steps of a recording */
     const struct snn_event *events;
-    size_t n, at;    /* at: events handed out so far */
-    int32_t j, last; /* the next step; the one that takes all that remain */
-    bool by_count;
-    size_t each;      /* by count: events a step */
-    int64_t stop, dt; /* else: where the next step ends, and how long it is, in microseconds */
+    size_t n;
+    struct snn_step step; /* the one before */
+    int32_t j, last;      /* the next step; the one that takes all that remain, or -1 */
+    enum snn_cut how;
+    size_t stride, each; /* by index: events from step to step, and of a step (adaptive: at most) */
+    enum snn_clock clock;
+    int64_t base;             /* times count from here */
+    int32_t shift;            /* by time: step `shift` begins at */
+    double first, hop, width; /* `first`; from step to step, and how long one is */
+    double scale, span;       /* voxel: hops of a recording, and its length; milliseconds of 16 bits: its first */
+    bool overlaps;            /* an event may be in more than one step */
 };
-/* Cut n events into T steps. Each next() gives the index one behind the events of the following step, which begin where
- * the step before ended; after T calls the events left over are cut off. */
-struct snn_framing snn_framing_start(const struct snn_data_config *config, int32_t T, const struct snn_event *events,
+/* Cut n events into T steps; each next() gives one. Steps go forward, but may overlap or leave events out; events after
+ * the T-th are left out too. Nothing is allocated. */
+struct snn_framing snn_framing_start(const struct snn_binning *bin, int32_t T, const struct snn_event *events,
                                      size_t n);
-size_t snn_framing_next(struct snn_framing *cut);
-/* Microseconds from where the first bin begins to a recording's last event; 0 when it has none. */
-int64_t snn_bin_extent_us(const struct snn_data_config *config, const struct snn_sample *sample);
-/* Steps by duration of a recording of that extent, at most INT32_MAX. */
-int32_t snn_bin_duration_steps(const struct snn_data_config *config, int64_t us);
+struct snn_step snn_framing_next(struct snn_framing *cut);
+/* When event i was, by the framing's clock. */
+double snn_framing_when(const struct snn_framing *cut, size_t i);
+/* Steps that a recording has of its own (snn_bin_has_own_steps), at most INT32_MAX. */
+int32_t snn_bin_own_steps(const struct snn_binning *bin, const struct snn_event *events, size_t n);
+/* The same recordings in a number of steps that somebody else chooses: a rule that has T steps. */
+void snn_bin_refit(struct snn_binning *bin);
+
+/* ---- frame.c ---- */
+
+struct snn_canvas {   /* a step in the making */
+    int32_t shape[3]; /* (C,H,W) */
+    float *value;     /* (C,H,W): zero at the start, unless the step before goes on (snn_canvas_stays) */
+    uint64_t *seen;   /* (C,H,W) bits: units met; NULL: nobody wants to know */
+    double read;      /* when the step before was read */
+};
+/* Add the events of a step that `cut` has given. */
+void snn_canvas_add(struct snn_canvas *canvas, const struct snn_data_config *config, const struct snn_framing *cut,
+                    struct snn_step step);
+/* Does a step begin with what the step before left (time surfaces), rather than with nothing? */
+bool snn_canvas_stays(const struct snn_data_config *config);
+
+/* ---- downsample.c ---- */
+
+/* (C,H,W) of what is downsampled. */
+void snn_downsample_shape(const struct snn_downsample *how, const int32_t sensor[3], int32_t shape[3]);
+/* The key that does not fit a sensor, and what is wrong with it; NULL when all is well. */
+const char *snn_downsample_misfit(const struct snn_downsample *how, const int32_t sensor[3], char why[200]);
+
+/* ---- bin_config.c ---- */
+
+/* Read `data.bin` and `data.downsample` of recordings; a preset gives what they leave open, and `timesteps` (a child of
+ * `map`) where it was not `given`. */
+int snn_bin_config_read(struct snn_conf *map, bool given, struct snn_data_config *out);
+/* Of other samples: nothing may be there. `have`: what they are. */
+int snn_bin_config_refuse(const struct snn_conf *map, const char *name, const char *have);
 
 /* ---- coding.c ---- */
 
 struct snn_rows {   /* non-zero inputs of a batch in the making, sample by sample, step by step */
     int32_t *count; /* (batch, max_steps): entries of each step */
     int32_t *index;
-    uint16_t *value;
+    float *value;
     size_t used, room;
 };
 /* Room for n more entries. SNN_EFAIL when out of memory or beyond what int32 row offsets can count. */
@@ -77,7 +122,7 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
 
 struct snn_filled { /* a batch and its memory */
     struct snn_batch batch;
-    float *value; /* what batch.value points at when some count exceeds 1 */
+    float *value; /* what batch.value points at when some number is not 1 */
     size_t room;  /* of batch.index and value */
     int32_t cut;  /* recordings that were longer than recipe.longest */
 };
@@ -88,8 +133,8 @@ struct snn_fill { /* a worker's scratch */
     const struct snn_recipe *recipe;
     struct snn_sample sample;
     struct snn_rows rows;
-    uint64_t *seen;   /* (units) bits: units met in the present step */
-    uint16_t *counts; /* (units) their events; zero between steps */
+    uint64_t *seen; /* (units) bits: units met in the present step */
+    float *value;   /* (units) their numbers; zero between steps */
     struct snn_augmenting augmenting;
 };
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bin_presets.c - the rules of framing.c by name, and how frameworks and papers frame, as values of our keys.
+ *
+ * A preset says what makes a framing theirs and leaves the rest open: tonic's window has any length. */
+#include "datasets/loader.h"
+
+const struct snn_bin_rule snn_bin_rules[] = {
+    [SNN_BIN_COUNT] = {"count", "as many events in each of T steps, the last takes the remainder (SpikingJelly)"},
+    [SNN_BIN_TIME] = {"time", "T equal times from first to last event (SpikingJelly)"},
+    [SNN_BIN_DURATION] = {"duration", "bins of dt, as many as the recording has (SpikingJelly; from: zero, Norse)"},
+    [SNN_BIN_WINDOW] = {"window", "windows of dt that may overlap, as many as fit (tonic's time_window)"},
+    [SNN_BIN_EVENTS] = {"events", "windows of N events that may overlap, as many as fit (tonic's event_count)"},
+    [SNN_BIN_TIME_BINS] = {"time_bins", "T equal times that may overlap (tonic's n_time_bins)"},
+    [SNN_BIN_EVENT_BINS] = {"event_bins", "T equal counts that may overlap (tonic's n_event_bins)"},
+    [SNN_BIN_EDGES] = {"edges",
+                       "T edges from zero to `until`, the events before each; the first step is empty (spytorch)"},
+    [SNN_BIN_ADAPTIVE] = {"adaptive", "a step begins with an event and ends after N events or dt, whichever is first"},
+    [SNN_BIN_VOXEL] = {"voxel", "T times, each event shared by the two around it, bilinear (Zhu et al. 2019)"},
+    [SNN_BIN_RULES] = {0},
+};
+
+const struct snn_bin_preset snn_bin_presets[] = {
+    {.name = "spikingjelly", .alias = "spikingjelly_number", .help = "split_by='number'", .bin = "{by: count}"},
+    {.name = "spikingjelly_time", .help = "split_by='time'", .bin = "{by: time, half: false}"},
+    {.name = "spikingjelly_duration",
+     .help = "duration, in microseconds",
+     .bin = "{by: duration, from: first, half: false}",
+     .timesteps = "auto"},
+    {.name = "spikingjelly_shd_time",
+     .help = "SHD with split_by='time': numbers of 16 bits",
+     .bin = "{by: time, half: true}"},
+    {.name = "spikingjelly_shd_duration",
+     .help = "SHD with a duration, in milliseconds: numbers of 16 bits",
+     .bin = "{by: duration, from: first, half: true}",
+     .timesteps = "auto"},
+    {.name = "spikingjelly_shd_2023",
+     .help = "the same before April 2024: steps begin with a spike, so that silence has none",
+     .bin = "{by: adaptive, events: none, half: true}",
+     .timesteps = "auto"},
+    {.name = "tonic", .help = "ToFrame(time_window=dt)", .bin = "{by: window}", .timesteps = "auto"},
+    {.name = "spytorch",
+     .alias = "sparch",
+     .help = "SHD: digitize(t, linspace(0, 1.4, T))",
+     .bin = "{by: edges, until: 1.4 s, surface: none}",
+     .timesteps = "100"},
+    {.name = "norse",
+     .help = "SHD: floor(t/dt) of 1.4 s, binary",
+     .bin = "{by: duration, from: zero, binary: true, half: false, surface: none}",
+     .span = 1.4},
+    {.name = "snn_delays",
+     .alias = "snn-delays",
+     .help = "SHD: SpikingJelly's duration of 10 ms, 5 channels summed",
+     .bin = "{by: duration, from: first, dt: 10 ms, half: true, binary: false, surface: none}",
+     .downsample = "{space: 5, rest: drop}",
+     .timesteps = "auto"},
+    {.name = "se_adlif",
+     .alias = "se-adlif",
+     .help = "SHD: tonic's windows of 4 ms, 5 channels summed, times in whole milliseconds",
+     .bin = "{by: window, from: first, dt: 4 ms, overlap: 0 ms, incomplete: false, binary: false, surface: none}",
+     .downsample = "{space: 5, time: 1 ms}",
+     .timesteps = "auto"},
+    {0},
+};
