@@ -205,13 +205,12 @@ START_TEST(bin_edges_rules) {
     expect_counts(&config, NULL, 0, 4, (int[]){0, 0, 0, 0});
     config.bin.until_us = 10; /* 0, 3.33, 6.67, 10 */
     expect_counts(&config, (int64_t[]){0, 3, 4, 6, 7, 9, 10}, 7, 4, (int[]){0, 2, 2, 2});
-    /* The last edge is where it was said to be, however often it is divided. */
-    const int32_t T = 100;
+    /* The last edge is where it was said to be, though 83 * (1400000 / 83) is more than 1400000 in double. */
     const struct snn_event last[2] = {{.t = 1399999}, {.t = 1400000}};
-    float frames[100];
+    float frames[84];
     config.bin.until_us = 1.4e6;
-    snn_bin_events(&config, T, 1, 1, 1, last, 2, frames);
-    ck_assert_float_eq(frames[99], 1);
+    snn_bin_events(&config, 84, 1, 1, 1, last, 2, frames);
+    ck_assert_float_eq(frames[83], 1);
 }
 END_TEST
 
@@ -231,6 +230,7 @@ START_TEST(bin_adaptive_rules) {
     expect_own(&config, (int64_t[]){300300, 310310}, 2, 2, 2, (int[]){1, 1});
     config.bin.half = true;
     expect_own(&config, (int64_t[]){300300, 310310}, 2, 1, 1, (int[]){2});
+    expect_own(&config, (int64_t[]){301, 10305}, 2, 1, 1, (int[]){2}); /* 0.30102539 and 10.3046875: H(10.0037) is 10 */
     expect_own(&config, NULL, 0, 1, 1, (int[]){0});
 }
 END_TEST

@@ -16,7 +16,7 @@
  * (1+o)) events (n/T whole), from each floor(c*(1-o))-th on. Others: edges       T edges, evenly from 0 to `until`:
  * step j lies between edges j-1 and j. Step 0 is empty (spytorch). adaptive    a step begins with the first event that
  * is not in one yet and ends with its N-th event, or with the last one within dt of its first: fast scenes have short
- * steps, and silence has none. voxel       step j holds all events less than one step of (t[n-1] - t[0]) / (T-1) away
+ * steps, and silence has none. voxel       step j holds all events at most one step of (t[n-1] - t[0]) / (T-1) away
  * from its middle (frame.c). In numbers of 16 bits (half.h), which SpikingJelly computes with on SHD, H rounding: time
  * dt = H(H(t[n-1] - t[0]) / T) in seconds, l = H(H(dt*j) + t[0]), l <= t < H(l + dt), the last all that remain: events
  * may be in two steps, or in none. duration t = H(H(1000 t) - H(1000 t[0])) in ms, ceil(H(t[n-1] / dt)) steps,
@@ -248,7 +248,6 @@ static void next_by_time(struct snn_framing *cut, int32_t j) {
         right = cut->overlaps ? left + cut->width : (j + 1 - cut->shift) * cut->hop + cut->first;
     }
     step->stop = right;
-    if (cut->clock == SNN_CLOCK_VOXEL) left = nextafter(left, right); /* a step away is too far, on both sides */
     step->begin = reach(cut, cut->overlaps ? step->begin : step->end, left);
     step->end = reach(cut, step->end > step->begin ? step->end : step->begin, right);
 }
