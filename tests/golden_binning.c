@@ -101,7 +101,7 @@ static bool read_gesture(struct golden *c, struct recording *out) {
     if (!find_data(c, golden_text(c, "file"), path) || !same_row(c, path) ||
         !golden_ok(c, snn_file_read(path, 1 << 24, &bytes, &size)))
         return false;
-    *out = (struct recording){NULL, 0, {2, DVS_SIDE, DVS_SIDE}, "nmnist"}; /* recordings of two polarities, too */
+    *out = (struct recording){NULL, 0, {2, DVS_SIDE, DVS_SIDE}, "dvs_gesture"};
     bool good =
         select_events(c, bytes, size, (int64_t)golden_number(c, "start"), (int64_t)golden_number(c, "end"), out);
     free(bytes);

@@ -4,25 +4,31 @@
  * SpikingJelly's rules, with their edges defined:
  *   count       n/T events a step, the last step takes the remainder. n < T: all events are in the last step.
  *   time        dt = (t[n-1] - t[0]) / T in whole microseconds; step j holds t0 + j*dt <= t < t0 + (j+1)*dt, the last
- *               all that remain. A span shorter than T microseconds (one timestamp): all events are in the last step.
+ *               all that remain. A span shorter than T microseconds (one timestamp): all events are in the last.
  *   duration    dt given; ceil((t[n-1] - t[0]) / dt) steps, at least one, from the first event on; an event exactly
  *               at the end belongs to the last step. Steps beyond the recording's own are empty.
- *               From zero, or a time: an event is in step floor((t - from) / dt), of as many as its last event needs.
- * tonic's (ToFrame; o = overlap), which leave out what does not fill a step:
+ *               From zero, or a time: an event is in step floor((t - from) / dt), of as many as the last one needs.
+ *
+ * tonic's (ToFrame; o: overlap), which leave out what does not fill a step:
  *   window      [from + j*(dt-o), + dt), floor((until - from - dt) / (dt-o)) + 1 of them, at least one; until: t[n-1],
- * or given. Incomplete: ceil, so that a last window may reach beyond the recording. events      N events from each
- * (N-o)-th on, floor((n - min(N,n)) / (N-o)) + 1 steps; incomplete: ceil. time_bins   T windows of w = (t[n-1] -
- * t[0])/T * (1+o), in whole microseconds but for 1+o, from each w*(1-o) on. event_bins  T steps of c = floor(n/T *
- * (1+o)) events (n/T whole), from each floor(c*(1-o))-th on. Others: edges       T edges, evenly from 0 to `until`:
- * step j lies between edges j-1 and j. Step 0 is empty (spytorch). adaptive    a step begins with the first event that
- * is not in one yet and ends with its N-th event, or with the last one within dt of its first: fast scenes have short
- * steps, and silence has none. voxel       step j holds all events at most one step of (t[n-1] - t[0]) / (T-1) away
- * from its middle (frame.c). In numbers of 16 bits (half.h), which SpikingJelly computes with on SHD, H rounding: time
- * dt = H(H(t[n-1] - t[0]) / T) in seconds, l = H(H(dt*j) + t[0]), l <= t < H(l + dt), the last all that remain: events
- * may be in two steps, or in none. duration t = H(H(1000 t) - H(1000 t[0])) in ms, ceil(H(t[n-1] / dt)) steps,
- * otherwise as above. adaptive    t = H(1000 t) in ms; within dt is H(t - first) <= dt. No event at all: all steps are
- * empty (rules that have steps of their own: one step).
- */
+ *               or given. Incomplete: ceil, so that a last window may reach beyond the recording.
+ *   events      N events from each (N-o)-th on, floor((n - min(N,n)) / (N-o)) + 1 steps; incomplete: ceil.
+ *   time_bins   T windows of w = (t[n-1] - t[0])/T * (1+o), whole microseconds but for 1+o, from each w*(1-o) on.
+ *   event_bins  T steps of c = floor(n/T * (1+o)) events (n/T whole), from each floor(c*(1-o))-th on.
+ *
+ * Others:
+ *   edges       T edges, evenly from 0 to `until`: step j lies between edges j-1 and j. Step 0 is empty (spytorch).
+ *   adaptive    a step begins with the first event that is not in one yet and ends with its N-th event, or with the
+ *               last one within dt of its first: fast scenes have short steps, and silence has none.
+ *   voxel       step j holds all events at most (t[n-1] - t[0]) / (T-1) away from its middle (frame.c).
+ *
+ * In numbers of 16 bits (half.h), which SpikingJelly computes with on SHD, H rounding:
+ *   time        dt = H(H(t[n-1] - t[0]) / T) in seconds, l = H(H(dt*j) + t[0]), l <= t < H(l + dt), the last all that
+ *               remain: events may be in two steps, or in none.
+ *   duration    t = H(H(1000 t) - H(1000 t[0])) in ms, ceil(H(t[n-1] / dt)) steps, otherwise as above.
+ *   adaptive    t = H(1000 t) in ms; within dt is H(t - first) <= dt.
+ *
+ * No event at all: all steps are empty (rules that have steps of their own: one step). */
 #include <math.h>
 #include <string.h>
 
