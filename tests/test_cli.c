@@ -1,104 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_cli.c - the program as a user meets it: from a shell, on files, by exit status, stdout and stderr.
- *
- * Sentences are compared word for word: they are what a user has when something is wrong. Every test runs in a folder
- * of its own, so that the paths in them are short. */
-#include <fcntl.h>
-#include <jansson.h>
+ * test_cli.c - the program as a user meets it: from a shell, on files, by exit status, stdout and stderr. */
 #include <math.h>
-#include <png.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <zip.h>
 #include <zlib.h>
 
-#include "made_data.h"
+#include "cli_rig.h"
 #include "train/run.h"
 
-extern char **environ;
-
-/* ---- running it ---- */
-
-static char program[PATH_MAX], mnist[MADE_PATH], nmnist[MADE_PATH];
-
-struct said {
-    int status; /* 128 + N: ended by signal N */
-    char *out, *err;
-};
-
-/* `out` NULL: stdout is closed. */
-static pid_t start(const char *const *argv, const char *out) {
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (out) posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    else posix_spawn_file_actions_addclose(&actions, 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    int rc = posix_spawn(&child, program, &actions, NULL, (char *const *)argv, environ);
-    ck_assert_msg(!rc, "%s: %s", program, strerror(rc));
-    posix_spawn_file_actions_destroy(&actions);
-    return child;
-}
-
-static struct said finish(pid_t child) {
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return (struct said){.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                         .out = made_read("stdout.txt", NULL),
-                         .err = made_read("stderr.txt", NULL)};
-}
-
-static struct said run(const char *const *argv) { return finish(start(argv, "stdout.txt")); }
-#define snntrain(...) run((const char *const[]){program, __VA_ARGS__, NULL})
-
-static void forget(struct said said) { free(said.out), free(said.err); }
-
-/* Done, and not a word on stderr. */
-static void expect_done(struct said said) {
-    ck_assert_msg(said.status == 0 && !*said.err, "status %d: %s", said.status, said.err);
-    forget(said);
-}
-
-/* Nothing on stdout, and this one sentence on stderr. */
-static void expect_fails(struct said said, int status, const char *sentence, const char *what) {
-    char whole[2048];
-    snprintf(whole, sizeof whole, "snntrain: %s\n", sentence);
-    ck_assert_msg(said.status == status && !*said.out && !strcmp(said.err, whole),
-                  "%s: status %d, expected %d\nsaid:     %sexpected: %s%s", what, said.status, status, said.err, whole,
-                  said.out);
-    forget(said);
-}
-
-/* The one JSON object on stdout. */
-static json_t *expect_json(struct said said) {
-    ck_assert_msg(said.status == 0, "status %d: %s", said.status, said.err);
-    json_t *json = json_loads(said.out, JSON_REJECT_DUPLICATES, NULL);
-    ck_assert_msg(json_is_object(json), "not one JSON object: %s", said.out);
-    forget(said);
-    return json;
-}
-
-static void expect_keys(const json_t *object, const char *keys) {
-    char list[512];
-    snprintf(list, sizeof list, "%s", keys);
-    for (char *key = strtok(list, " "); key; key = strtok(NULL, " "))
-        ck_assert_msg(json_object_get(object, key), "key '%s' is missing", key);
-}
-
-static double number(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    ck_assert_msg(json_is_number(value), "'%s' is not a number", key);
-    return json_number_value(value);
-}
-
-static const char *text(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    ck_assert_msg(json_is_string(value), "'%s' is not text", key);
-    return json_string_value(value);
-}
+static char mnist[MADE_PATH], nmnist[MADE_PATH];
 
 /* ---- configs ---- */
 
@@ -192,16 +102,6 @@ static const struct {
     {{"plan", "c.yaml", "--rule", "x"}, 2, "--rule: unknown learning rule 'x' (`snntrain list rules` shows them)"},
     {{"list", "neuron"}, 2, "list: unknown kind 'neuron' (did you mean 'neurons'?)"},
     {{"list", "birds"}, 2, "list: unknown kind 'birds' (`snntrain list --help` names them)"},
-    {{"data", "info"},
-     2,
-     "usage: snntrain data info|verify|show NAME|CONFIG|FILE [--set KEY=VALUE] [--index I] [--split train|test] [-o "
-     "FILE]"},
-    {{"data", "inof", "mnist"}, 2, "data: expected info, verify or show, got 'inof'"},
-    {{"data", "info", "mnits"}, 2, "'mnits' is neither a data set (snntrain list datasets names them) nor a config"},
-    {{"data", "show", "mnist", "--set", "a=b"}, 2, "--set a=b: a: expected a key below data"},
-    {{"data", "info", "mnist", "--split", "validation"},
-     2,
-     "--split: a data set has train and test; validation is made by a config"},
 };
 
 START_TEST(wrong_usage) {
@@ -545,8 +445,9 @@ START_TEST(zipped) {
 END_TEST
 
 START_TEST(missing_data) {
-    static const char how[] = "download the four *-ubyte.gz files (12 MB) from "
-                              "https://ossci-datasets.s3.amazonaws.com/mnist/ and name their folder with --data";
+    static const char how[] =
+        "run `snntrain data fetch mnist -o DIR`, or download the four *-ubyte.gz files (12 MB) from "
+        "https://ossci-datasets.s3.amazonaws.com/mnist/ and name their folder with --data";
     char sentence[1024], base[2 * MADE_PATH];
     ck_ok(snn_make_directories("empty"));
     snprintf(sentence, sizeof sentence, "mnist was not found in empty: %s", how);
@@ -648,18 +549,6 @@ START_TEST(predictions) {
                  "/dev/full: cannot be written: No space left on device", "a full disk");
 }
 END_TEST
-
-static void expect_png(const char *path) {
-    png_image image = {.version = PNG_IMAGE_VERSION};
-    ck_assert_msg(png_image_begin_read_from_file(&image, path), "%s: %s", path, image.message);
-    image.format = PNG_FORMAT_GRAY;
-    unsigned char *pixels = malloc(PNG_IMAGE_SIZE(image));
-    ck_assert_msg(png_image_finish_read(&image, NULL, pixels, 0, NULL), "%s: %s", path, image.message);
-    bool drawn = false;
-    for (size_t i = 1; i < PNG_IMAGE_SIZE(image); ++i) drawn = drawn || pixels[i] != pixels[0];
-    ck_assert_msg(drawn, "%s is blank", path);
-    free(pixels);
-}
 
 /* Row n of `truncate` is what `eval --timesteps n` says; the last row of `rebin` is the whole again. */
 START_TEST(bench_timesteps) {
@@ -1014,116 +903,6 @@ START_TEST(list) {
 }
 END_TEST
 
-START_TEST(data) {
-    json_t *images_said = expect_json(snntrain("data", "info", "mnist", "--data", mnist, "--json"));
-    expect_keys(images_said, "name classes train test shape files");
-    ck_assert(number(images_said, "train") == 96 && number(images_said, "test") == 32 &&
-              number(images_said, "classes") == 10);
-    json_decref(images_said);
-    json_t *events_said = expect_json(snntrain("data", "info", "nmnist", "--data", nmnist, "--json"));
-    ck_assert(number(events_said, "train") == 30 && number(events_said, "test") == 20 &&
-              number(events_said, "files") == 50);
-    json_decref(events_said);
-    json_decref(expect_json(snntrain("data", "verify", "nmnist", "--data", nmnist, "--json")));
-    expect_done(snntrain("data", "verify", "nmnist", "--data", nmnist, "--quiet"));
-    struct said said = snntrain("data", "verify", "mnist", "--data", mnist); /* made up, and said so */
-    char sentence[2 * MADE_PATH];
-    snprintf(sentence, sizeof sentence, "snntrain: %s: 4 of 4 files of mnist are not as distributed\n", mnist);
-    ck_assert_int_eq(said.status, 3);
-    ck_assert_str_eq(said.err, sentence);
-    forget(said);
-    expect_done(snntrain("data", "show", "mnist", "--data", mnist, "--index", "5", "-o", "image.png"));
-    expect_png("image.png");
-    expect_done(snntrain("data", "show", "nmnist", "--data", nmnist, "--split", "test", "--timesteps", "7", "-o",
-                         "events.png"));
-    expect_png("events.png");
-    expect_fails(snntrain("data", "show", "mnist", "--data", mnist, "--index", "96"), 2,
-                 "--index 96: the train split of mnist has 96 samples", "index");
-    expect_fails(snntrain("data", "show", "nmnist", "--data", nmnist, "--timesteps", "many"), 2,
-                 "--timesteps: expected 1..100 frames, got 'many'", "timesteps");
-    expect_fails(snntrain("data", "show", "mnist", "--data", mnist, "--timesteps", "3"), 2,
-                 "--timesteps is for recordings, and mnist has images", "timesteps of an image");
-    expect_fails(snntrain("data", "show", "mnist", "--data", mnist, "-o", "no/x.png"), 1,
-                 "no/x.png: its folder cannot be opened: No such file or directory", "no folder");
-    expect_fails(snntrain("data", "show", "mnist", "--data", mnist, "-o", "/dev/null"), 1,
-                 "/dev/null: exists and is not a regular file: it is not replaced", "a device");
-}
-END_TEST
-
-START_TEST(data_of_a_file) {
-    made_text("walk.csv", "t_ms,x,y,p\n10,3,4,1\n10.5,5,9,0\n12,5,6,1\n20,7,2,1\n");
-    json_t *json = expect_json(snntrain("data", "info", "walk.csv", "--json"));
-    expect_keys(json, "file format sensor sensor_stated first_us last_us invalid dropped skipped clock_overflows "
-                      "cut_bytes warning");
-    ck_assert(number(json, "events") == 4 && number(json, "duration_s") == 0.01 &&
-              number(json, "events_per_s") == 400 && number(json, "peak_events_per_s") == 300 &&
-              number(json, "on_fraction") == 0.75);
-    ck_assert(json_integer_value(json_array_get(json_object_get(json, "sensor"), 0)) == 8 &&
-              json_integer_value(json_array_get(json_object_get(json, "sensor"), 1)) == 10);
-    json_decref(json);
-    struct said said = snntrain("data", "info", "walk.csv");
-    ck_assert_str_eq(said.out, "walk.csv: CSV, sensor 8x10 (not stated; from the largest coordinates), 4 events\n"
-                               "duration     0.010000 s, from 10000 to 20000 us\n"
-                               "rate         400 events/s, at most 300 in 10 ms\n"
-                               "ON           75.00 %\n");
-    forget(said);
-    json = expect_json(snntrain("data", "info", "walk.csv", "--unit", "s", "--json"));
-    ck_assert(number(json, "duration_s") == 10);
-    json_decref(json);
-    expect_done(snntrain("data", "show", "walk.csv", "--timesteps", "3", "-o", "walk.png"));
-    expect_png("walk.png");
-    expect_fails(snntrain("data", "show", "walk.csv", "--timesteps", "0"), 2,
-                 "--timesteps: expected 1..100 frames, got '0'", "timesteps");
-    expect_fails(snntrain("data", "info", "walk.csv", "--unit", "h"), 2,
-                 "--unit: expected one of s, ms, us, ns, got 'h'", "unit");
-    expect_fails(snntrain("data", "info", "walk.csv", "--map", "dvs"), 2,
-                 "--map: expected one of dvs128, davis240, got 'dvs'", "map");
-    expect_fails(snntrain("data", "info", "walk.csv", "--format", "orchard"), 3,
-                 "walk.csv: has 49 bytes, expected a multiple of 5", "format");
-    expect_fails(snntrain("data", "info", "walk.csv", "--index", "3"), 2,
-                 "--data, --split, --index and --set are for data sets, and walk.csv is a file", "index");
-    expect_fails(snntrain("data", "verify", "walk.csv"), 2,
-                 "data verify is for data sets; data info reads the whole of a recording", "verify");
-    expect_fails(snntrain("data", "info", "mnist", "--unit", "ms"), 2,
-                 "--unit, --format and --map are for recordings in files, and there is no file mnist", "unit of a set");
-    made_text("walk.csv", "1,65535,65535,1\n");
-    expect_fails(snntrain("data", "show", "walk.csv"), 2, "walk.csv: 10 frames of 65536x65536 are too large to draw",
-                 "large");
-    made_text("walk.csv", "t,x,y,p\n");
-    expect_fails(snntrain("data", "show", "walk.csv"), 3, "walk.csv: holds no events to draw", "empty");
-    expect_done(snntrain("data", "info", "walk.csv"));
-    made_text("walk.txt", "1,2\n");
-    expect_fails(snntrain("data", "info", "walk.txt"), 3, "walk.txt:1: '1,2', expected 4 columns", "broken");
-}
-END_TEST
-
-/* Pixels of a PNG that are red, and blue at most a little. */
-static size_t red_pixels(const char *path) {
-    png_image image = {.version = PNG_IMAGE_VERSION};
-    ck_assert_msg(png_image_begin_read_from_file(&image, path), "%s: %s", path, image.message);
-    image.format = PNG_FORMAT_RGB;
-    unsigned char *pixels = malloc(PNG_IMAGE_SIZE(image));
-    ck_assert_msg(png_image_finish_read(&image, NULL, pixels, 0, NULL), "%s: %s", path, image.message);
-    size_t red = 0;
-    for (size_t i = 0; i < PNG_IMAGE_SIZE(image); i += 3)
-        red += pixels[i] > 240 && pixels[i + 1] < 20 && pixels[i + 2] > 30 && pixels[i + 2] < 50;
-    free(pixels);
-    return red;
-}
-
-START_TEST(data_in_colour) {
-    made_cifar10("cifar", 12);
-    json_t *said = expect_json(snntrain("data", "info", "cifar10", "--data", "cifar", "--json"));
-    ck_assert(number(said, "train") == 60 && number(said, "test") == 12 && number(said, "files") == 6);
-    json_decref(said);
-    json_decref(expect_json(snntrain("data", "verify", "cifar10", "--data", "cifar", "--json")));
-    expect_done(snntrain("data", "show", "cifar10", "--data", "cifar", "--index", "14", "-o", "red.png"));
-    ck_assert_uint_gt(red_pixels("red.png"), 32 * 32); /* sample 14 is record 2 of the second file: blue is 40 */
-    expect_done(snntrain("data", "show", "cifar10", "--data", "cifar", "--index", "13", "-o", "redder.png"));
-    ck_assert_uint_eq(red_pixels("redder.png"), 0);
-}
-END_TEST
-
 START_TEST(check) {
     write_config(DATA, "data: {name: nmnist, timesteps: auto, bin: {by: duration, dt: 10 ms}}");
     json_t *said = expect_json(snntrain("check", "--json", "c.yaml", "--set", "model.2.lif.tau=20 ms", "--seed", "4"));
@@ -1144,16 +923,7 @@ END_TEST
 int main(int argc, char **argv) {
     setenv("SNNTRAIN_CUDA", "/nonexistent.so", 1); /* the same choice of device on every machine */
     (void)argc;
-    const char *build = getenv("SNN_BUILD"), *slash = strrchr(argv[0], '/');
-    char path[MADE_PATH];
-    if (build) snprintf(path, sizeof path, "%s/tools/snntrain", build);
-    else
-        snprintf(path, sizeof path, "%.*s/../tools/snntrain", slash ? (int)(slash - argv[0]) : 1,
-                 slash ? argv[0] : ".");
-    if (!realpath(path, program)) {
-        perror(path);
-        return 1;
-    }
+    if (!find_program(argv[0])) return 1;
     snprintf(mnist, sizeof mnist, "%s", made_path("mnist"));
     snprintf(nmnist, sizeof nmnist, "%s", made_path("nmnist"));
     made_mnist(mnist, 96, 32);
@@ -1188,9 +958,6 @@ int main(int argc, char **argv) {
     tcase_add_test(t, quiet_and_json);
     tcase_add_test(t, plan);
     tcase_add_test(t, list);
-    tcase_add_test(t, data);
-    tcase_add_test(t, data_in_colour);
-    tcase_add_test(t, data_of_a_file);
     tcase_add_test(t, check);
     suite_add_tcase(suite, t);
     int failed = run_suite(suite);

@@ -288,7 +288,7 @@ START_TEST(verify_tells_other_contents) {
     lines = (struct lines){0};
     ck_ok(snn_dataset_open("kmnist", folder, NULL, NULL, &set));
     ck_ok(set->ops->verify(set, collect, &lines));
-    ck_assert_ptr_nonnull(strstr(lines.text, "checksum is not known"));
+    ck_assert_ptr_nonnull(strstr(lines.text, "contents not proven"));
     unlink(in(idx_name[2]));
     lines = (struct lines){0};
     ck_error(set->ops->verify(set, collect, &lines), SNN_EDATA, "1 of 4 files of kmnist");
@@ -368,10 +368,11 @@ START_TEST(places_are_tried_in_order) {
 
     ck_error(snn_dataset_open("mnist", "/nowhere", root, NULL, &set),
              SNN_EDATA, /* --data is the only place looked at */
-             "mnist was not found in /nowhere: download the four");
+             "mnist was not found in /nowhere: run `snntrain data fetch mnist -o DIR`, or download the four");
     setenv("SNNTRAIN_DATA", "/none", 1);
-    ck_error(snn_dataset_open("nmnist", NULL, "/nowhere", NULL, &set), SNN_EDATA,
-             "nmnist was not found in /nowhere, /none/nmnist: download Train.zip");
+    ck_error(
+        snn_dataset_open("nmnist", NULL, "/nowhere", NULL, &set), SNN_EDATA,
+        "nmnist was not found in /nowhere, /none/nmnist: run `snntrain data fetch nmnist -o DIR`, or download Train");
     ck_error(snn_dataset_open("nmnit", NULL, NULL, NULL, &set), SNN_EUSAGE, "'nmnit'");
 }
 END_TEST

@@ -138,6 +138,22 @@ START_TEST(nan_leaves_a_gap) {
 }
 END_TEST
 
+START_TEST(dots_are_small_and_apart) {
+    struct snn_curve curve = ramp();
+    struct snn_panel panel = {.curves = &curve, .count = 1};
+    struct area line = plotted(&panel, blue);
+    curve.dots = true;
+    struct area dots = plotted(&panel, blue);
+    ck_assert_msg(dots.count >= N * 2 * 2 && dots.count <= N * 4 * 4, "%d pixels", dots.count);
+    ck_assert_int_le(dots.columns, N * 4);
+    ck_assert(abs(dots.top - line.top) <= 4 && abs(dots.right - line.right) <= 4);
+    panel.y_least = -1, panel.y_most = 3; /* a quarter of the axis is left to them */
+    struct area pressed = plotted(&panel, blue);
+    int room = dots.bottom - dots.top, less = pressed.bottom - pressed.top;
+    ck_assert_msg(less > room / 5 && less < room / 3, "%d of %d", less, room);
+}
+END_TEST
+
 START_TEST(lone_point_is_a_marker) {
     struct snn_curve curve = ramp();
     curve.n = 1;
@@ -247,6 +263,12 @@ START_TEST(text_is_cut_to_its_room) {
 }
 END_TEST
 
+static int plot_frames(const char *where, const char *title, const float *values, int T, int C, int H, int W,
+                       double step_ms) {
+    const struct snn_frames frames = {.values = values, .T = T, .C = C, .H = H, .W = W, .step_ms = step_ms};
+    return snn_plot_frames(where, title, &frames);
+}
+
 START_TEST(unwritable_path_is_a_sentence) {
     char bad[300];
     snprintf(bad, sizeof bad, "%s/absent/picture.png", folder);
@@ -256,7 +278,7 @@ START_TEST(unwritable_path_is_a_sentence) {
     ck_assert_int_eq(snn_plot_panels(bad, NULL, &panel, 1), SNN_EFAIL);
     ck_assert_msg(strstr(snn_error_text(), bad), "%s", snn_error_text());
     snn_error(SNN_OK, " ");
-    ck_assert_int_eq(snn_plot_frames(bad, NULL, frame, 1, 1, 2, 2, 0), SNN_EFAIL);
+    ck_assert_int_eq(plot_frames(bad, NULL, frame, 1, 1, 2, 2, 0), SNN_EFAIL);
     ck_assert_msg(strstr(snn_error_text(), bad), "%s", snn_error_text());
 }
 END_TEST
@@ -266,13 +288,13 @@ END_TEST
 enum { LEFT = 16 * SNN_CANVAS_SCALE, TOP = 42 * SNN_CANVAS_SCALE }; /* of the first tile without a title */
 
 static struct picture strip(const float *frames, int T, int C, int H, int W) {
-    ck_ok(snn_plot_frames(path, NULL, frames, T, C, H, W, 0));
+    ck_ok(plot_frames(path, NULL, frames, T, C, H, W, 0));
     return load();
 }
 
 START_TEST(strip_sizes) {
     static float frames[12 * 2 * 34 * 34];
-    ck_ok(snn_plot_frames(path, "twelve", frames, 12, 2, 34, 34, 30)); /* 34 * 9 pixels a tile, in two rows */
+    ck_ok(plot_frames(path, "twelve", frames, 12, 2, 34, 34, 30)); /* 34 * 9 pixels a tile, in two rows */
     struct picture p = load();
     ck_assert_int_eq(p.width, SNN_CANVAS_SCALE * (16 + 10 * (153 + 12) - 12 + 16));
     ck_assert_int_eq(p.height, SNN_CANVAS_SCALE * (34 + 32 + 2 * (153 + 24) + 8));
@@ -319,6 +341,17 @@ START_TEST(grey_and_colour_run_from_low_to_high) {
 }
 END_TEST
 
+START_TEST(a_given_scale_holds) {
+    float values[2] = {64, 128}; /* an image that is not as bright as it could be */
+    const struct snn_frames frames = {.values = values, .T = 1, .C = 1, .H = 1, .W = 2, .high = 256};
+    ck_ok(snn_plot_frames(path, NULL, &frames));
+    struct picture p = load();
+    ck_assert(is(&p, LEFT + 10, TOP + 10, (struct rgb){64, 64, 64}));
+    ck_assert(is(&p, LEFT + 170, TOP + 10, (struct rgb){128, 128, 128}));
+    free(p.rgb);
+}
+END_TEST
+
 START_TEST(large_sensor_keeps_single_events) {
     static float frames[2 * 720 * 1280];
     frames[719 * 1280 + 1279] = 1;
@@ -357,9 +390,9 @@ END_TEST
 
 START_TEST(impossible_strips_are_refused) {
     static float frames[40000];
-    ck_assert_int_eq(snn_plot_frames(path, NULL, frames, 1, 4, 2, 2, 0), SNN_EFAIL);
+    ck_assert_int_eq(plot_frames(path, NULL, frames, 1, 4, 2, 2, 0), SNN_EFAIL);
     ck_assert_msg(strstr(snn_error_text(), "4 channels"), "%s", snn_error_text());
-    ck_assert_int_eq(snn_plot_frames(path, NULL, frames, 40000, 1, 1, 1, 0), SNN_EFAIL);
+    ck_assert_int_eq(plot_frames(path, NULL, frames, 40000, 1, 1, 1, 0), SNN_EFAIL);
     ck_assert_msg(strstr(snn_error_text(), "32767"), "%s", snn_error_text());
     ck_assert_int_ne(access(path, F_OK), 0);
 }
@@ -374,6 +407,7 @@ int main(void) {
                                   sheet_grows_with_the_legend,
                                   curve_fills_its_axes,
                                   nan_leaves_a_gap,
+                                  dots_are_small_and_apart,
                                   lone_point_is_a_marker,
                                   markers_thicken_a_curve,
                                   right_axis_has_its_own_scale,
@@ -386,6 +420,7 @@ int main(void) {
                                   events_are_blocks_of_their_colour,
                                   scale_is_shared_by_the_strip,
                                   grey_and_colour_run_from_low_to_high,
+                                  a_given_scale_holds,
                                   large_sensor_keeps_single_events,
                                   row_of_channels_is_stretched,
                                   strange_values_are_drawn,

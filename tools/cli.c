@@ -47,7 +47,7 @@ static const struct option option_table[] = {
     {"--unit", "UNIT", "of times in a csv, npy or h5 recording: s, ms, us or ns", TEXT, AT(unit)},
     {"--map", "CHIP", "whose addresses an AEDAT 2 recording has: dvs128 or davis240 (default: as its header says)",
      TEXT, AT(map)},
-    {"-o", "FILE", "output file", TEXT, AT(output)},
+    {"-o", "FILE", "output file, or folder of `data fetch`", TEXT, AT(output)},
     {"--json", NULL, "print one JSON object on stdout, everything else on stderr", FLAG, AT(json)},
     {"--quiet", NULL, "no progress, no lines", FLAG, AT(quiet)},
     {"--help", NULL, "show this", FLAG, AT(help)},
@@ -225,10 +225,11 @@ int cli_load_config(const struct cli *cli, const char *path, struct snn_conf_doc
 int cli_load_data(const struct cli *cli, const char *name, struct snn_data_config *config, struct snn_conf_doc **doc) {
     char text[300];
     *doc = NULL;
-    if (ends_with(name, ".yaml") || ends_with(name, ".yml") || snn_is_directory(name)) {
+    bool known = snn_dataset_find(name) != NULL; /* also where a folder of that name lies */
+    if (!known && (ends_with(name, ".yaml") || ends_with(name, ".yml") || snn_is_directory(name))) {
         SNN_TRY(cli_load_config(cli, name, doc));
     } else {
-        if (!snn_dataset_find(name))
+        if (!known)
             return snn_error(SNN_EUSAGE, "'%s' is neither a data set (snntrain list datasets names them) nor a config",
                              name);
         snprintf(text, sizeof text, "data: {name: %s}", name);
@@ -242,7 +243,7 @@ int cli_load_data(const struct cli *cli, const char *name, struct snn_data_confi
     struct snn_conf *section = snn_conf_get(snn_conf_root(*doc), "data");
     int rc = !section ? snn_error(SNN_EUSAGE, "%s: has no data section", name) : SNN_OK;
     const struct snn_conf *other = snn_conf_item(snn_conf_root(*doc), 1);
-    if (snn_dataset_find(name) && other) rc = snn_conf_error(other, "expected a key below data");
+    if (known && other) rc = snn_conf_error(other, "expected a key below data");
     if (rc >= 0 && section->kind != SNN_CONF_MAP) rc = snn_conf_error(section, "expected keys: {name: ...}");
     if (rc >= 0) rc = snn_data_config_read(section, config);
     if (rc < 0) snn_conf_free(doc);

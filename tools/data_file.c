@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd_data.h"
 #include "core/status.h"
+#include "data.h"
 #include "datasets/events.h"
-#include "train/plot.h"
 
 enum { PEAK_US = 10000 };
 
@@ -83,43 +82,37 @@ static int info(const struct cli *cli, const char *path, const struct snn_sample
 
 static int show(const struct cli *cli, const char *path, const struct snn_sample *sample,
                 const struct snn_events_facts *f) {
-    enum { MOST = 1 << 26 }; /* numbers of all frames */
     const char *out = cli->output ? cli->output : "sample.png", *slash = strrchr(path, '/');
-    struct snn_dataset_info about = {.name = path, .kind = SNN_RECORDINGS, .C = 2, .H = f->H, .W = f->W};
+    const struct snn_dataset_info about = {.name = path, .kind = SNN_RECORDINGS, .C = 2, .H = f->H, .W = f->W};
     char title[300];
-    int32_t T;
-    SNN_TRY(data_count_frames(cli, &about, &T));
     if (!f->events) return snn_error(SNN_EDATA, "%s: holds no events to draw", path);
-    if ((int64_t)f->W * f->H > MOST / 2 / T)
-        return snn_error(SNN_EUSAGE, "%s: %d frames of %dx%d are too large to draw", path, (int)T, (int)f->W,
-                         (int)f->H);
-    float *frames = data_frames(sample, &about, T);
-    struct summary s = sum_up(sample);
     snprintf(title, sizeof title, "%.200s, %lld events", slash ? slash + 1 : path, (long long)f->events);
-    int rc = frames ? snn_plot_frames(out, title, frames, T, 2, f->H, f->W, s.seconds * 1e3 / T)
-                    : snn_error(SNN_EFAIL, "out of memory");
-    free(frames);
-    if (rc >= 0 && !cli->quiet) {
+    SNN_TRY(data_draw_recording(cli, sample, &about, out, title));
+    if (!cli->quiet) {
         fprintf(cli->text, "%s: %s\n", out, title);
         if (*f->warning) fprintf(cli->text, "%s: %s\n", path, f->warning);
     }
-    if (rc >= 0 && cli->json)
-        rc = cli_print_json(
-            json_pack("{s:s,s:I,s:s}", "file", out, "events", (json_int_t)f->events, "warning", f->warning));
-    return rc;
+    if (!cli->json) return SNN_OK;
+    return cli_print_json(
+        json_pack("{s:s,s:I,s:s}", "file", out, "events", (json_int_t)f->events, "warning", f->warning));
 }
 
-int data_file(const struct cli *cli, const char *verb, const char *path) {
+/* ---- both ---- */
+
+static int with_recording(const struct cli *cli, const char *path,
+                          int (*use)(const struct cli *, const char *, const struct snn_sample *,
+                                     const struct snn_events_facts *)) {
     struct snn_sample sample = {0};
     struct snn_events_facts facts;
     struct snn_events_options options;
-    if (!strcmp(verb, "verify"))
-        return snn_error(SNN_EUSAGE, "data verify is for data sets; data info reads the whole of a recording");
     if (cli->data || cli->split || cli->index || cli->sets)
         return snn_error(SNN_EUSAGE, "--data, --split, --index and --set are for data sets, and %s is a file", path);
     SNN_TRY(read_options(cli, &options));
     int rc = snn_events_read(path, &options, &sample, &facts);
-    if (rc >= 0) rc = (!strcmp(verb, "info") ? info : show)(cli, path, &sample, &facts);
+    if (rc >= 0) rc = use(cli, path, &sample, &facts);
     snn_sample_free(&sample);
     return rc;
 }
+
+int data_file_info(const struct cli *cli, const char *path) { return with_recording(cli, path, info); }
+int data_file_show(const struct cli *cli, const char *path) { return with_recording(cli, path, show); }

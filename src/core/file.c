@@ -100,6 +100,7 @@ struct snn_replace {
     char *path;       /* as given, for messages */
     const char *name; /* its last part, inside `path` */
     char *temporary;  /* name in the same folder */
+    char *beside;     /* the same with the folder */
     int folder, fd;
     int status; /* of the writes so far: a file with a hole is never committed */
 };
@@ -112,6 +113,7 @@ static void release(struct snn_replace *file) {
     if (file->fd >= 0) close(file->fd);
     if (file->folder >= 0) close(file->folder);
     free(file->temporary);
+    free(file->beside);
     free(file->path);
     free(file);
 }
@@ -132,6 +134,10 @@ static int open_temporary(struct snn_replace *file) {
         return snn_error(SNN_EFAIL, "%s: exists and is not a regular file: it is not replaced", file->path);
     if (asprintf(&file->temporary, "%s.tmp.%ld", file->name, (long)getpid()) < 0) {
         file->temporary = NULL;
+        return failed(file, "cannot be written");
+    }
+    if (asprintf(&file->beside, "%.*s%s", (int)(file->name - file->path), file->path, file->temporary) < 0) {
+        file->beside = NULL;
         return failed(file, "cannot be written");
     }
     /* A file of this name was left by a dead process that had our number: removed, and tried once more. */
@@ -175,6 +181,8 @@ int snn_replace_write(struct snn_replace *file, const void *bytes, size_t size) 
     }
     return file->status;
 }
+
+const char *snn_replace_temporary(const struct snn_replace *file) { return file->beside; }
 
 static int commit(struct snn_replace *file) {
     SNN_TRY(file->status);

@@ -26,6 +26,8 @@ struct snn_replace; /* a file being replaced */
  */
 int snn_replace_open(const char *path, struct snn_replace **out);
 int snn_replace_write(struct snn_replace *file, const void *bytes, size_t size);
+/* Where the bytes lie until they are committed: for libraries that write a file themselves, or to look at them. */
+const char *snn_replace_temporary(const struct snn_replace *file);
 /* Sync, rename, sync the folder. Fails too when an earlier write failed. Closes and NULLs *file also on failure, when
  * the old file is still there (but for a failed sync of the folder, which the sentence says). */
 int snn_replace_commit(struct snn_replace **file);

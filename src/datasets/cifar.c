@@ -205,7 +205,9 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
     if (bad)
         return snn_error(SNN_EDATA, "%s: %d of %d files of %s are not as distributed", set->place, bad,
                          set->family->files, base->info.name);
-    return SNN_OK;
+    bool proven = set->packed;
+    for (int i = 0; !set->packed && i < set->family->files; ++i) proven = set->family->md5[i] && (!i || proven);
+    return proven ? SNN_AS_DISTRIBUTED : SNN_WELL_FORMED;
 }
 
 /* ---- the members of the family ---- */

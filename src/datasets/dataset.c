@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/status.h"
+#include "datasets/downloads.h"
 
 /* clang-format off: a set, a line */
 #define DATASETS(X)                                                                                                    \
@@ -132,8 +133,12 @@ int snn_dataset_open(const char *name, const char *data_dir, const char *root, c
         size_t used = strlen(looked);
         snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : " in ", place[i]);
     }
-    return snn_error(SNN_EDATA, "%s was not found%s: %s", name,
-                     *looked ? looked : " (no --data, no data.root, no SNNTRAIN_DATA)", ops->how_to_get);
+    const struct snn_downloads *downloads = snn_downloads_find(name);
+    char fetch[100] = "";
+    if (downloads && !downloads->by_hand)
+        snprintf(fetch, sizeof fetch, "run `snntrain data fetch %s -o DIR`, or ", name);
+    return snn_error(SNN_EDATA, "%s was not found%s: %s%s", name,
+                     *looked ? looked : " (no --data, no data.root, no SNNTRAIN_DATA)", fetch, ops->how_to_get);
 }
 
 /* One lock for all sets: warnings are rare. */

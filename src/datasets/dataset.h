@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/config.h"
+#include "core/watch.h"
 #include "datasets/binning.h"
 
 enum snn_split { SNN_TRAIN, SNN_TEST };
@@ -74,6 +75,11 @@ static inline bool snn_dataset_is_still(const struct snn_dataset_info *info) {
 
 struct snn_dataset;
 
+enum snn_verdict { /* what verify() says when nothing is wrong */
+                   SNN_WELL_FORMED = SNN_OK,
+                   SNN_AS_DISTRIBUTED = 1 /* the checksum of every file is that of the distributed one */
+};
+
 struct snn_dataset_ops {
     const char *name, *help;
     int32_t classes, C, H, W; /* C = 0: they depend on options or files (see shape) */
@@ -96,6 +102,7 @@ struct snn_dataset_ops {
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */
     int32_t (*group)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* -1: unknown. NULL: no groups */
+    /* An enum snn_verdict, or SNN_EDATA. What takes long tells set->watch. */
     int (*verify)(struct snn_dataset *set, void (*report)(void *payload, const char *line), void *payload);
     void (*close)(struct snn_dataset *set);
 };
@@ -112,6 +119,7 @@ struct snn_dataset { /* the first member of every set's own struct */
         struct snn_downsample downsample;
         int32_t steps; /* of the longest one, framed that way; 0: nobody has looked */
     } longest;
+    struct snn_watch watch; /* of verify() */
 };
 
 /* All sets, ended by NULL. */

@@ -287,16 +287,18 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
     struct gesture_set *set = (struct gesture_set *)base;
     struct snn_sample sample = {0};
     char line[1024];
-    int32_t broken = 0, empty = 0;
+    int32_t broken = 0, empty = 0, done = 0, stop = SNN_OK;
     for (int32_t i = 0; i < set->files; ++i) {
         const struct snn_events_facts *facts = snn_aedat3_facts(set->file[i].aedat);
         if (!*facts->warning) continue;
         snprintf(line, sizeof line, "%s: %s", set->file[i].path, facts->warning);
         report(payload, line);
     }
-    for (int s = 0; s < 2; ++s) {
+    for (int s = 0; s < 2 && stop == SNN_OK; ++s) {
         int64_t events = 0;
         for (int32_t i = 0; i < base->info.count[s]; ++i) {
+            stop = snn_watch_moved(&base->watch, done++, base->info.count[0] + base->info.count[1]);
+            if (stop < 0) break;
             const struct trial *trial = find(base, s, i);
             if (get(base, s, i, &sample) < 0) {
                 report(payload, snn_error_text());
@@ -314,6 +316,7 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
         report(payload, line);
     }
     snn_sample_free(&sample);
+    if (stop < 0) return stop;
     snprintf(line, sizeof line, "%d recordings (the full set has %d), %d samples broken, %d empty", set->files,
              full_files, broken, empty);
     report(payload, line);

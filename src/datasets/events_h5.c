@@ -94,6 +94,9 @@ static bool find_name(hid_t file, const char *group, enum snn_column c, char nam
 
 static int find_names(const struct snn_events_job *job, struct table *table) {
     static const char *const groups[] = {"/events/", "/"};
+    if (H5Lexists(table->file, "/offsets", H5P_DEFAULT) > 0) /* hdf5_write.h */
+        return snn_error(SNN_EDATA, "%s: holds many recordings one behind the other (/offsets), expected one",
+                         job->path);
     for (int g = 0; g < 2; ++g) {
         int found = 0;
         if (!g && H5Lexists(table->file, "/events", H5P_DEFAULT) <= 0) continue;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * hdf5_none.c - stands for hdf5_spikes.c and events_h5.c in a build without HDF5: what is in such files exists, and
- * says why it cannot be read. */
+ * hdf5_none.c - stands for hdf5_spikes.c, events_h5.c and hdf5_write.c in a build without HDF5: what is in such files
+ * exists, and says why it cannot be read. */
 #include <string.h>
 
 #include "core/status.h"
 #include "datasets/events_parts.h"
 #include "datasets/hdf5_spikes.h"
+#include "datasets/hdf5_write.h"
 
 static int no_hdf5(const char *path) {
     return snn_error(SNN_EDATA,
@@ -46,3 +47,25 @@ const struct snn_events_format snn_events_h5 = {
     .probe = probe,
     .decode = decode,
 };
+
+int snn_events_create(const char *path, const struct snn_dataset *set, const char *part, int32_t count,
+                      struct snn_events_file **out) {
+    (void)set, (void)part, (void)count;
+    *out = NULL;
+    return snn_error(SNN_EFAIL,
+                     "%s: would be an HDF5 file, and this build has no HDF5: install libhdf5-dev and configure with "
+                     "-Dhdf5=enabled",
+                     path);
+}
+
+int snn_events_add(struct snn_events_file *file, const struct snn_sample *sample, int32_t group) {
+    (void)file, (void)sample, (void)group;
+    return snn_error(SNN_EFAIL, "this build has no HDF5");
+}
+
+int snn_events_commit(struct snn_events_file **file) {
+    (void)file;
+    return snn_error(SNN_EFAIL, "this build has no HDF5");
+}
+
+void snn_events_abandon(struct snn_events_file **file) { *file = NULL; }

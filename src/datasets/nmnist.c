@@ -134,14 +134,15 @@ static int32_t label(const struct snn_dataset *base, enum snn_split split, int32
 
 /* ---- verify ---- */
 
-/* Reads every recording of a split; returns how many are broken. */
+/* Reads every recording of a split; returns how many are broken, or SNN_EINTR. */
 static int32_t verify_split(struct nmnist_set *set, enum snn_split split, void (*report)(void *, const char *),
                             void *payload) {
     struct snn_sample sample = {0};
     struct snn_events_facts about;
     int64_t events = 0, overflows = 0;
-    int32_t bad = 0;
-    for (int32_t i = 0; i < set->part[split].tree.count; ++i) {
+    int32_t bad = 0, before = split == SNN_TEST ? set->part[SNN_TRAIN].tree.count : 0, stop = SNN_OK;
+    for (int32_t i = 0; stop == SNN_OK && i < set->part[split].tree.count; ++i) {
+        stop = snn_watch_moved(&set->base.watch, before + i, set->base.info.files);
         if (read_recording(set, split, i, &sample, &about) < 0) {
             report(payload, snn_error_text());
             ++bad;
@@ -151,6 +152,7 @@ static int32_t verify_split(struct nmnist_set *set, enum snn_split split, void (
         }
     }
     snn_sample_free(&sample);
+    if (stop < 0) return stop;
     char line[256];
     snprintf(line, sizeof line, "%s: %d recordings (the full set has %d), %lld events, %lld clock overflows, %d broken",
              facts[split].what, set->part[split].tree.count, facts[split].full, (long long)events, (long long)overflows,
@@ -176,11 +178,13 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
     int32_t broken = 0, foreign = 0;
     for (int split = 0; split < 2; ++split) {
         foreign += !verify_archive(&set->part[split], &facts[split], report, payload);
-        broken += verify_split(set, split, report, payload);
+        int32_t bad = verify_split(set, split, report, payload);
+        SNN_TRY(bad);
+        broken += bad;
     }
     if (broken) return snn_error(SNN_EDATA, "%s: %d of %d recordings are broken", base->root, broken, base->info.files);
     if (foreign) return snn_error(SNN_EDATA, "%s: %d of the archives are not as distributed", base->root, foreign);
-    return SNN_OK;
+    return set->part[SNN_TRAIN].archive && set->part[SNN_TEST].archive ? SNN_AS_DISTRIBUTED : SNN_WELL_FORMED;
 }
 
 const struct snn_dataset_ops snn_nmnist = {

@@ -127,11 +127,13 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
     struct recordings *set = (struct recordings *)base;
     struct snn_sample sample = {0};
     char line[1024];
-    int32_t broken = 0, odd = 0;
-    for (int s = 0; s < 2; ++s) {
+    int32_t broken = 0, odd = 0, done = 0, stop = SNN_OK;
+    for (int s = 0; s < 2 && stop == SNN_OK; ++s) {
         int64_t events = 0;
         for (int32_t i = 0; i < base->info.count[s]; ++i) {
             struct snn_events_facts facts;
+            stop = snn_watch_moved(&base->watch, done++, base->info.files);
+            if (stop < 0) break;
             if (read_one(set, s, i, &sample, &facts, line) < 0) {
                 report(payload, snn_error_text());
                 ++broken;
@@ -147,6 +149,7 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
         report(payload, line);
     }
     snn_sample_free(&sample);
+    if (stop < 0) return stop;
     snprintf(line, sizeof line, "%d recordings: %d broken, %d with something to say", base->info.files, broken, odd);
     report(payload, line);
     return broken ? snn_error(SNN_EDATA, "%s: %d of %d recordings are broken", base->root, broken, base->info.files)
@@ -323,8 +326,8 @@ static int check_folder(struct snn_conf *map, const void *options) {
     const struct folder_options *o = options;
     int32_t shape[3];
     if (o->format && !is_format(o->format))
-        return snn_conf_error(snn_conf_get(map, "format"), "'%s' is no format of recordings (`snntrain list recordings`)",
-                              o->format);
+        return snn_conf_error(snn_conf_get(map, "format"),
+                              "'%s' is no format of recordings (`snntrain list recordings`)", o->format);
     if (!o->shape) return SNN_OK;
     SNN_TRY(snn_shape_read(o->shape, shape));
     if (shape[0] != 2) return snn_conf_error(o->shape, "expected [2, H, W]: events have two polarities");

@@ -152,20 +152,24 @@ static int32_t speakers(const struct snn_spikes_facts *facts) {
     return different;
 }
 
-/* Reads every recording of a file; returns how many are broken. */
-static int32_t verify_part(const struct shd_set *set, int part, void (*report)(void *, const char *), void *payload) {
+/* Reads every recording of a file; returns how many are broken, or SNN_EINTR. `before`: recordings of other files. */
+static int32_t verify_part(const struct shd_set *set, int part, int32_t before, void (*report)(void *, const char *),
+                           void *payload) {
     struct snn_spikes_facts facts = snn_spikes_facts(set->file[part]);
     struct snn_sample sample = {0};
     size_t events = 0;
-    int32_t bad = 0;
-    for (int32_t i = 0; i < facts.count; ++i)
+    int32_t bad = 0, stop = SNN_OK, all = set->base.info.count[SNN_TRAIN] + set->base.info.count[SNN_TEST];
+    for (int32_t i = 0; stop == SNN_OK && i < facts.count; ++i) {
+        stop = snn_watch_moved(&set->base.watch, before + i, all);
         if (snn_spikes_get(set->file[part], i, &sample) < 0) {
             report(payload, snn_error_text());
             ++bad;
         } else {
             events += sample.event_count;
         }
+    }
     snn_sample_free(&sample);
+    if (stop < 0) return stop;
     char line[256];
     snprintf(line, sizeof line, "%s: %d recordings (the full set has %d) of %d speakers, %zu spikes, %d broken",
              set->facts[part].what, facts.count, set->facts[part].full, speakers(&facts), events, bad);
@@ -189,17 +193,22 @@ static bool verify_file(const struct shd_set *set, int part, void (*report)(void
 
 static int verify(struct snn_dataset *base, void (*report)(void *payload, const char *line), void *payload) {
     struct shd_set *set = (struct shd_set *)base;
-    int32_t broken = 0, foreign = 0;
+    int32_t broken = 0, foreign = 0, before = 0;
+    bool proven = true;
     for (int part = 0; part < PARTS; ++part) {
         if (!set->file[part]) continue;
         foreign += !verify_file(set, part, report, payload);
-        broken += verify_part(set, part, report, payload);
+        proven &= set->facts[part].md5 != NULL;
+        int32_t bad = verify_part(set, part, before, report, payload);
+        SNN_TRY(bad);
+        broken += bad;
+        before += count_of(set->file[part]);
     }
     if (broken)
         return snn_error(SNN_EDATA, "%s: %d of %d recordings are broken", base->root, broken,
                          base->info.count[SNN_TRAIN] + base->info.count[SNN_TEST]);
     if (foreign) return snn_error(SNN_EDATA, "%s: %d of the files are not as distributed", base->root, foreign);
-    return SNN_OK;
+    return proven ? SNN_AS_DISTRIBUTED : SNN_WELL_FORMED;
 }
 
 #define SPIKE_TRAINS                                                                                                   \

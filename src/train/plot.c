@@ -124,6 +124,10 @@ static struct axes measure(struct snn_canvas *canvas, const struct snn_panel *pa
             snn_axis_cover(axis, curve->y[i]);
         }
     }
+    if (panel->y_least < panel->y_most && snn_axis_has_data(&axes.left)) {
+        snn_axis_cover(&axes.left, panel->y_least);
+        snn_axis_cover(&axes.left, panel->y_most);
+    }
     snn_axis_fit(&axes.left, 6);
     snn_axis_fit(&axes.right, 6);
     double ticks_left = fmax(widest_tick(canvas, &axes.left), 24), ticks_right = widest_tick(canvas, &axes.right);
@@ -225,6 +229,17 @@ static bool locate(const struct axes *axes, int index, int i, double *x, double 
     return !isnan(*x) && !isnan(*y);
 }
 
+/* Squares, which are drawn as fast as ten thousand spikes want to be. */
+static void draw_dots(struct snn_canvas *canvas, const struct axes *axes, int index) {
+    static const double side = 1.5;
+    const struct snn_curve *curve = &axes->panel->curves[index];
+    snn_canvas_colour(canvas, curve_colour(index));
+    double x, y;
+    for (int i = 0; i < curve->n; ++i)
+        if (locate(axes, index, i, &x, &y)) cairo_rectangle(canvas->cr, x - side / 2, y - side / 2, side, side);
+    cairo_fill(canvas->cr);
+}
+
 /* A line through the points that have a place, broken at the others. A point without neighbours would be invisible as a
  * line: it always gets a marker. Markers that would run into each other are left out. */
 static void draw_curve(struct snn_canvas *canvas, const struct axes *axes, int index) {
@@ -268,7 +283,9 @@ static void draw_panel(struct snn_canvas *canvas, const struct axes *axes, doubl
 
     cairo_set_line_width(cr, 1.8);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
-    for (int i = 0; i < panel->count; ++i) draw_curve(canvas, axes, i);
+    for (int i = 0; i < panel->count; ++i)
+        if (panel->curves[i].dots) draw_dots(canvas, axes, i);
+        else draw_curve(canvas, axes, i);
     if (!snn_axis_has_data(&axes->x))
         snn_text_draw(canvas, "no data", &note_text, SNN_CENTRE, axes->x0 + axes->width / 2,
                       axes->y0 + axes->height / 2 + 4, axes->width);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * plot.h - pictures as PNG, drawn with Cairo. Written atomically (core/file.h). */
+ * plot.h - pictures as PNG and GIF, drawn with Cairo. Written atomically (core/file.h). */
 #ifndef SNN_PLOT_H
 #define SNN_PLOT_H
 
@@ -13,6 +13,7 @@ struct snn_curve {
     int n;
     bool dashed;
     bool markers;
+    bool dots; /* small points without a line: a raster */
 };
 
 struct snn_panel {                                    /* one pair of axes */
@@ -22,16 +23,25 @@ struct snn_panel {                                    /* one pair of axes */
     int right_from; /* curves[right_from..] use the right axis; = count when none */
     bool x_integer; /* ticks at whole numbers only */
     bool x_log2;
-    bool y_percent;   /* y is a fraction, ticks are printed in % */
-    const char *note; /* small text under the title, or NULL */
+    bool y_percent;         /* y is a fraction, ticks are printed in % */
+    const char *note;       /* small text under the title, or NULL */
+    double y_least, y_most; /* on the left axis in any case, where they differ */
 };
 
 /* Panels side by side. SNN_EFAIL with a sentence on failure. */
 int snn_plot_panels(const char *path, const char *title, const struct snn_panel *panels, int count);
 
-/* A strip of frames: (T,C,H,W) counts as tiles. C == 2: OFF in blue, ON in red over white; C == 1: grey; C == 3:
- * colours. Each tile is captioned with its step (and its time when step_ms > 0). */
-int snn_plot_frames(const char *path, const char *title, const float *frames, int T, int C, int H, int W,
-                    double step_ms);
+struct snn_frames {      /* what a strip or an animation shows */
+    const float *values; /* (T,C,H,W): C == 2: OFF in blue, ON in red over white; C == 1: grey; C == 3: colours */
+    int T, C, H, W;
+    double step_ms;   /* how long a step is, 0: not known */
+    double low, high; /* values at the ends of the scale; equal: what the values reach, counts from 0 */
+};
+
+/* A strip of tiles, each captioned with its step (and its time when it is known). */
+int snn_plot_frames(const char *path, const char *title, const struct snn_frames *frames);
+
+/* The same as an animated GIF that plays in about four seconds, with a clock and a bar of the time gone by. */
+int snn_plot_animation(const char *path, const char *title, const struct snn_frames *frames);
 
 #endif
