@@ -32,7 +32,7 @@ static void set_events(struct made_batch *m, int percent, bool values) {
 static void open_one(const char *model, bool lists, int threads, int32_t cut, int32_t slice, struct made_network *m) {
     open_network(model, false, m);
     m->device.threads = threads;
-    m->net.model.tape.input->is_sparse = lists;
+    m->net.model.tape.input->needs_grad = !lists; /* whose gradient is wanted, has numbers */
     struct snn_network_plan plan = {.T = STEPS, .B = SAMPLES, .cut = cut, .slice = slice, .train = true};
     ck_ok(snn_network_allocate(&m->net, &plan));
     snn_params_init(&m->net.model.params, 3, m->net.model.params.value);
