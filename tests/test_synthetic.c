@@ -219,7 +219,7 @@ START_TEST(examples_learn) {
     struct snn_run_result result;
     snprintf(path, sizeof path, "%s/configs/%s", source ? source : ".", examples[_i].file);
     char *yaml = made_read(path, NULL);
-    ck_ok(train(yaml, made_path("example"), (struct asked){.threads = 2}, &result));
+    ck_ok(train(yaml, made_path("example"), (struct asked){.threads = 1}, &result));
     const struct snn_record *test = &result.split[SNN_SUBSET_TEST];
     ck_assert_msg(isnan(examples[_i].accuracy) ? isnan(test->accuracy) : test->accuracy >= examples[_i].accuracy,
                   "accuracy %g", test->accuracy);
