@@ -314,10 +314,10 @@ START_TEST(bin_voxel_rules) {
     expect_values(&config, events, 1, 1, 1, 3, (double[]){1, 0, 0}); /* one time: the first step */
     expect_values(&config, NULL, 0, 1, 1, 2, (double[]){0, 0});
     const struct made_event many[] = {{0, 0, 1}, {1, 0, 1}, {2, 0, 1}, {3, 0, 1}, {7, 0, 1}};
-    struct snn_event real[5] = {0};
+    struct snn_event stored[5] = {0};
     float frames[7], sum = 0;
-    for (int i = 0; i < 5; ++i) real[i] = (struct snn_event){.t = many[i].t, .p = 1};
-    snn_bin_events(&config, 7, 1, 1, 1, real, 5, frames);
+    for (int i = 0; i < 5; ++i) stored[i] = (struct snn_event){.t = many[i].t, .p = 1};
+    snn_bin_events(&config, 7, 1, 1, 1, stored, 5, frames);
     for (int i = 0; i < 7; ++i) sum += frames[i];
     ck_assert(fabsf(sum - 5) < 1e-5f); /* each event is shared out whole */
     ck_assert_float_eq(frames[6], 1);  /* the last one is in the last step */
@@ -348,10 +348,10 @@ START_TEST(bin_surface_rules) {
     /* Nothing is left of what is long ago. */
     config.bin = (struct snn_binning){.by = SNN_BIN_DURATION, .dt = {1e-3, true}, .tau_us = 20};
     const struct made_event far[] = {{0, 0, 1}, {999, 1, 1}, {5000, 1, 1}};
-    struct snn_event real[3] = {0};
+    struct snn_event stored[3] = {0};
     float frames[10];
-    for (int i = 0; i < 3; ++i) real[i] = (struct snn_event){.t = far[i].t, .x = (uint16_t)far[i].x, .p = 1};
-    snn_bin_events(&config, 5, 1, 1, 2, real, 3, frames);
+    for (int i = 0; i < 3; ++i) stored[i] = (struct snn_event){.t = far[i].t, .x = (uint16_t)far[i].x, .p = 1};
+    snn_bin_events(&config, 5, 1, 1, 2, stored, 3, frames);
     ck_assert(frames[0] == 0 && frames[1] > 0.9 && frames[2] == 0 && frames[3] == 0 && frames[9] == 1);
 }
 END_TEST

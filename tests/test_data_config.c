@@ -224,7 +224,7 @@ static const struct {
     {"data: {timesteps: 3}", "name"},
     {"data: {name: nmnits}", "data.name: unknown data set 'nmnits' (did you mean 'nmnist'?)"},
     {"data: {name: zzzzzzz}", "unknown data set 'zzzzzzz'"},
-    {"data: {name: nmnist, augment: []}", "unknown key 'augment'"},
+    {"data: {name: nmnist, agument: []}", "unknown key 'agument' (did you mean 'augment'?)"},
     {"data: {name: nmnist, bin: {by: count, preset: tonic}}",
      "data.bin.by: contradicts the preset tonic, which has window"},
     {"data: {name: nmnist, bin: count}", "data.bin: expected a map"},

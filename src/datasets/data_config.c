@@ -111,11 +111,7 @@ static int check_sequences(const struct snn_conf *map, const struct section *sec
     if (config->mean != 0) wrong = snn_conf_get(map, "mean");
     if (config->std != 1) wrong = snn_conf_get(map, "std");
     if (wrong) return snn_conf_error(wrong, "is for images, and %s has numbers", config->name);
-    if (config->bin.by != SNN_BIN_COUNT) wrong = snn_conf_get(section->bin, "by");
-    if (config->bin.binary) wrong = snn_conf_get(section->bin, "binary");
-    if (config->bin.from != SNN_BIN_FROM_FIRST) wrong = snn_conf_get(section->bin, "from");
-    if (wrong) return snn_conf_error(wrong, "is for recordings, and %s has numbers", config->name);
-    return SNN_OK;
+    return snn_bin_config_refuse(map, config->name, "numbers");
 }
 
 static int read_ids(struct snn_conf *list, struct snn_validation *out) {
