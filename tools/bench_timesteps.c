@@ -209,12 +209,11 @@ int bench_timesteps(struct cli *cli) {
         return snn_error(SNN_EUSAGE, "--protocol: expected truncate or rebin, got '%s'", protocol);
     SNN_TRY(cli_subset(split, &subset));
     SNN_TRY(cli_open_trained(cli, cli->arg[1], subset, 0, true, &t));
-    if (rebin && t.e.about.kind == SNN_SEQUENCES) {
-        cli_close_trained(&t);
-        return snn_error(SNN_EUSAGE, "--protocol: rebin is for recordings and images, and %s has sequences",
-                         t.e.data.name);
-    }
-    int rc = parse(cli->timesteps ? cli->timesteps : "1..T", t.e.steps, &table);
+    int rc = SNN_OK;
+    if (rebin && t.e.about.kind == SNN_SEQUENCES)
+        rc = snn_error(SNN_EUSAGE, "--protocol: rebin is for recordings and images, and %s has sequences",
+                       t.e.data.name);
+    if (rc >= 0) rc = parse(cli->timesteps ? cli->timesteps : "1..T", t.e.steps, &table);
     if (rc >= 0) rc = rebin ? rebinned(cli, subset, &table) : truncated(cli, &t, subset, &table);
     if (rc >= 0) rc = report(cli, &t, &table, protocol, cli->out ? cli->out : t.dir);
     free(table.row);
