@@ -345,9 +345,10 @@ def cpu_name():
 
 def table(rows, o):
     ours, workload = rows["snntrain"], WORKLOADS[o.workload]
-    config = " with ".join([f"`{workload.config}`", *(f"`{kv}`" for kv in workload.settings)])
+    config = f"`{workload.config}`" + "".join(f" `--set {kv}`" for kv in workload.settings)
     text = [
-        f"{config}: {ours['parameters']} parameters, batch {workload.batch}, {workload.steps} timesteps, {o.threads} threads of "
+        f"{config}: {ours['parameters']} parameters, batch {workload.batch}, {workload.steps} timesteps, "
+        f"{o.threads} threads of "
         f"{cpu_name()}; {o.iters} steps after {o.warmup} warm-ups, {o.rounds} alternating rounds; "
         f"Python {platform.python_version()}. In parentheses: times snntrain's.",
         "",
