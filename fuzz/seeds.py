@@ -225,6 +225,16 @@ def seeds(configs):
     yield "png", b"\2" + png(3, 2, 4, b"\0abcdef" * 2, interlaced=1)
     yield "png", b"\3" + png(1, 2, 6, b"\0abcdefgh" * 2, bits=16, more=[(b"gAMA", struct.pack(">I", 45455))])
     yield "png", b"\1" + png(9, 1, 0, b"\0\xaa\x80", bits=1)
+    rows = bytes([3, 0, 2, 0, 1, 10, 7, 0xC8, 9, 3])
+    yield "cache", b"\4" + rows
+    yield "cache", b"\4" + bytes([40, 1]) + bytes(40)
+    yield "cache", b"\3" + struct.pack("<I", 10) + rows  # as it is
+    yield "cache", b"\3" + struct.pack("<I", 60) + b"\x1f\0\1\0\x23\x50" + bytes(5)  # LZ4: a run of zeros
+    yield "cache", b"\6" + bytes([2, 34, 200, 1, 5, 0, 0, 4])
+    yield "cache", b"\7" + bytes([1, 35, 0xFF, 0xFF, 1, 0])
+    yield "cache", b"\0recipe"
+    yield "cache", b"\1SNTINDX1" + struct.pack("<5Q", 3, 0, 0, 8, 9) + bytes(96)
+    yield "cache", b"\2SNTDATA1" + struct.pack("<I", 10) + rows
     yield from (("model", path.read_bytes()) for path in configs)
     yield "model", EVENTS.encode()
     yield "model", (MODEL % ("rate", "mean", "adamw", "{name: cosine, per: step}")).encode()

@@ -903,6 +903,76 @@ START_TEST(list) {
 }
 END_TEST
 
+/* A file of the cache's entry of that split. */
+static const char *cached_file(const char *folder, const char *split, const char *file) {
+    json_t *all = expect_json(snntrain("data", "cache", "--cache", folder, "--json")), *entry;
+    size_t i;
+    const char *path = NULL;
+    json_array_foreach(json_object_get(all, "entries"), i, entry) {
+        expect_keys(entry, "name set split holds samples filled bytes last_use");
+        ck_assert_str_eq(text(entry, "set"), "nmnist");
+        if (strcmp(text(entry, "split"), split) != 0) continue;
+        ck_assert(number(entry, "filled") == number(entry, "samples"));
+        path = made_path("%s/%s/%s", folder, text(entry, "name"), file);
+    }
+    ck_assert_msg(path, "no entry of the %s split", split);
+    json_decref(all);
+    return path;
+}
+
+static void flip_byte(const char *path, long at) {
+    size_t size;
+    char *bytes = made_read(path, &size);
+    ck_assert_int_lt(at, (long)size);
+    bytes[at] ^= 1;
+    made_write(path, bytes, size);
+    free(bytes);
+}
+
+START_TEST(data_cache) {
+    write_config(DATA, "data: {name: nmnist, timesteps: 3, cache: kept}");
+    expect_done(snntrain("train", "c.yaml", "--data", nmnist));
+    expect_done(snntrain("train", "c.yaml", "--data", nmnist, "--out", "again"));
+    expect_done(snntrain("train", "c.yaml", "--data", nmnist, "--out", "without", "--set", "data.cache=none"));
+    expect_done(snntrain("eval", "out", "--data", nmnist, "--predictions", "a.csv"));
+    expect_done(snntrain("eval", "again", "--data", nmnist, "--predictions", "b.csv"));
+    expect_done(snntrain("eval", "without", "--data", nmnist, "--predictions", "c.csv"));
+    ck_assert(made_same("a.csv", "b.csv") && made_same("a.csv", "c.csv"));
+    json_t *all = expect_json(snntrain("data", "cache", "--cache", "kept", "--json"));
+    expect_keys(all, "folder bytes entries");
+    ck_assert_uint_eq(json_array_size(json_object_get(all, "entries")), 2);
+    json_decref(all);
+    flip_byte(cached_file("kept", "test", "data.bin"), 100);
+    struct said said = snntrain("eval", "out", "--data", nmnist, "--predictions", "d.csv", "--quiet");
+    ck_assert_msg(!said.status && !*said.err, "%s", said.err);
+    forget(said);
+    flip_byte(cached_file("kept", "test", "index.bin"), 40);
+    said = snntrain("eval", "out", "--data", nmnist, "--predictions", "e.csv");
+    ck_assert_msg(!said.status && !strncmp(said.err, "snntrain: warning: data.cache: kept/nmnist-", 43) &&
+                      strstr(said.err, ": is damaged: what cannot be used of it is made again") &&
+                      !strchr(said.err, '\n')[1],
+                  "status %d: %s", said.status, said.err);
+    forget(said);
+    ck_assert(made_same("a.csv", "d.csv") && made_same("a.csv", "e.csv"));
+    expect_fails(snntrain("data", "cache", "--cache", "kept", "--clear", "mnist"), 2,
+                 "kept: holds no entry of 'mnist' (snntrain data cache lists them)", "another set");
+    expect_fails(snntrain("data", "cache", "nmnist", "--cache", "kept"), 2,
+                 "data cache: a name goes with --clear (without it, all entries are listed)", "no --clear");
+    expect_fails(snntrain("data", "info", "nmnist", "--clear"), 2, "data info: --clear is for data cache", "verb");
+    expect_fails(snntrain("train", "c.yaml", "--set", "data={name: mnist, cache: kept}"), 2,
+                 "--set data={name: mnist, cache: kept}: data.cache: is for recordings, which mnist has not", "images");
+    said = snntrain("data", "cache", "--cache", "kept");
+    ck_assert(!said.status && strstr(said.out, "kept: 2 entries, ") && strstr(said.out, " 30 of 30 ") &&
+              strstr(said.out, " 20 of 20 "));
+    forget(said);
+    json_t *gone = expect_json(snntrain("data", "cache", "--cache", "kept", "--clear", "nmnist", "--json"));
+    ck_assert(number(gone, "removed") == 2 && number(gone, "in_use") == 0 && number(gone, "bytes") > 1000);
+    json_decref(gone);
+    expect_done(snntrain("data", "cache", "--cache", "kept", "--clear"));
+    ck_assert(!rmdir("kept")); /* it is empty */
+}
+END_TEST
+
 START_TEST(check) {
     write_config(DATA, "data: {name: nmnist, timesteps: auto, bin: {by: duration, dt: 10 ms}}");
     json_t *said = expect_json(snntrain("check", "--json", "c.yaml", "--set", "model.2.lif.tau=20 ms", "--seed", "4"));
@@ -958,6 +1028,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, quiet_and_json);
     tcase_add_test(t, plan);
     tcase_add_test(t, list);
+    tcase_add_test(t, data_cache);
     tcase_add_test(t, check);
     suite_add_tcase(suite, t);
     int failed = run_suite(suite);

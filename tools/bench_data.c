@@ -24,6 +24,7 @@ struct bench {
     struct snn_data_config *config;
     struct snn_dataset *set;
     struct snn_device device;
+    struct snn_cache_warnings warnings;
     int32_t batch, samples, steps;
     bool lists;    /* batches are lists of events */
     double events; /* of an epoch */
@@ -82,8 +83,12 @@ static int measure(struct bench *b, int workers, struct rate *out) {
     struct snn_loader *loader;
     double lists_s, frames_s, unused;
     b->config->workers = workers;
-    struct snn_loader_options options = {
-        .config = b->config, .set = b->set, .subset = SNN_SUBSET_TRAIN, .batch = b->batch, .shuffle = true};
+    struct snn_loader_options options = {.config = b->config,
+                                         .set = b->set,
+                                         .subset = SNN_SUBSET_TRAIN,
+                                         .batch = b->batch,
+                                         .shuffle = true,
+                                         .warnings = &b->warnings};
     SNN_TRY(snn_loader_open(&options, &loader));
     b->samples = snn_loader_samples(loader), b->steps = snn_loader_max_steps(loader);
     double warm;
@@ -128,7 +133,7 @@ int bench_data(struct cli *cli) {
     struct rate rates[MOST];
     struct snn_data_config config;
     struct snn_conf_doc *doc;
-    struct bench b = {.cli = cli, .config = &config, .batch = 64};
+    struct bench b = {.cli = cli, .config = &config, .warnings = {.file = cli_warnings(cli)}, .batch = 64};
     int count = 0, rc;
     SNN_TRY(cli_load_data(cli, cli->arg[1], &config, &doc));
     rc = snn_device_open("cpu", (int)cli->threads, &b.device);

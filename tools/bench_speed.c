@@ -213,7 +213,7 @@ int bench_speed(struct cli *cli) {
     struct bench b = {.e = &e};
     SNN_TRY(cli_load_config(cli, cli->arg[1], &doc));
     struct snn_experiment_options options = {
-        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data};
+        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data, .warnings = cli_warnings(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &e));
     int rc = snn_experiment_data(&e, cli->data, 1, 0, 0);
     if (rc >= 0) rc = run(cli, &b);

@@ -47,6 +47,8 @@ static const struct option option_table[] = {
     {"--unit", "UNIT", "of times in a csv, npy or h5 recording: s, ms, us or ns", TEXT, AT(unit)},
     {"--map", "CHIP", "whose addresses an AEDAT 2 recording has: dvs128 or davis240 (default: as its header says)",
      TEXT, AT(map)},
+    {"--cache", "DIR", "cache folder (default: that of data.cache: auto)", TEXT, AT(cache)},
+    {"--clear", NULL, "remove entries of the cache", FLAG, AT(clear)},
     {"-o", "FILE", "output file, or folder of `data fetch`", TEXT, AT(output)},
     {"--json", NULL, "print one JSON object on stdout, everything else on stderr", FLAG, AT(json)},
     {"--quiet", NULL, "no progress, no lines", FLAG, AT(quiet)},
@@ -184,6 +186,8 @@ int cli_print_json(json_t *json) {
     return n < 0 || fflush(stdout) ? snn_error(SNN_EFAIL, "cannot write to stdout: %s", strerror(errno)) : SNN_OK;
 }
 
+FILE *cli_warnings(const struct cli *cli) { return cli->quiet ? NULL : stderr; }
+
 bool cli_is_directory(const char *path) { return snn_is_directory(path); }
 
 /* ---- configs and trained networks ---- */
@@ -307,7 +311,7 @@ int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_
         return rc;
     }
     struct snn_experiment_options options = {
-        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data};
+        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data, .warnings = cli_warnings(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &out->e));
     rc = ready(cli, subset, timesteps, data, out);
     if (rc < 0) cli_close_trained(out);

@@ -19,10 +19,10 @@ struct cli { /* what the user typed */
     const char *set[CLI_ARGS];
     int sets;
     const char *data, *device, *out, *split, *checkpoint, *predictions, *timesteps, *protocol, *output, *unit, *format,
-        *map;
+        *map, *cache;
     long threads, iters, warmup, index;
     const char *seed, *rule, *roofline;
-    bool json, quiet, resume, profile, help;
+    bool json, quiet, resume, profile, clear, help;
     FILE *text;     /* where words for people go: stdout, or stderr with --json */
     double started; /* when the process began */
 };
@@ -56,6 +56,8 @@ int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_
 /* Tell people which device was chosen; nothing with --quiet. */
 void cli_say_device(const struct cli *cli, const struct snn_device *device);
 void cli_close_trained(struct cli_trained *t);
+/* Where warnings go: nowhere with --quiet. */
+FILE *cli_warnings(const struct cli *cli);
 /* "train" | "validation" | "test" */
 int cli_subset(const char *name, int *subset);
 
@@ -74,6 +76,7 @@ int cmd_plan(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_data(struct cli *cli);
+int data_cache(struct cli *cli);
 int bench_timesteps(struct cli *cli);
 int bench_speed(struct cli *cli);
 int bench_data(struct cli *cli);

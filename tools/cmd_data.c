@@ -80,6 +80,8 @@ static bool is_recording(const char *name) {
 static int run_verb(struct cli *cli, const struct verb *verb) {
     SNN_TRY(cli_expect_args(cli, 2, 2));
     const char *name = cli->arg[1];
+    if (cli->clear || cli->cache)
+        return snn_error(SNN_EUSAGE, "data %s: %s is for data cache", verb->name, cli->clear ? "--clear" : "--cache");
     if (is_recording(name)) {
         if (verb->of_file) return verb->of_file(cli, name);
         return snn_error(SNN_EUSAGE, "data %s is for data sets; data info reads the whole of a recording", verb->name);
@@ -91,14 +93,16 @@ static int run_verb(struct cli *cli, const struct verb *verb) {
 }
 
 int cmd_data(struct cli *cli) {
-    const char *names[VERBS + 1] = {NULL};
+    const char *names[VERBS + 2] = {[VERBS] = "cache"};
     char list[200] = "";
     for (int i = 0; i < VERBS; ++i) {
         names[i] = verbs[i].name;
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", !i ? "" : i < VERBS - 1 ? ", " : " or ", verbs[i].name);
+        snprintf(list + used, sizeof list - used, "%s%s", !i ? "" : ", ", verbs[i].name);
     }
+    strncat(list, " or cache", sizeof list - strlen(list) - 1);
     if (!cli->args) return snn_error(SNN_EUSAGE, "data: expected %s (`snntrain data --help`)", list);
+    if (!strcmp(cli->arg[0], "cache")) return data_cache(cli); /* of what is on disk: it opens no set */
     for (int i = 0; i < VERBS; ++i)
         if (!strcmp(cli->arg[0], verbs[i].name)) return run_verb(cli, &verbs[i]);
     const char *near = snn_nearest(cli->arg[0], names);

@@ -114,11 +114,11 @@ static void keys(struct listing *l) {
 static const struct {
     const char *name;
     void (*collect)(struct listing *l);
-} kinds[] = {{"neurons", neurons},     {"surrogates", surrogates}, {"layers", layers},
-             {"rules", rules},         {"datasets", datasets},     {"augmentations", augmentations},
-             {"codings", codings},     {"framings", framings},     {"presets", presets},
-             {"optimizers", optimizers}, {"schedules", schedules}, {"losses", losses},
-             {"recordings", recordings}, {"exports", exports},     {"keys", keys}};
+} kinds[] = {{"neurons", neurons},       {"surrogates", surrogates}, {"layers", layers},
+             {"rules", rules},           {"datasets", datasets},     {"augmentations", augmentations},
+             {"codings", codings},       {"framings", framings},     {"presets", presets},
+             {"optimizers", optimizers}, {"schedules", schedules},   {"losses", losses},
+             {"recordings", recordings}, {"exports", exports},       {"keys", keys}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 int cmd_list(struct cli *cli) {

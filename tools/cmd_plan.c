@@ -241,8 +241,10 @@ int cmd_plan(struct cli *cli) {
     SNN_TRY(cli_load_config(cli, cli->arg[0], &doc));
     /* The config is read on the processor, whatever is planned for; names that are no device are refused there. */
     bool known = !cli->device || !strcmp(cli->device, "auto") || !strncmp(cli->device, "cuda", 4);
-    struct snn_experiment_options options = {
-        .device = known ? "cpu" : cli->device, .threads = (int)cli->threads, .data_dir = cli->data};
+    struct snn_experiment_options options = {.device = known ? "cpu" : cli->device,
+                                             .threads = (int)cli->threads,
+                                             .data_dir = cli->data,
+                                             .warnings = cli_warnings(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &p.e));
     int rc = plan(&p);
     snn_experiment_close(&p.e); /* the network's memory goes back to its device, which must be open */

@@ -49,15 +49,16 @@ const struct cli_command cli_commands[] = {
      "data info|verify NAME|CONFIG|FILE\n"
      "  snntrain data show NAME|CONFIG|FILE [--index I] [--split NAME] [--timesteps N] [-o FILE.png|FILE.gif]\n"
      "  snntrain data fetch NAME [-o DIR]\n"
-     "  snntrain data convert NAME|CONFIG -o FILE.h5 [--split NAME]",
+     "  snntrain data convert NAME|CONFIG -o FILE.h5 [--split NAME]\n"
+     "  snntrain data cache [--clear [NAME]] [--cache DIR]",
      "look at a data set or at a recording in a file, get a set, or write it in another format\n\n"
      "info: counts by class and group, durations and events; of FILE also format, sensor and what is wrong with it;\n"
      "verify: checksums and structure; show: a sample as PNG or GIF, of a CONFIG as its network gets it; fetch: "
      "download\n"
      "and check; convert: recordings as HDF5, a file a split. --split is train (by default, where one sample is "
      "shown),\n"
-     "validation or test.",
-     "--data --index --set --split --timesteps --format --unit --map -o", cmd_data},
+     "validation or test. cache: what is kept of decoded recordings, and --clear to remove it, of one set or all.",
+     "--data --index --set --split --timesteps --format --unit --map --cache --clear -o", cmd_data},
     {0},
 };
 

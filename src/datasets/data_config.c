@@ -13,6 +13,7 @@
 struct section {
     struct snn_data_config config;
     struct snn_conf *bin, *downsample, *pad, *validation, *augment;
+    const char *cache_limit;
 };
 
 static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
@@ -25,6 +26,7 @@ struct validation_text {
 };
 
 #define AT(field) offsetof(struct section, field)
+#define CACHE_LIMIT "20 GB"
 
 const struct snn_key snn_data_keys[] = {
     {"name", SNN_TEXT, AT(config.name), NULL, 0, 0, NULL, "the data set (see snntrain list datasets)"},
@@ -46,6 +48,10 @@ const struct snn_key snn_data_keys[] = {
      "random transforms of training samples, one an item (see snntrain list augmentations)"},
     {"split_seed", SNN_INT, AT(config.split_seed), "0", 0, 9e15, NULL, "draws the validation samples"},
     {"workers", SNN_INT, AT(config.workers), "1", 0, 64, NULL, "threads that prepare batches; 0: none"},
+    {"cache", SNN_TEXT, AT(config.cache), "none", 0, 0, NULL,
+     "where framed recordings are kept on disk: none, auto (the user's cache folder), or a folder"},
+    {"cache_limit", SNN_TEXT, AT(cache_limit), CACHE_LIMIT, 0, 0, NULL,
+     "the most that all entries of that folder take: 500 MB, 20 GB; the least recently used go first"},
     {0},
 };
 static const struct snn_key pad_keys[] = {
@@ -161,6 +167,39 @@ static int read_validation(struct snn_conf *node, const struct snn_dataset_ops *
     return SNN_OK;
 }
 
+/* "20 GB" -> bytes; 0 when it is no such thing. */
+static int64_t bytes_of(const char *text) {
+    static const struct {
+        const char *name;
+        double bytes;
+    } units[] = {{"B", 1},         {"kB", 1e3},      {"MB", 1e6},
+                 {"GB", 1e9},      {"TB", 1e12},     {"KiB", 1 << 10},
+                 {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1099511627776.0}};
+    size_t digits = strspn(text, "0123456789."), blanks = strspn(text + digits, " ");
+    char *end;
+    double value = strtod(text, &end);
+    if (!digits || end != text + digits) return 0;
+    for (size_t i = 0; i < sizeof units / sizeof *units; ++i)
+        if (!strcmp(end + blanks, units[i].name) && value * units[i].bytes < 1e18)
+            return (int64_t)(value * units[i].bytes);
+    return 0;
+}
+
+static int read_cache(const struct snn_conf *map, const struct snn_dataset_ops *ops, const char *limit,
+                      struct snn_data_config *config) {
+    const struct snn_conf *at = snn_conf_get(map, "cache");
+    bool none = !strcmp(config->cache, "none");
+    if (!none && ops->kind != SNN_RECORDINGS)
+        return snn_conf_error(at, "is for recordings, which %s has not", ops->name);
+    if (!none && !ops->sources)
+        return snn_conf_error(at, "has no use: the samples of %s are computed, or lie in memory", ops->name);
+    config->cache_limit = bytes_of(limit);
+    at = snn_conf_get(map, "cache_limit");
+    if (!config->cache_limit) return snn_conf_error(at, "expected a number of bytes with its unit, such as 20 GB");
+    if (none && strcmp(limit, CACHE_LIMIT) != 0) return snn_conf_error(at, "has no effect where data.cache is none");
+    return SNN_OK;
+}
+
 static int unknown_set(const struct snn_conf *at, const char *name) {
     enum { MOST = 64 };
     const char *names[MOST + 1];
@@ -208,6 +247,7 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
     SNN_TRY(ops->kind == SNN_RECORDINGS ? check_recordings(map, &section)
             : ops->kind == SNN_IMAGES   ? check_images(map, &section)
                                         : check_sequences(map, &section));
+    SNN_TRY(read_cache(map, ops, section.cache_limit, &section.config));
     *out = *config;
     return SNN_OK;
 }

@@ -102,6 +102,9 @@ struct snn_dataset_ops {
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */
     int32_t (*group)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* -1: unknown. NULL: no groups */
+    /* Names every file that get() reads, as often as they are asked for; a failure of `each` goes to the caller. NULL:
+     * samples lie in memory once the set is open, or are computed, and a cache would be of no use. */
+    int (*sources)(struct snn_dataset *set, int (*each)(void *payload, const char *path), void *payload);
     /* An enum snn_verdict, or SNN_EDATA. What takes long tells set->watch. */
     int (*verify)(struct snn_dataset *set, void (*report)(void *payload, const char *line), void *payload);
     void (*close)(struct snn_dataset *set);

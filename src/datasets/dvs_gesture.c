@@ -47,7 +47,7 @@ struct trial {
 };
 
 struct file {
-    char *path;
+    char *path, *labels; /* labels: of its table */
     struct snn_aedat3 *aedat;
     int32_t user; /* -1: the name does not say */
 };
@@ -169,7 +169,6 @@ static int add_file(struct gesture_set *set, const char *root, enum snn_split sp
     if (!list) return snn_error(SNN_EFAIL, "%s: out of memory", root);
     set->file = list;
     struct file *file = &list[set->files];
-    char *labels = NULL;
     *file = (struct file){.user = user_of(name)};
     if (asprintf(&file->path, "%s/%s", root, name) < 0) {
         file->path = NULL;
@@ -177,11 +176,11 @@ static int add_file(struct gesture_set *set, const char *root, enum snn_split sp
     }
     ++set->files;
     SNN_TRY(snn_aedat3_open(file->path, &how, &file->aedat));
-    if (asprintf(&labels, "%s/%.*s_labels.csv", root, (int)stem, name) < 0)
+    if (asprintf(&file->labels, "%s/%.*s_labels.csv", root, (int)stem, name) < 0) {
+        file->labels = NULL;
         return snn_error(SNN_EFAIL, "%s: out of memory", root);
-    int status = read_rows(set, split, o, labels, set->files - 1);
-    free(labels);
-    return status;
+    }
+    return read_rows(set, split, o, file->labels, set->files - 1);
 }
 
 static int read_list(struct gesture_set *set, const char *root, enum snn_split split, const struct options *o) {
@@ -205,6 +204,7 @@ static void close_set(struct snn_dataset *base) {
     for (int32_t i = 0; i < set->files; ++i) {
         snn_aedat3_close(&set->file[i].aedat);
         free(set->file[i].path);
+        free(set->file[i].labels);
     }
     free(set->file);
     for (int s = 0; s < 2; ++s) free(set->trial[s]);
@@ -280,6 +280,15 @@ static int32_t user(const struct snn_dataset *base, enum snn_split split, int32_
     return ((const struct gesture_set *)base)->file[find(base, split, i)->file].user;
 }
 
+static int sources(struct snn_dataset *base, int (*each)(void *payload, const char *path), void *payload) {
+    const struct gesture_set *set = (const struct gesture_set *)base;
+    for (int32_t i = 0; i < set->files; ++i) {
+        SNN_TRY(each(payload, set->file[i].path));
+        SNN_TRY(each(payload, set->file[i].labels));
+    }
+    return SNN_OK;
+}
+
 /* ---- verify ---- */
 
 static int verify(struct snn_dataset *base, void (*report)(void *payload, const char *line), void *payload) {
@@ -350,6 +359,7 @@ const struct snn_dataset_ops snn_dvs_gesture = {
     .get = get,
     .label = label,
     .group = user,
+    .sources = sources,
     .verify = verify,
     .close = close_set,
 };

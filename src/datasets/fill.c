@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/status.h"
-#include "datasets/parts.h"
+#include "datasets/cache_parts.h"
 
 static int32_t units_of(const struct snn_recipe *recipe) {
     return recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
@@ -81,6 +81,7 @@ void snn_fill_free(struct snn_fill *fill) {
     snn_sample_free(&fill->sample);
     snn_augmenting_free(&fill->augmenting);
     snn_rows_free(&fill->rows);
+    snn_cache_bytes_free(&fill->bytes);
     free(fill->seen);
     free(fill->value);
     *fill = (struct snn_fill){0};
@@ -152,6 +153,11 @@ static void place_target(const struct snn_fill *fill, int32_t b, struct snn_fill
                K * sizeof *batch->target);
 }
 
+static void place_shares(struct snn_fill *fill, int32_t b, struct snn_filled *out) {
+    size_t classes = (size_t)out->batch.targets;
+    snn_augment_target(&fill->augmenting, out->batch.targets, out->batch.target + (size_t)b * classes);
+}
+
 /* Zeros behind the ends of sequences and of their targets: the batch before this one may have left something there. */
 static void clear_padding(struct snn_filled *out) {
     const struct snn_batch *batch = &out->batch;
@@ -165,18 +171,87 @@ static void clear_padding(struct snn_filled *out) {
         }
 }
 
-/* Sample b of the batch: its length, and its inputs as rows or as frames. */
+/* How much reading samples has had to say so far. A recording that adds to it is not kept: later runs are to hear it,
+ * too. (One that another thread's adds to meanwhile is kept in a later epoch.) */
+static int64_t warnings_of(const struct snn_fill *fill) {
+    char text[600];
+    return snn_dataset_warnings(fill->recipe->set, text);
+}
+
+/* Recording `index` into fill->sample: from the cache where it holds events. */
+static int read_events(struct snn_fill *fill, int32_t index) {
+    const struct snn_recipe *recipe = fill->recipe;
+    struct snn_dataset *set = recipe->set;
+    struct snn_sample *sample = &fill->sample;
+    bool cached = recipe->cache && recipe->stored == SNN_STORED_EVENTS;
+    if (cached && snn_cache_get(recipe->cache, index, &fill->bytes)) {
+        sample->label = set->ops->label(set, recipe->split, index);
+        if (snn_unpack_events(&fill->bytes, &set->info, sample)) return SNN_OK;
+        snn_cache_reject(recipe->cache, index);
+    }
+    int64_t warnings = warnings_of(fill);
+    SNN_TRY(set->ops->get(set, recipe->split, index, sample));
+    if (cached && warnings_of(fill) == warnings && snn_pack_events(sample, &set->info, &fill->bytes))
+        snn_cache_put(recipe->cache, index, &fill->bytes);
+    return SNN_OK;
+}
+
+/* Recording `index` as rows, from its events. */
+static int make_rows(struct snn_fill *fill, int32_t index, uint32_t epoch, int32_t *length, int32_t *count, bool *cut) {
+    const struct snn_data_config *config = fill->recipe->config;
+    const struct snn_dataset_info *info = &fill->recipe->set->info;
+    struct snn_sample *sample = &fill->sample;
+    SNN_TRY(read_events(fill, index));
+    if (fill->recipe->augment) SNN_TRY(snn_augment_sample(&fill->augmenting, sample, index, epoch));
+    sample->event_count = snn_bin_downsample(&config->downsample, (const int32_t[3]){info->C, info->H, info->W},
+                                             sample->events, sample->event_count);
+    *length = fill->recipe->longest;
+    if (snn_bin_has_own_steps(&config->bin)) {
+        int32_t own = snn_bin_own_steps(&config->bin, sample->events, sample->event_count);
+        *cut = own > *length;
+        if (own < *length) *length = own;
+    }
+    return frame(fill, *length, count);
+}
+
+/* The same, from the cache where it holds rows. */
+static int add_recording(struct snn_fill *fill, int32_t index, uint32_t epoch, int32_t *length, int32_t *count,
+                         bool *cut) {
+    const struct snn_recipe *recipe = fill->recipe;
+    bool cached = recipe->cache && recipe->stored == SNN_STORED_ROWS;
+    size_t first = fill->rows.used;
+    if (cached && snn_cache_get(recipe->cache, index, &fill->bytes)) {
+        if (snn_unpack_rows(&fill->bytes, units_of(recipe), recipe->longest, &fill->rows, count, length, cut))
+            return SNN_OK;
+        snn_cache_reject(recipe->cache, index);
+    }
+    int64_t warnings = warnings_of(fill);
+    SNN_TRY(make_rows(fill, index, epoch, length, count, cut));
+    if (cached && warnings_of(fill) == warnings &&
+        snn_pack_rows(&fill->rows, count, first, *length, *cut, &fill->bytes))
+        snn_cache_put(recipe->cache, index, &fill->bytes);
+    return SNN_OK;
+}
+
+/* Sample b of the batch: its label and length, and its inputs as rows or as frames. */
 static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct snn_filled *out) {
     const struct snn_recipe *recipe = fill->recipe;
     const struct snn_data_config *config = recipe->config;
     struct snn_sample *sample = &fill->sample;
     int32_t index = out->batch.sample[b], *length = &out->batch.length[b], units = units_of(recipe);
     int32_t *count = fill->rows.count ? fill->rows.count + (size_t)b * (size_t)recipe->max_steps : NULL;
+    if (recipe->set->info.kind == SNN_RECORDINGS) {
+        bool cut = false;
+        SNN_TRY(add_recording(fill, index, epoch, length, count, &cut));
+        out->batch.label[b] =
+            recipe->augment ? sample->label : recipe->set->ops->label(recipe->set, recipe->split, index);
+        out->cut += cut;
+        if (is_mixed(recipe)) place_shares(fill, b, out);
+        return SNN_OK;
+    }
     SNN_TRY(recipe->set->ops->get(recipe->set, recipe->split, index, sample));
     if (recipe->augment) SNN_TRY(snn_augment_sample(&fill->augmenting, sample, index, epoch));
-    if (is_mixed(recipe))
-        snn_augment_target(&fill->augmenting, out->batch.targets,
-                           out->batch.target + (size_t)b * (size_t)out->batch.targets);
+    if (is_mixed(recipe)) place_shares(fill, b, out);
     out->batch.label[b] = sample->label;
     *length = recipe->longest;
     if (form_of(recipe) == SNN_BATCH_FRAMES) {
@@ -187,17 +262,6 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     if (recipe->set->info.kind == SNN_SEQUENCES) {
         place_numbers(fill, b, out);
         return SNN_OK;
-    }
-    if (recipe->set->info.kind == SNN_RECORDINGS) {
-        const struct snn_dataset_info *info = &recipe->set->info;
-        sample->event_count = snn_bin_downsample(&config->downsample, (const int32_t[3]){info->C, info->H, info->W},
-                                                 sample->events, sample->event_count);
-        if (snn_bin_has_own_steps(&config->bin)) {
-            int32_t own = snn_bin_own_steps(&config->bin, sample->events, sample->event_count);
-            out->cut += own > *length;
-            if (own < *length) *length = own;
-        }
-        return frame(fill, *length, count);
     }
     switch (config->coding) {
     case SNN_CODING_DIRECT:

@@ -299,16 +299,16 @@ static const char *const fashion_name[] = {"T-shirt/top", "Trouser", "Pullover",
 
 #define TEN .file_name = MNIST_FILES, .classes = 10
 
-static const struct family mnist = {
-    TEN, .class_name = digit_name,
-    .md5 = {"6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624", "2646ac647ad5339dbf082846283269ea",
-            "27ae3e4e09519cfbb04c329615203637"}};
+static const struct family mnist = {TEN, .class_name = digit_name,
+                                    .md5 = {"6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624",
+                                            "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"}};
 static const struct family fashion_mnist = {
     TEN, .class_name = fashion_name,
     .md5 = {"f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9", "8181f5470baa50b63fa0f6fddb340f0a",
             "15d484375f8d13e6eb1aabb0c3f46965"}};
-static const struct family kmnist = {TEN, .packed_md5 = {"bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
-                   "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134"}};
+static const struct family kmnist = {
+    TEN, .packed_md5 = {"bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
+                        "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134"}};
 
 static bool has(const char *root) { return holds_any(root, &mnist); }
 

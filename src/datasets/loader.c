@@ -13,7 +13,7 @@
 
 #include "core/rng.h"
 #include "core/status.h"
-#include "datasets/parts.h"
+#include "datasets/cache_parts.h"
 
 struct slot {
     struct snn_filled filled;
@@ -31,6 +31,8 @@ struct worker {
 struct snn_loader {
     struct snn_data_config config; /* with options.timesteps in it */
     struct snn_recipe recipe;
+    char *sources; /* of what the cache holds, as they were at the start */
+    struct snn_cache_warnings *warnings;
     bool shuffle;
     int32_t *list, *order; /* (samples): the subset; this epoch's order of it */
     int32_t samples, batches;
@@ -117,6 +119,24 @@ static int find_longest(struct snn_dataset *set, const struct snn_data_config *c
     return SNN_OK;
 }
 
+/* The same, read from the cache's last slot where somebody has looked before: where it holds frames, their framing is
+ * this one. */
+static int know_longest(const struct snn_recipe *recipe, const struct snn_data_config *config, int32_t *longest) {
+    struct snn_cache *cache = recipe->stored == SNN_STORED_ROWS ? recipe->cache : NULL;
+    struct snn_cache_bytes bytes = {0};
+    int32_t slot = recipe->set->info.count[recipe->split];
+    int status = SNN_OK;
+    bool known = cache && snn_cache_get(cache, slot, &bytes);
+    if (known && !snn_unpack_longest(&bytes, longest)) {
+        snn_cache_reject(cache, slot);
+        known = false;
+    }
+    if (!known) status = find_longest(recipe->set, config, longest);
+    if (cache && !known && status == SNN_OK && snn_pack_longest(*longest, &bytes)) snn_cache_put(cache, slot, &bytes);
+    snn_cache_bytes_free(&bytes);
+    return status;
+}
+
 /* recipe.longest and recipe.max_steps. */
 static int settle_steps(struct snn_loader *loader) {
     const struct snn_data_config *config = &loader->config;
@@ -134,7 +154,7 @@ static int settle_steps(struct snn_loader *loader) {
                          info->name);
     if (info->kind == SNN_SEQUENCES && info->steps && (!recipe->longest || recipe->longest > info->steps))
         recipe->longest = info->steps;
-    if (!recipe->longest) SNN_TRY(find_longest(recipe->set, config, &recipe->longest));
+    if (!recipe->longest) SNN_TRY(know_longest(recipe, config, &recipe->longest));
     if (pad_to && pad_to < recipe->longest) recipe->longest = pad_to;
     recipe->max_steps = pad_to ? pad_to : recipe->longest;
     int64_t units = (int64_t)recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
@@ -162,6 +182,53 @@ static int allocate(struct snn_loader *loader) {
     }
     return SNN_OK;
 }
+
+/* ---- the cache ---- */
+
+static int open_cache(struct snn_loader *loader) {
+    struct snn_recipe *recipe = &loader->recipe;
+    struct snn_dataset *set = recipe->set;
+    char *folder = NULL, *text = NULL;
+    int status = snn_cache_folder(loader->config.cache, &folder);
+    if (status == SNN_OK) status = snn_cache_sources(set, &loader->sources);
+    if (status == SNN_OK) status = snn_cache_recipe(recipe, loader->sources, &text);
+    if (status == SNN_OK) {
+        const struct snn_cache_options options = {
+            .folder = folder,
+            .set = set->info.name,
+            .recipe = text,
+            .slots = set->info.count[recipe->split] + 1, /* the last: see know_longest */
+            .limit = loader->config.cache_limit,
+            .warnings = loader->warnings,
+        };
+        status = snn_cache_open(&options, &recipe->cache);
+    }
+    free(folder);
+    free(text);
+    return status;
+}
+
+/* A loader without its cache is slower, nothing else. */
+static void try_cache(struct snn_loader *loader) {
+    const char *where = loader->config.cache;
+    if (!where || !strcmp(where, "none")) return;
+    if (open_cache(loader) < 0)
+        snn_cache_warn(loader->warnings, SNN_CACHE_UNUSABLE, "%s: nothing is kept", snn_error_text());
+}
+
+/* What was read while files changed may be of either version, whatever its slot says. */
+static void close_cache(struct snn_loader *loader) {
+    struct snn_recipe *recipe = &loader->recipe;
+    char *now = NULL;
+    if (recipe->cache && snn_cache_wrote(recipe->cache) &&
+        (snn_cache_sources(recipe->set, &now) < 0 || strcmp(now, loader->sources) != 0))
+        snn_cache_void(recipe->cache, "the files of the data set have changed while they were read");
+    free(now);
+    free(loader->sources);
+    snn_cache_close(&recipe->cache);
+}
+
+/* ---- threads ---- */
 
 static int start_threads(struct snn_loader *loader) {
     sigset_t all, before; /* signals belong to the main thread */
@@ -208,6 +275,9 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
     loader->workers = (int32_t)config->workers;
     loader->slots = loader->workers ? loader->workers + 2 : 1;
     loader->claimed = loader->handed = loader->released = loader->batches; /* nothing to do before start() */
+    /* Another number of steps is asked for to compare many: they have their events in common. */
+    loader->recipe.stored = options->timesteps || loader->recipe.augment ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
+    try_cache(loader);
     SNN_TRY(settle_steps(loader));
     SNN_TRY(allocate(loader));
     return start_threads(loader);
@@ -221,6 +291,7 @@ int snn_loader_open(const struct snn_loader_options *options, struct snn_loader 
     if (!loader) return snn_error(SNN_EFAIL, "out of memory for the loader");
     loader->config = *options->config;
     loader->shuffle = options->shuffle;
+    loader->warnings = options->warnings;
     if (options->timesteps) {
         loader->config.timesteps = options->timesteps;
         loader->config.pad.to = SNN_PAD_MAX;
@@ -246,6 +317,7 @@ void snn_loader_close(struct snn_loader **where) {
     for (int32_t i = 0; loader->slot && i < loader->slots; ++i) snn_filled_free(&loader->slot[i].filled);
     for (int32_t i = 0; loader->worker && i < (loader->workers ? loader->workers : 1); ++i)
         snn_fill_free(&loader->worker[i].fill);
+    close_cache(loader);
     pthread_cond_destroy(&loader->done);
     pthread_cond_destroy(&loader->work);
     pthread_mutex_destroy(&loader->lock);

@@ -49,7 +49,9 @@ struct snn_data_config { /* the `data:` section */
     int32_t augments;
     long long split_seed;
     long long workers;
-    union { /* the set's own options, as its `keys` fill them */
+    const char *cache;   /* none, auto, or a folder */
+    int64_t cache_limit; /* bytes */
+    union {              /* the set's own options, as its `keys` fill them */
         unsigned char bytes[SNN_SET_OPTIONS];
         max_align_t align;
     } set;
@@ -81,6 +83,7 @@ double snn_data_step_seconds(const struct snn_data_config *config);
 enum snn_subset { SNN_SUBSET_TRAIN, SNN_SUBSET_VALIDATION, SNN_SUBSET_TEST };
 
 struct snn_loader;
+struct snn_cache_warnings; /* cache.h */
 
 struct snn_loader_options {
     const struct snn_data_config *config;
@@ -89,7 +92,8 @@ struct snn_loader_options {
     int32_t batch; /* samples a batch; the last one of an epoch may be smaller */
     uint64_t seed; /* order and random coding */
     bool shuffle;
-    int32_t timesteps; /* 0: the config's; else frame the whole or code it into this many steps */
+    int32_t timesteps;                   /* 0: the config's; else frame the whole or code it into this many steps */
+    struct snn_cache_warnings *warnings; /* of the cache, without which a loader goes on; NULL: none wanted */
 };
 int snn_loader_open(const struct snn_loader_options *options, struct snn_loader **out);
 void snn_loader_close(struct snn_loader **loader); /* stops the workers; safe at any time */

@@ -132,6 +132,12 @@ static int32_t label(const struct snn_dataset *base, enum snn_split split, int32
     return tree->file[i].class;
 }
 
+static int sources(struct snn_dataset *base, int (*each)(void *payload, const char *path), void *payload) {
+    const struct nmnist_set *set = (const struct nmnist_set *)base;
+    SNN_TRY(snn_tree_sources(&set->part[SNN_TRAIN].tree, each, payload));
+    return snn_tree_sources(&set->part[SNN_TEST].tree, each, payload);
+}
+
 /* ---- verify ---- */
 
 /* Reads every recording of a split; returns how many are broken, or SNN_EINTR. */
@@ -201,6 +207,7 @@ const struct snn_dataset_ops snn_nmnist = {
     .open = open_set,
     .get = get,
     .label = label,
+    .sources = sources,
     .verify = verify,
     .close = close_set,
 };

@@ -7,6 +7,7 @@
 #ifndef SNN_DATASETS_PARTS_H
 #define SNN_DATASETS_PARTS_H
 
+#include "datasets/cache.h"
 #include "datasets/loader.h"
 
 enum { SNN_MAX_STEPS = 1000000 };              /* of a batch: beyond it a config is a mistake */
@@ -106,6 +107,11 @@ int snn_code_latency(const uint8_t *pixels, int32_t units, int32_t T, int32_t *c
 
 /* ---- fill.c ---- */
 
+enum snn_stored {                   /* what a slot of the cache holds */
+                  SNN_STORED_ROWS,  /* a sample as it is in every epoch */
+                  SNN_STORED_EVENTS /* a recording as it was decoded, for what is done with it anew each time */
+};
+
 struct snn_recipe { /* how samples become a batch; the same for all workers */
     const struct snn_data_config *config;
     struct snn_dataset *set;
@@ -118,6 +124,8 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     bool augment;        /* samples are changed as config->augment says */
     const int32_t *list; /* (samples): those a transform that mixes may draw from */
     int32_t samples;
+    struct snn_cache *cache; /* NULL: none */
+    enum snn_stored stored;  /* in it; events where they are changed before they are framed */
 };
 
 struct snn_filled { /* a batch and its memory */
@@ -136,6 +144,7 @@ struct snn_fill { /* a worker's scratch */
     uint64_t *seen; /* (units) bits: units met in the present step */
     float *value;   /* (units) their numbers; zero between steps */
     struct snn_augmenting augmenting;
+    struct snn_cache_bytes bytes;
 };
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out);
 void snn_fill_free(struct snn_fill *fill);

@@ -74,6 +74,12 @@ static int32_t label(const struct snn_dataset *base, enum snn_split split, int32
     return tree->file[i].class;
 }
 
+static int sources(struct snn_dataset *base, int (*each)(void *payload, const char *path), void *payload) {
+    const struct recordings *set = (const struct recordings *)base;
+    SNN_TRY(snn_tree_sources(&set->tree[0], each, payload));
+    return snn_tree_sources(&set->tree[1], each, payload);
+}
+
 /* ---- opening ---- */
 
 static int part(struct recordings *set, const char *root, const struct snn_split_options *split) {
@@ -220,6 +226,7 @@ const struct snn_dataset_ops snn_cifar10_dvs = {
     .open = open_dvs,
     .get = get,
     .label = label,
+    .sources = sources,
     .verify = verify,
     .close = close_set,
 };
@@ -285,6 +292,7 @@ const struct snn_dataset_ops snn_ncaltech101 = {
     .open = open_caltech,
     .get = get,
     .label = label,
+    .sources = sources,
     .verify = verify,
     .close = close_set,
 };
@@ -408,6 +416,7 @@ const struct snn_dataset_ops snn_event_folder = {
     .open = open_folder,
     .get = get,
     .label = label,
+    .sources = sources,
     .verify = verify,
     .close = close_set,
 };

@@ -4,6 +4,7 @@
  *
  * SSC has a file of validation samples. They are the last of the training split, from which the loader keeps them out
  * (info.own_validation). Cramer et al., IEEE TNNLS 33(7) (2022). */
+#include <limits.h>
 #include <md5.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,17 @@ static int32_t speaker(const struct snn_dataset *base, enum snn_split split, int
     return speakers ? speakers[i] : -1;
 }
 
+static int sources(struct snn_dataset *base, int (*each)(void *payload, const char *path), void *payload) {
+    const struct shd_set *set = (const struct shd_set *)base;
+    char path[PATH_MAX];
+    for (int part = 0; part < PARTS; ++part) {
+        if (!set->file[part]) continue;
+        snprintf(path, sizeof path, "%s/%s", base->root, set->facts[part].file);
+        SNN_TRY(each(payload, path));
+    }
+    return SNN_OK;
+}
+
 /* ---- verify ---- */
 
 static int by_value(const void *a, const void *b) {
@@ -212,8 +224,8 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
 }
 
 #define SPIKE_TRAINS                                                                                                   \
-    .C = 1, .H = 1, .W = UNITS, .kind = SNN_RECORDINGS, .get = get, .label = label, .group = speaker,                  \
-    .group_name = "speaker", .verify = verify, .close = close_set
+    .C = 1, .H = 1, .W = UNITS, .kind = SNN_RECORDINGS, .get = get, .label = label, .sources = sources,                \
+    .group = speaker, .group_name = "speaker", .verify = verify, .close = close_set
 
 const struct snn_dataset_ops snn_shd = {
     .name = "shd",

@@ -49,6 +49,8 @@ void snn_tree_names_free(char **names, int32_t classes);
 
 /* The path of file i for sentences: "<place>/<class>/<file>" (malloc'd, NULL: out of memory). */
 char *snn_tree_path(const struct snn_tree *tree, int32_t i);
+/* Every file once, and every archive, by its path (struct snn_dataset_ops, sources). */
+int snn_tree_sources(const struct snn_tree *tree, int (*each)(void *payload, const char *path), void *payload);
 /* The bytes of file i (malloc'd), of at most `limit`. Thread-safe. */
 int snn_tree_read(const struct snn_tree *tree, int32_t i, size_t limit, unsigned char **bytes, size_t *size);
 

@@ -270,7 +270,7 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
 
 int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,
                         struct snn_experiment *out) {
-    *out = (struct snn_experiment){.doc = doc};
+    *out = (struct snn_experiment){.doc = doc, .warnings = {.file = options->warnings}};
     int rc = snn_device_open(options->device ? options->device : "auto", options->threads, &out->device);
     out->network.device = &out->device;
     if (rc >= 0) rc = read_all(out, options);
@@ -290,7 +290,8 @@ int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned
                                              .batch = batch ? batch : (int32_t)e->train.batch,
                                              .seed = e->seed,
                                              .shuffle = i == SNN_SUBSET_TRAIN,
-                                             .timesteps = timesteps};
+                                             .timesteps = timesteps,
+                                             .warnings = &e->warnings};
         snn_loader_close(&e->loader[i]);
         SNN_TRY(snn_loader_open(&options, &e->loader[i]));
         int32_t steps = snn_loader_max_steps(e->loader[i]);

@@ -6,6 +6,7 @@
 #ifndef SNN_EXPERIMENT_H
 #define SNN_EXPERIMENT_H
 
+#include "datasets/cache.h"
 #include "datasets/loader.h"
 #include "optim/schedule.h"
 #include "train/trainer.h"
@@ -53,6 +54,7 @@ struct snn_experiment {
     struct snn_device device;
     struct snn_network network;
 
+    struct snn_cache_warnings warnings;
     struct snn_dataset *set;      /* after snn_experiment_data */
     struct snn_loader *loader[3]; /* by enum snn_subset; NULL when not asked for or empty */
     int32_t steps;                /* most steps of a batch */
@@ -66,6 +68,7 @@ struct snn_experiment_options {
     int threads;
     bool double_check;    /* the gradient check: the input's gradient is wanted */
     const char *data_dir; /* of --data, or NULL: sets whose shape lies in their files are opened at once */
+    FILE *warnings;       /* of what the run goes on without; NULL: nowhere */
 };
 /* Take over `doc` (freed with the experiment, also on failure) and read it. */
 int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,
