@@ -119,7 +119,7 @@ static uint64_t epoch(const struct run *run) {
 
 static uint64_t epoch_without(const struct run *run) {
     struct run none = *run;
-    none.config.cache = "none";
+    none.config.cache = NULL;
     return epoch(&none);
 }
 
@@ -1105,7 +1105,7 @@ static int read_config(const char *yaml, struct snn_data_config *config) {
     struct snn_conf_doc *doc;
     ck_ok(snn_conf_parse(yaml, strlen(yaml), "c", &doc));
     int status = snn_data_config_read(snn_conf_root(doc), config);
-    if (status == SNN_OK) config->cache = !strcmp(config->cache, "auto") ? "auto" : "other";
+    if (status == SNN_OK && config->cache) config->cache = !strcmp(config->cache, "auto") ? "auto" : "other";
     snn_conf_free(&doc);
     return status;
 }
@@ -1170,7 +1170,7 @@ START_TEST(real_recordings) {
     }
     uint64_t sum[3] = {0};
     for (int pass = 0; pass < 3; ++pass) {
-        config.cache = pass ? cache_folder : "none";
+        config.cache = pass ? cache_folder : NULL;
         config.workers = 2;
         const struct snn_loader_options options = {.config = &config, .set = set, .batch = 64};
         struct snn_loader *loader;

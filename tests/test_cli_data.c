@@ -18,10 +18,12 @@ static const struct {
     int status;
     const char *sentence;
 } usage[] = {
-    {{"data"}, 2, "data: expected info, verify, show, fetch or convert (`snntrain data --help`)"},
+    {{"data"}, 2, "data: expected info, verify, show, fetch, convert or cache (`snntrain data --help`)"},
     {{"data", "info"}, 2, "data: wrong number of arguments (`snntrain data --help` shows them)"},
     {{"data", "verfy", "mnist"}, 2, "data: unknown verb 'verfy' (did you mean 'verify'?)"},
-    {{"data", "frobnicate", "mnist"}, 2, "data: expected info, verify, show, fetch or convert, got 'frobnicate'"},
+    {{"data", "frobnicate", "mnist"},
+     2,
+     "data: expected info, verify, show, fetch, convert or cache, got 'frobnicate'"},
     {{"data", "info", "mnits"}, 2, "'mnits' is neither a data set (snntrain list datasets names them) nor a config"},
     {{"data", "show", "mnist", "--set", "a=b"}, 2, "--set a=b: a: expected a key below data"},
     {{"data", "show", "mnist", "--data", mnist, "--split", "validation"},

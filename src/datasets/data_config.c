@@ -197,6 +197,7 @@ static int read_cache(const struct snn_conf *map, const struct snn_dataset_ops *
     at = snn_conf_get(map, "cache_limit");
     if (!config->cache_limit) return snn_conf_error(at, "expected a number of bytes with its unit, such as 20 GB");
     if (none && strcmp(limit, CACHE_LIMIT) != 0) return snn_conf_error(at, "has no effect where data.cache is none");
+    if (none) config->cache = NULL;
     return SNN_OK;
 }
 

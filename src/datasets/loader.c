@@ -210,9 +210,7 @@ static int open_cache(struct snn_loader *loader) {
 
 /* A loader without its cache is slower, nothing else. */
 static void try_cache(struct snn_loader *loader) {
-    const char *where = loader->config.cache;
-    if (!where || !strcmp(where, "none")) return;
-    if (open_cache(loader) < 0)
+    if (loader->config.cache && open_cache(loader) < 0)
         snn_cache_warn(loader->warnings, SNN_CACHE_UNUSABLE, "%s: nothing is kept", snn_error_text());
 }
 

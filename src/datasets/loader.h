@@ -49,7 +49,7 @@ struct snn_data_config { /* the `data:` section */
     int32_t augments;
     long long split_seed;
     long long workers;
-    const char *cache;   /* none, auto, or a folder */
+    const char *cache;   /* auto, or a folder; NULL: none */
     int64_t cache_limit; /* bytes */
     union {              /* the set's own options, as its `keys` fill them */
         unsigned char bytes[SNN_SET_OPTIONS];
