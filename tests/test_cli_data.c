@@ -380,6 +380,14 @@ START_TEST(frames_are_those_of_the_config) {
 }
 END_TEST
 
+START_TEST(sequence_is_one_picture) {
+    write_config("name: synthetic");
+    expect_done(snntrain("data", "show", "c.yaml", "--index", "3", "-o", "c.png"));
+    expect_done(snntrain("data", "show", "synthetic", "--index", "3", "-o", "s.png"));
+    ck_assert(made_same("c.png", "s.png")); /* a network gets the numbers as they are */
+}
+END_TEST
+
 START_TEST(validation_of_a_config) {
     write_config("name: mnist, validation: 0.25");
     json_t *said = expect_json(snntrain("data", "show", "c.yaml", "--data", mnist, "--split", "validation", "--index",
@@ -472,6 +480,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, normalised_image_keeps_its_brightness);
     tcase_add_test(t, rate_coded_image_has_steps);
     tcase_add_test(t, frames_are_those_of_the_config);
+    tcase_add_test(t, sequence_is_one_picture);
     tcase_add_test(t, validation_of_a_config);
     tcase_add_test(t, fetch_by_hand);
     tcase_add_test(t, fetch_without_a_network);

@@ -97,12 +97,12 @@ static int dots_of_recording(struct picture *p, const struct snn_sample *s, int3
     return SNN_OK;
 }
 
-/* A line for each input of a sequence, step by step: one picture (1, units, steps). */
-static int lines_of_sequence(struct picture *p, const struct snn_sample *s, int32_t units) {
-    SNN_TRY(room_for_frames(p, 1, 1, units, s->steps));
-    for (int32_t t = 0; t < s->steps; ++t)
+/* A line for each input of a sequence (steps, units), step by step: one picture (1, units, steps). */
+static int lines_of_sequence(struct picture *p, const float *numbers, int32_t steps, int32_t units) {
+    SNN_TRY(room_for_frames(p, 1, 1, units, steps));
+    for (int32_t t = 0; t < steps; ++t)
         for (int32_t u = 0; u < units; ++u)
-            p->values[(size_t)u * (size_t)s->steps + (size_t)t] = s->numbers[(size_t)t * (size_t)units + (size_t)u];
+            p->values[(size_t)u * (size_t)steps + (size_t)t] = numbers[(size_t)t * (size_t)units + (size_t)u];
     return SNN_OK;
 }
 
@@ -120,7 +120,7 @@ static int draw_sample(const struct cli *cli, const struct snn_dataset_info *i, 
     if (row) return dots_of_recording(p, s, i->W);
     if (i->kind == SNN_RECORDINGS) return frames_of_recording(p, s, i, T);
     size_t units = (size_t)i->C * (size_t)i->H * (size_t)i->W;
-    if (i->kind == SNN_SEQUENCES && i->H == 1 && i->W == 1) return lines_of_sequence(p, s, i->C);
+    if (i->kind == SNN_SEQUENCES && i->H == 1 && i->W == 1) return lines_of_sequence(p, s->numbers, s->steps, i->C);
     SNN_TRY(room_for_frames(p, i->kind == SNN_IMAGES ? 1 : s->steps, i->C, i->H, i->W));
     if (i->kind == SNN_IMAGES) p->frames.high = 255; /* black and white are the file's, not what the image reaches */
     for (size_t k = 0; k < (size_t)p->frames.T * units; ++k)
@@ -173,6 +173,7 @@ static int show_batch(const struct snn_data_config *config, const struct snn_dat
     p->events = -1;
     p->padding = b->T - T;
     if (b->form == SNN_BATCH_EVENTS && b->C == 1 && b->H == 1) return draw_dots(p, b, T, step_ms);
+    if (b->form == SNN_BATCH_FRAMES && b->H == 1 && b->W == 1) return lines_of_sequence(p, b->frames, T, b->C);
     SNN_TRY(draw_frames(p, b, T));
     p->frames.step_ms = step_ms;
     if (info->kind == SNN_IMAGES && b->form == SNN_BATCH_STATIC) { /* black and white as the config moves them */
