@@ -161,8 +161,7 @@ static void print_head(const struct portrait *p) {
     printf(" and %d test samples", (int)p->part[2].count);
     if (!p->set->ops->made) printf(" in %d files", (int)i->files);
     printf("; %s (%d,%d,%d)\n", what[i->kind], (int)i->C, (int)i->H, (int)i->W);
-    if (i->targets)
-        printf("numbers to learn: %d%s\n", (int)i->targets, i->target_steps ? " for every step" : "");
+    if (i->targets) printf("numbers to learn: %d%s\n", (int)i->targets, i->target_steps ? " for every step" : "");
     if (i->split_rule) printf("split: %s\n", i->split_rule);
 }
 

@@ -2,8 +2,8 @@
  * isa.h - one kernel source, several instruction sets, chosen at run time.
  *
  * The build compiles every *_cpu.c once an instruction set with SNN_ISA_SUFFIX defined. Such a file exports exactly one
- * thing, its table, named through SNN_ISA(): `const struct snn_pool_kernels SNN_ISA(snn_pool_cpu) = {...};`; or, where two
- * files fill a table, functions that are named so. */
+ * thing, its table, named through SNN_ISA(): `const struct snn_pool_kernels SNN_ISA(snn_pool_cpu) = {...};`; or, where
+ * two files fill a table, functions that are named so. */
 #ifndef SNN_ISA_H
 #define SNN_ISA_H
 
