@@ -76,7 +76,6 @@ int cmd_plan(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_data(struct cli *cli);
-int data_cache(struct cli *cli);
 int bench_timesteps(struct cli *cli);
 int bench_speed(struct cli *cli);
 int bench_data(struct cli *cli);

@@ -10,9 +10,10 @@ static const struct verb {
     const char *name;
     int (*run)(struct cli *cli);
     int (*of_file)(const struct cli *cli, const char *path); /* of a recording in a file; NULL: it is for data sets */
+    bool of_cache;                                           /* it is for neither */
 } verbs[] = {
     {"info", data_info, data_file_info}, {"verify", data_verify, NULL},   {"show", data_show, data_file_show},
-    {"fetch", data_fetch, NULL},         {"convert", data_convert, NULL},
+    {"fetch", data_fetch, NULL},         {"convert", data_convert, NULL}, {"cache", data_cache, NULL, true},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -78,10 +79,11 @@ static bool is_recording(const char *name) {
 }
 
 static int run_verb(struct cli *cli, const struct verb *verb) {
-    SNN_TRY(cli_expect_args(cli, 2, 2));
-    const char *name = cli->arg[1];
+    if (verb->of_cache) return verb->run(cli);
     if (cli->clear || cli->cache)
         return snn_error(SNN_EUSAGE, "data %s: %s is for data cache", verb->name, cli->clear ? "--clear" : "--cache");
+    SNN_TRY(cli_expect_args(cli, 2, 2));
+    const char *name = cli->arg[1];
     if (is_recording(name)) {
         if (verb->of_file) return verb->of_file(cli, name);
         return snn_error(SNN_EUSAGE, "data %s is for data sets; data info reads the whole of a recording", verb->name);
@@ -93,16 +95,14 @@ static int run_verb(struct cli *cli, const struct verb *verb) {
 }
 
 int cmd_data(struct cli *cli) {
-    const char *names[VERBS + 2] = {[VERBS] = "cache"};
+    const char *names[VERBS + 1] = {NULL};
     char list[200] = "";
     for (int i = 0; i < VERBS; ++i) {
         names[i] = verbs[i].name;
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", !i ? "" : ", ", verbs[i].name);
+        snprintf(list + used, sizeof list - used, "%s%s", !i ? "" : i < VERBS - 1 ? ", " : " or ", verbs[i].name);
     }
-    strncat(list, " or cache", sizeof list - strlen(list) - 1);
     if (!cli->args) return snn_error(SNN_EUSAGE, "data: expected %s (`snntrain data --help`)", list);
-    if (!strcmp(cli->arg[0], "cache")) return data_cache(cli); /* of what is on disk: it opens no set */
     for (int i = 0; i < VERBS; ++i)
         if (!strcmp(cli->arg[0], verbs[i].name)) return run_verb(cli, &verbs[i]);
     const char *near = snn_nearest(cli->arg[0], names);

@@ -43,6 +43,7 @@ int data_verify(struct cli *cli);
 int data_show(struct cli *cli);
 int data_fetch(struct cli *cli);
 int data_convert(struct cli *cli);
+int data_cache(struct cli *cli);
 
 /* The same of a recording in a file (data_file.c). */
 int data_file_info(const struct cli *cli, const char *path);

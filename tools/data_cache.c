@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "cli.h"
 #include "core/status.h"
+#include "data.h"
 #include "datasets/cache.h"
 
 enum { TEXT = 32 };
