@@ -97,6 +97,11 @@ static int open_set(const char *root, const void *options, struct snn_dataset **
     return SNN_OK;
 }
 
+static int sources(struct snn_dataset *base, int (*each)(void *payload, const char *path), void *payload) {
+    struct snn_dataset *words = ((struct adding_set *)base)->words;
+    return words->ops->sources(words, each, payload);
+}
+
 static int verify(struct snn_dataset *base, void (*report)(void *payload, const char *line), void *payload) {
     struct snn_dataset *words = ((struct adding_set *)base)->words;
     return words->ops->verify(words, report, payload);
@@ -123,6 +128,7 @@ const struct snn_dataset_ops snn_shd_adding = {
     .open = open_set,
     .get = get,
     .label = label,
+    .sources = sources,
     .verify = verify,
     .close = close_set,
 };
