@@ -227,6 +227,7 @@ def seeds(configs):
     yield "png", b"\1" + png(9, 1, 0, b"\0\xaa\x80", bits=1)
     rows = bytes([3, 0, 2, 0, 1, 10, 7, 0xC8, 9, 3])
     yield "cache", b"\4" + rows
+    yield "cache", b"\4" + bytes([1, 2, 1, 10]) + struct.pack("<f", -0.5)
     yield "cache", b"\4" + bytes([40, 1]) + bytes(40)
     yield "cache", b"\3" + struct.pack("<I", 10) + rows  # as it is
     yield "cache", b"\3" + struct.pack("<I", 60) + b"\x1f\0\1\0\x23\x50" + bytes(5)  # LZ4: a run of zeros

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <utime.h>
 
+#include "augment_rig.h"
 #include "core/file.h"
 #include "datasets/cache_parts.h"
 #include "folder.h"
@@ -379,6 +380,58 @@ START_TEST(rebinning_keeps_events) {
     struct snn_cache_entry entry = only_entry();
     ck_assert_str_eq(entry.holds, "events");
     free_entry(&entry);
+}
+END_TEST
+
+/* Random transforms come after the cache: their partners are read from it, too. Samples set apart are not changed, and
+ * are kept as frames. */
+START_TEST(augmented_samples_are_kept_as_events) {
+    struct snn_data_config config = by_count;
+    ck_ok(rig_read("nmnist", "[flip, drop, mixup]", &config));
+    config.timesteps = 4;
+    config.validation = (struct snn_validation){.by = SNN_VALIDATION_CLASS, .fraction = 0.25};
+    config.workers = _i;
+    struct run run = run_of(&config);
+    uint64_t expected = epoch_without(&run);
+    ck_assert_uint_eq(epoch(&run), expected);
+    int filled = reads;
+    ck_assert_int_ge(filled, SAMPLES / 2);
+    struct snn_cache_entry entry = only_entry();
+    ck_assert_str_eq(entry.holds, "events");
+    free_entry(&entry);
+    ck_assert_uint_eq(epoch(&run), expected);
+    ck_assert_int_eq(reads, 0);
+    ck_silent();
+    run.config.augments = 0;
+    ck_assert_uint_ne(epoch(&run), expected);
+    run.config.augments = config.augments;
+    run.subset = SNN_SUBSET_VALIDATION;
+    expected = epoch_without(&run);
+    ck_assert_uint_eq(epoch(&run), expected);
+    ck_assert_uint_eq(epoch(&run), expected);
+    ck_assert_int_eq(reads, 0);
+    struct snn_cache_entry *list;
+    int count;
+    ck_ok(snn_cache_list(cache_folder, &list, &count));
+    ck_assert_int_eq(count, 2);
+    ck_assert_str_eq(list[0].holds, "frames");
+    snn_cache_list_free(&list, count);
+}
+END_TEST
+
+START_TEST(targets_are_not_kept) {
+    struct run run = run_of(&by_count);
+    struct made_set set = make_cached_set();
+    size_t size;
+    struct snn_cache_warnings warnings = {.file = open_memstream(&said, &size)};
+    const struct snn_loader_options options = {
+        .config = &run.config, .set = &set.base, .batch = 8, .warnings = &warnings};
+    struct snn_loader *loader;
+    set.base.info.targets = 3;
+    ck_ok(snn_loader_open(&options, &loader));
+    snn_loader_close(&loader);
+    fclose(warnings.file);
+    ck_said("samples of made have targets, which are not kept: nothing is kept");
 }
 END_TEST
 
@@ -1203,6 +1256,8 @@ int main(void) {
     tcase_add_loop_test(cache, a_hit_equals_a_miss, 0, 11);
     tcase_add_test(cache, subsets_share_an_entry);
     tcase_add_test(cache, rebinning_keeps_events);
+    tcase_add_loop_test(cache, augmented_samples_are_kept_as_events, 0, 4);
+    tcase_add_test(cache, targets_are_not_kept);
     tcase_add_loop_test(cache, a_sample_with_a_warning_is_not_kept, 0, 2);
     tcase_add_test(cache, every_parameter_is_in_the_recipe);
     tcase_add_test(cache, options_of_a_set_are_in_the_recipe);

@@ -186,8 +186,13 @@ static int show_batch(const struct snn_data_config *config, const struct snn_dat
 static int show_input(const struct cli *cli, const struct data_source *source, int subset, struct picture *p) {
     int32_t T = 0;
     SNN_TRY(read_steps(cli, 0, &T));
-    const struct snn_loader_options options = {
-        .config = &source->config, .set = source->set, .subset = (enum snn_subset)subset, .batch = 1, .timesteps = T};
+    struct snn_cache_warnings warnings = {.file = cli_warnings(cli)};
+    const struct snn_loader_options options = {.config = &source->config,
+                                               .set = source->set,
+                                               .subset = (enum snn_subset)subset,
+                                               .batch = 1,
+                                               .timesteps = T,
+                                               .warnings = &warnings};
     struct snn_loader *loader;
     const struct snn_batch *batch = NULL;
     SNN_TRY(snn_loader_open(&options, &loader));

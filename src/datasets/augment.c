@@ -93,6 +93,7 @@ int snn_augmenting_open(const struct snn_recipe *recipe, struct snn_augmenting *
 
 void snn_augmenting_free(struct snn_augmenting *a) {
     snn_sample_free(&a->partner);
+    snn_cache_bytes_free(&a->bytes);
     free(a->pixels);
     free(a->events);
     *a = (struct snn_augmenting){0};
@@ -139,7 +140,7 @@ int snn_augment_partner(struct snn_augmenting *a) {
     int32_t index = recipe->list[snn_draw_int(&a->draw, 0, recipe->samples - 1)], place = a->place;
     struct snn_sample *sample = a->sample;
     struct snn_draw draw = a->draw;
-    SNN_TRY(recipe->set->ops->get(recipe->set, recipe->split, index, &a->partner));
+    SNN_TRY(snn_recipe_get(recipe, index, &a->partner, &a->bytes));
     a->label[1] = a->partner.label;
     a->sample = &a->partner;
     int status = apply(a, index, place);

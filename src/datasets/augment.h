@@ -8,6 +8,7 @@
 #ifndef SNN_AUGMENT_H
 #define SNN_AUGMENT_H
 
+#include "datasets/cache.h"
 #include "datasets/dataset.h"
 #include "datasets/draw.h"
 
@@ -29,8 +30,9 @@ struct snn_augmenting { /* a worker's: the sample in hand, and scratch */
     int32_t place; /* of the transform at work in the list */
 
     struct snn_sample partner;
-    int32_t label[2]; /* the sample's and the partner's */
-    double share;     /* of the partner, 0..1 */
+    struct snn_cache_bytes bytes; /* scratch of reading it */
+    int32_t label[2];             /* the sample's and the partner's */
+    double share;                 /* of the partner, 0..1 */
 
     uint8_t *pixels;          /* (C,H,W) */
     struct snn_event *events; /* (room) */

@@ -154,17 +154,31 @@ bool snn_unpack_rows(const struct snn_cache_bytes *bytes, int32_t units, int32_t
 static uint64_t zigzag(int64_t value) { return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0); }
 static int64_t unzigzag(uint64_t value) { return (int64_t)(value >> 1 ^ (value & 1 ? UINT64_MAX : 0)); }
 
-static size_t units_of(const struct snn_dataset_info *info) {
-    return (size_t)info->C * (size_t)info->H * (size_t)info->W;
+struct layout {   /* of an address: x in the lowest bits, then y, then p */
+    int y, p;     /* where they begin */
+    size_t bytes; /* 2 or 4 */
+};
+
+static int bits_of(int32_t n) {
+    int bits = 0;
+    while (INT64_C(1) << bits < n) ++bits;
+    return bits;
 }
 
-/* Bytes of an address. */
-static size_t width_of(const struct snn_dataset_info *info) { return units_of(info) <= 1 << 16 ? 2 : 4; }
+/* False for a sensor that 4 bytes cannot tell apart. */
+static bool lay_out(const struct snn_dataset_info *info, struct layout *out) {
+    out->y = bits_of(info->W);
+    out->p = out->y + bits_of(info->H);
+    int bits = out->p + bits_of(info->C);
+    out->bytes = bits <= 16 ? 2 : 4;
+    return bits <= 32;
+}
 
 bool snn_pack_events(const struct snn_sample *sample, const struct snn_dataset_info *info,
                      struct snn_cache_bytes *out) {
-    size_t n = sample->event_count, width = width_of(info);
-    if (!snn_cache_bytes_room(out, (1 + n) * VARINT + n * width)) return false;
+    size_t n = sample->event_count;
+    struct layout how;
+    if (!lay_out(info, &how) || !snn_cache_bytes_room(out, (1 + n) * VARINT + n * how.bytes)) return false;
     unsigned char *at = write_varint(out->raw, n);
     for (size_t i = 0; i < n; ++i) {
         const struct snn_event *e = &sample->events[i];
@@ -173,44 +187,48 @@ bool snn_pack_events(const struct snn_sample *sample, const struct snn_dataset_i
     }
     for (size_t i = 0; i < n; ++i) {
         const struct snn_event *e = &sample->events[i];
-        size_t address = ((size_t)e->p * (size_t)info->H + e->y) * (size_t)info->W + e->x;
-        for (size_t b = 0; b < width; ++b) *at++ = (unsigned char)(address >> 8 * b);
+        uint32_t address = (uint32_t)((uint64_t)e->p << how.p | (uint64_t)e->y << how.y | e->x);
+        for (size_t b = 0; b < how.bytes; ++b) *at++ = (unsigned char)(address >> 8 * b);
     }
     out->size = (size_t)(at - out->raw);
     return true;
 }
 
 static bool read_times(struct reader *in, struct snn_event *events, size_t n) {
+    int64_t t = n ? unzigzag(read_varint(in)) : 0;
+    bool good = true;
     for (size_t i = 0; i < n; ++i) {
-        uint64_t value = read_varint(in);
-        if (i && value > (uint64_t)INT64_MAX - (uint64_t)events[i - 1].t) return false;
-        events[i].t = i ? (int64_t)((uint64_t)events[i - 1].t + value) : unzigzag(value);
+        uint64_t after = i ? read_varint(in) : 0;
+        good &= after <= (uint64_t)INT64_MAX - (uint64_t)t;
+        events[i].t = t = (int64_t)((uint64_t)t + after);
     }
-    return !in->failed;
+    return good && !in->failed;
 }
 
-static bool read_addresses(struct reader *in, const struct snn_dataset_info *info, struct snn_event *events, size_t n) {
-    size_t width = width_of(info), units = units_of(info);
-    if (left(in) != n * width) return false;
-    for (size_t i = 0; i < n; ++i, in->at += width) {
+static bool read_addresses(struct reader *in, const struct layout *how, const struct snn_dataset_info *info,
+                           struct snn_event *events, size_t n) {
+    if (left(in) != n * how->bytes) return false;
+    uint32_t x_mask = (1u << how->y) - 1, y_mask = (1u << (how->p - how->y)) - 1;
+    bool good = true;
+    for (size_t i = 0; i < n; ++i, in->at += how->bytes) {
         uint32_t address = in->at[0] | (uint32_t)in->at[1] << 8;
-        if (width == 4) address |= (uint32_t)in->at[2] << 16 | (uint32_t)in->at[3] << 24;
-        if (address >= units) return false;
-        uint32_t line = address / (uint32_t)info->W;
-        events[i].x = (uint16_t)(address % (uint32_t)info->W);
-        events[i].y = (uint16_t)(line % (uint32_t)info->H);
-        events[i].p = (uint8_t)(line / (uint32_t)info->H);
+        if (how->bytes == 4) address |= (uint32_t)in->at[2] << 16 | (uint32_t)in->at[3] << 24;
+        uint32_t x = address & x_mask, y = address >> how->y & y_mask, p = (uint32_t)((uint64_t)address >> how->p);
+        good &= x < (uint32_t)info->W && y < (uint32_t)info->H && p < (uint32_t)info->C;
+        events[i].x = (uint16_t)x, events[i].y = (uint16_t)y, events[i].p = (uint8_t)p;
     }
-    return true;
+    return good;
 }
 
 bool snn_unpack_events(const struct snn_cache_bytes *bytes, const struct snn_dataset_info *info,
                        struct snn_sample *sample) {
     struct reader in = reader_of(bytes);
     uint64_t n = read_varint(&in);
+    struct layout how;
     sample->event_count = 0;
-    if (in.failed || n > left(&in) / (1 + width_of(info)) || snn_sample_room(sample, 0, n) < 0) return false;
-    if (!read_times(&in, sample->events, n) || !read_addresses(&in, info, sample->events, n)) return false;
+    if (in.failed || !lay_out(info, &how) || n > left(&in) / (1 + how.bytes) || snn_sample_room(sample, 0, n) < 0)
+        return false;
+    if (!read_times(&in, sample->events, n) || !read_addresses(&in, &how, info, sample->events, n)) return false;
     sample->event_count = n;
     return true;
 }

@@ -12,7 +12,7 @@
 #include "core/status.h"
 #include "datasets/cache_parts.h"
 
-enum { VERSION = 1 }; /* to be raised when a decoder or a rule of framing gives something else, or the format changes */
+enum { VERSION = 2 }; /* to be raised when a decoder or a rule of framing gives something else, or the format changes */
 
 /* ---- sources ---- */
 

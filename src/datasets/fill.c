@@ -153,11 +153,6 @@ static void place_target(const struct snn_fill *fill, int32_t b, struct snn_fill
                K * sizeof *batch->target);
 }
 
-static void place_shares(struct snn_fill *fill, int32_t b, struct snn_filled *out) {
-    size_t classes = (size_t)out->batch.targets;
-    snn_augment_target(&fill->augmenting, out->batch.targets, out->batch.target + (size_t)b * classes);
-}
-
 /* Zeros behind the ends of sequences and of their targets: the batch before this one may have left something there. */
 static void clear_padding(struct snn_filled *out) {
     const struct snn_batch *batch = &out->batch;
@@ -171,41 +166,57 @@ static void clear_padding(struct snn_filled *out) {
         }
 }
 
-/* How much reading samples has had to say so far. A recording that adds to it is not kept: later runs are to hear it,
- * too. (One that another thread's adds to meanwhile is kept in a later epoch.) */
-static int64_t warnings_of(const struct snn_fill *fill) {
+/* ---- from the cache, and into it ---- */
+
+/* How much reading samples has had to say so far. A sample that adds to it is not kept: later runs are to hear it, too.
+ * (One that another thread's adds to meanwhile is kept in a later epoch.) */
+static int64_t warnings_of(const struct snn_recipe *recipe) {
     char text[600];
-    return snn_dataset_warnings(fill->recipe->set, text);
+    return snn_dataset_warnings(recipe->set, text);
 }
 
-/* Recording `index` into fill->sample: from the cache where it holds events. */
-static int read_events(struct snn_fill *fill, int32_t index) {
-    const struct snn_recipe *recipe = fill->recipe;
+int snn_recipe_get(const struct snn_recipe *recipe, int32_t index, struct snn_sample *sample,
+                   struct snn_cache_bytes *scratch) {
     struct snn_dataset *set = recipe->set;
-    struct snn_sample *sample = &fill->sample;
     bool cached = recipe->cache && recipe->stored == SNN_STORED_EVENTS;
-    if (cached && snn_cache_get(recipe->cache, index, &fill->bytes)) {
+    if (cached && snn_cache_get(recipe->cache, index, scratch)) {
         sample->label = set->ops->label(set, recipe->split, index);
-        if (snn_unpack_events(&fill->bytes, &set->info, sample)) return SNN_OK;
+        if (snn_unpack_events(scratch, &set->info, sample)) return SNN_OK;
         snn_cache_reject(recipe->cache, index);
     }
-    int64_t warnings = warnings_of(fill);
+    int64_t warnings = cached ? warnings_of(recipe) : 0;
     SNN_TRY(set->ops->get(set, recipe->split, index, sample));
-    if (cached && warnings_of(fill) == warnings && snn_pack_events(sample, &set->info, &fill->bytes))
-        snn_cache_put(recipe->cache, index, &fill->bytes);
+    if (cached && warnings_of(recipe) == warnings && snn_pack_events(sample, &set->info, scratch))
+        snn_cache_put(recipe->cache, index, scratch);
     return SNN_OK;
 }
 
-/* Recording `index` as rows, from its events. */
-static int make_rows(struct snn_fill *fill, int32_t index, uint32_t epoch, int32_t *length, int32_t *count, bool *cut) {
+/* Sample b's rows from the cache; false where it has none. */
+static bool take_rows(struct snn_fill *fill, int32_t b, int32_t *count, struct snn_filled *out) {
+    const struct snn_recipe *recipe = fill->recipe;
+    int32_t index = out->batch.sample[b];
+    bool cut;
+    if (!snn_cache_get(recipe->cache, index, &fill->bytes)) return false;
+    if (!snn_unpack_rows(&fill->bytes, units_of(recipe), recipe->longest, &fill->rows, count, &out->batch.length[b],
+                         &cut)) {
+        snn_cache_reject(recipe->cache, index);
+        return false;
+    }
+    out->batch.label[b] = recipe->set->ops->label(recipe->set, recipe->split, index);
+    out->cut += cut;
+    return true;
+}
+
+/* ---- a batch ---- */
+
+/* The recording in `fill->sample` as sample b's rows; *cut: it was longer. */
+static int make_rows(struct snn_fill *fill, int32_t *length, int32_t *count, bool *cut) {
     const struct snn_data_config *config = fill->recipe->config;
     const struct snn_dataset_info *info = &fill->recipe->set->info;
     struct snn_sample *sample = &fill->sample;
-    SNN_TRY(read_events(fill, index));
-    if (fill->recipe->augment) SNN_TRY(snn_augment_sample(&fill->augmenting, sample, index, epoch));
     sample->event_count = snn_bin_downsample(&config->downsample, (const int32_t[3]){info->C, info->H, info->W},
                                              sample->events, sample->event_count);
-    *length = fill->recipe->longest;
+    *cut = false;
     if (snn_bin_has_own_steps(&config->bin)) {
         int32_t own = snn_bin_own_steps(&config->bin, sample->events, sample->event_count);
         *cut = own > *length;
@@ -214,44 +225,21 @@ static int make_rows(struct snn_fill *fill, int32_t index, uint32_t epoch, int32
     return frame(fill, *length, count);
 }
 
-/* The same, from the cache where it holds rows. */
-static int add_recording(struct snn_fill *fill, int32_t index, uint32_t epoch, int32_t *length, int32_t *count,
-                         bool *cut) {
-    const struct snn_recipe *recipe = fill->recipe;
-    bool cached = recipe->cache && recipe->stored == SNN_STORED_ROWS;
-    size_t first = fill->rows.used;
-    if (cached && snn_cache_get(recipe->cache, index, &fill->bytes)) {
-        if (snn_unpack_rows(&fill->bytes, units_of(recipe), recipe->longest, &fill->rows, count, length, cut))
-            return SNN_OK;
-        snn_cache_reject(recipe->cache, index);
-    }
-    int64_t warnings = warnings_of(fill);
-    SNN_TRY(make_rows(fill, index, epoch, length, count, cut));
-    if (cached && warnings_of(fill) == warnings &&
-        snn_pack_rows(&fill->rows, count, first, *length, *cut, &fill->bytes))
-        snn_cache_put(recipe->cache, index, &fill->bytes);
-    return SNN_OK;
-}
-
-/* Sample b of the batch: its label and length, and its inputs as rows or as frames. */
+/* Sample b of the batch: its length, and its inputs as rows or as frames. */
 static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct snn_filled *out) {
     const struct snn_recipe *recipe = fill->recipe;
     const struct snn_data_config *config = recipe->config;
     struct snn_sample *sample = &fill->sample;
     int32_t index = out->batch.sample[b], *length = &out->batch.length[b], units = units_of(recipe);
     int32_t *count = fill->rows.count ? fill->rows.count + (size_t)b * (size_t)recipe->max_steps : NULL;
-    if (recipe->set->info.kind == SNN_RECORDINGS) {
-        bool cut = false;
-        SNN_TRY(add_recording(fill, index, epoch, length, count, &cut));
-        out->batch.label[b] =
-            recipe->augment ? sample->label : recipe->set->ops->label(recipe->set, recipe->split, index);
-        out->cut += cut;
-        if (is_mixed(recipe)) place_shares(fill, b, out);
-        return SNN_OK;
-    }
-    SNN_TRY(recipe->set->ops->get(recipe->set, recipe->split, index, sample));
+    bool keeps_rows = recipe->cache && recipe->stored == SNN_STORED_ROWS, cut;
+    if (keeps_rows && take_rows(fill, b, count, out)) return SNN_OK;
+    int64_t warnings = keeps_rows ? warnings_of(recipe) : 0;
+    SNN_TRY(snn_recipe_get(recipe, index, sample, &fill->bytes));
     if (recipe->augment) SNN_TRY(snn_augment_sample(&fill->augmenting, sample, index, epoch));
-    if (is_mixed(recipe)) place_shares(fill, b, out);
+    if (is_mixed(recipe))
+        snn_augment_target(&fill->augmenting, out->batch.targets,
+                           out->batch.target + (size_t)b * (size_t)out->batch.targets);
     out->batch.label[b] = sample->label;
     *length = recipe->longest;
     if (form_of(recipe) == SNN_BATCH_FRAMES) {
@@ -261,6 +249,15 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     if (recipe->set->info.targets) place_target(fill, b, out);
     if (recipe->set->info.kind == SNN_SEQUENCES) {
         place_numbers(fill, b, out);
+        return SNN_OK;
+    }
+    if (recipe->set->info.kind == SNN_RECORDINGS) {
+        size_t first = fill->rows.used;
+        SNN_TRY(make_rows(fill, length, count, &cut));
+        out->cut += cut;
+        if (keeps_rows && warnings_of(recipe) == warnings &&
+            snn_pack_rows(&fill->rows, count, first, *length, cut, &fill->bytes))
+            snn_cache_put(recipe->cache, index, &fill->bytes);
         return SNN_OK;
     }
     switch (config->coding) {

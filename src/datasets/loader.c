@@ -189,6 +189,8 @@ static int open_cache(struct snn_loader *loader) {
     struct snn_recipe *recipe = &loader->recipe;
     struct snn_dataset *set = recipe->set;
     char *folder = NULL, *text = NULL;
+    if (set->info.targets)
+        return snn_error(SNN_EUSAGE, "samples of %s have targets, which are not kept", set->info.name);
     int status = snn_cache_folder(loader->config.cache, &folder);
     if (status == SNN_OK) status = snn_cache_sources(set, &loader->sources);
     if (status == SNN_OK) status = snn_cache_recipe(recipe, loader->sources, &text);

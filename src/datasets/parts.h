@@ -108,8 +108,8 @@ int snn_code_latency(const uint8_t *pixels, int32_t units, int32_t T, int32_t *c
 /* ---- fill.c ---- */
 
 enum snn_stored {                   /* what a slot of the cache holds */
-                  SNN_STORED_ROWS,  /* a sample as it is in every epoch */
-                  SNN_STORED_EVENTS /* a recording as it was decoded, for what is done with it anew each time */
+                  SNN_STORED_ROWS,  /* a recording framed, as it is in every epoch */
+                  SNN_STORED_EVENTS /* as it was decoded, for what is done with it anew each time */
 };
 
 struct snn_recipe { /* how samples become a batch; the same for all workers */
@@ -128,6 +128,10 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     enum snn_stored stored;  /* in it; events where they are changed before they are framed */
 };
 
+/* Sample `index` of the split as the set has it; from the cache where that holds events. `scratch` is the caller's. */
+int snn_recipe_get(const struct snn_recipe *recipe, int32_t index, struct snn_sample *sample,
+                   struct snn_cache_bytes *scratch);
+
 struct snn_filled { /* a batch and its memory */
     struct snn_batch batch;
     float *value; /* what batch.value points at when some number is not 1 */
@@ -143,8 +147,8 @@ struct snn_fill { /* a worker's scratch */
     struct snn_rows rows;
     uint64_t *seen; /* (units) bits: units met in the present step */
     float *value;   /* (units) their numbers; zero between steps */
-    struct snn_augmenting augmenting;
     struct snn_cache_bytes bytes;
+    struct snn_augmenting augmenting;
 };
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out);
 void snn_fill_free(struct snn_fill *fill);
