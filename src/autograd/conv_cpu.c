@@ -374,16 +374,7 @@ static void transpose_gradient(const struct snn_conv_shape *s, const struct gath
 /* sum[o] of one image: while its gradient is in the cache. */
 static void sum_channels(const struct snn_conv_shape *s, const real *gy, real *sum) {
     ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW;
-    for (int32_t o = 0; o < s->O; ++o) {
-        const real *restrict from = gy + o * pixels;
-        real lane[16] = {0}, total = 0;
-        ptrdiff_t p = 0;
-        for (; p + 16 <= pixels; p += 16)
-            for (int k = 0; k < 16; ++k) lane[k] += from[p + k];
-        for (int k = 0; k < 16; ++k) total += lane[k];
-        for (; p < pixels; ++p) total += from[p];
-        sum[o] = total;
-    }
+    for (int32_t o = 0; o < s->O; ++o) sum[o] = sum_of(gy + o * pixels, pixels);
 }
 
 /* Sums of one run of taps and one channel block over the images of one part. */

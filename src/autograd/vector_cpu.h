@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vector_cpu.h - vectors of the instruction set that a kernel file is being compiled for, and transposition in them. */
+ * vector_cpu.h - vectors of the instruction set that a kernel file is being compiled for; sums and transposition. */
 #ifndef SNN_VECTOR_CPU_H
 #define SNN_VECTOR_CPU_H
 
@@ -21,6 +21,17 @@ typedef real vec_unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(siz
 static inline ptrdiff_t blocks(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size; }
 static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static inline ptrdiff_t align_up(ptrdiff_t n) { return blocks(n, ALIGN_REALS) * ALIGN_REALS; }
+
+/* In 16 lanes, whatever the instruction set: all have the same order of additions. */
+static inline real sum_of(const real *restrict from, ptrdiff_t n) {
+    real lane[16] = {0}, total = 0;
+    ptrdiff_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int k = 0; k < 16; ++k) lane[k] += from[i + k];
+    for (int k = 0; k < 16; ++k) total += lane[k];
+    for (; i < n; ++i) total += from[i];
+    return total;
+}
 
 /* ---- transposition of LANES x LANES numbers in registers: log2(LANES) rounds of interleaving ---- */
 

@@ -64,6 +64,14 @@ int snn_file_read(const char *path, size_t limit, unsigned char **bytes, size_t 
     return status;
 }
 
+bool snn_has_extension(const char *path, const char *extensions) {
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    size_t length = dot ? strlen(dot) : 0;
+    for (const char *at = extensions; length > 1 && *at; at += strcspn(at, " "), at += *at == ' ')
+        if (strcspn(at, " ") == length && !strncasecmp(at, dot, length)) return true;
+    return false;
+}
+
 bool snn_file_exists(const char *path) {
     struct stat info;
     return stat(path, &info) == 0;

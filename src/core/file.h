@@ -15,6 +15,8 @@
 int snn_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size);
 
 bool snn_file_exists(const char *path);
+/* Is the extension of the path's last part one of `extensions` (".bin .bs2", in capitals or not)? */
+bool snn_has_extension(const char *path, const char *extensions);
 bool snn_is_directory(const char *path);
 
 /* mkdir -p. SNN_EFAIL names the folder and the reason. */

@@ -228,13 +228,12 @@ static bool has(const char *root) {
 
 static int open_set(const char *root, const void *options, struct snn_dataset **out) {
     const struct options *o = options;
-    char *folder = NULL;
-    SNN_TRY(holds_lists(root) ? snn_unpacked_here(root, &folder)
-                              : snn_unpacked_find(root, archive_name, folder_name, &folder));
+    char *unpacked = NULL;
+    if (!holds_lists(root)) SNN_TRY(snn_unpacked_find(root, archive_name, folder_name, &unpacked));
     struct gesture_set *set = calloc(1, sizeof *set);
     int status = set ? SNN_OK : snn_error(SNN_EFAIL, "%s: out of memory", root);
-    for (int s = 0; s < 2 && status == SNN_OK; ++s) status = read_list(set, folder, s, o);
-    free(folder);
+    for (int s = 0; s < 2 && status == SNN_OK; ++s) status = read_list(set, unpacked ? unpacked : root, s, o);
+    free(unpacked);
     if (status < 0) {
         if (set) close_set(&set->base);
         return status;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/file.h"
 #include "core/status.h"
@@ -27,14 +26,6 @@ const struct snn_events_format *const snn_events_formats[] = {FORMATS(ENTRY) NUL
 
 /* ---- which format ---- */
 
-static bool has_extension(const struct snn_events_format *format, const char *path) {
-    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
-    size_t length = dot ? strlen(dot) : 0;
-    for (const char *at = format->extensions; length > 1 && *at; at += strcspn(at, " "), at += *at == ' ')
-        if (strcspn(at, " ") == length && !strncasecmp(at, dot, length)) return true;
-    return false;
-}
-
 static int find_format(const char *path, const unsigned char *bytes, size_t size, const char *name,
                        const struct snn_events_format **out) {
     char names[256] = "";
@@ -45,7 +36,7 @@ static int find_format(const char *path, const unsigned char *bytes, size_t size
     }
     if (name) return snn_error(SNN_EUSAGE, "'%s' is no format of recordings, expected one of %s", name, names);
     for (int i = 0; (*out = snn_events_formats[i]); ++i)
-        if (has_extension(*out, path)) {
+        if (snn_has_extension(path, (*out)->extensions)) {
             if ((*out)->probe)
                 return snn_error(SNN_EDATA, "%s: is named like a recording of format %s, and does not begin like one",
                                  path, (*out)->name);

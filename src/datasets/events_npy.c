@@ -3,12 +3,12 @@
  *
  * After the mark, the version and the header's length stands a Python dictionary, of which exactly three keys are read:
  * 'descr' (the type), 'fortran_order' and 'shape'. Objects, which would be pickled, are refused. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/status.h"
 #include "datasets/events_parts.h"
+#include "datasets/half.h"
 
 enum { MAX_FIELDS = 64, MAX_ITEM = 1 << 16 };
 
@@ -228,21 +228,12 @@ static void place_columns(struct array *a) {
 
 /* ---- numbers ---- */
 
-static double half(uint32_t h) {
-    int exponent = h >> 10 & 31;
-    double fraction = h & 0x3ff;
-    double value = exponent == 31 ? (fraction ? NAN : INFINITY)
-                   : exponent     ? ldexp(fraction + 1024, exponent - 25)
-                                  : ldexp(fraction, -24);
-    return h >> 15 ? -value : value;
-}
-
 static struct snn_value read_cell(const struct cell *cell, const unsigned char *item) {
     uint64_t bits = 0;
     int size = (int)cell->size;
     for (int i = 0; i < size; ++i) bits = bits << 8 | item[cell->at + (cell->big ? i : size - 1 - i)];
     struct snn_value v = {.real = cell->kind == 'f'};
-    if (v.real && size == 2) v.number = half((uint32_t)bits);
+    if (v.real && size == 2) v.number = snn_half_of((uint16_t)bits);
     else if (v.real && size == 4) {
         uint32_t narrow = (uint32_t)bits;
         float number;

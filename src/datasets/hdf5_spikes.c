@@ -7,6 +7,7 @@
  *
  * Recordings of halves and uint16_t are read without the lock around libhdf5. */
 #include "datasets/hdf5_spikes.h"
+#include "datasets/half.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -338,21 +339,10 @@ struct snn_spikes_facts snn_spikes_facts(const struct snn_spikes_file *file) {
 
 /* ---- a recording ---- */
 
-/* The value of an IEEE half; its exponent is widened, its ten bits of mantissa are moved up. */
-static double half_value(uint16_t half) {
-    uint64_t exponent = half >> 10 & 31, mantissa = half & 1023;
-    double sign = half >> 15 ? -1 : 1, value;
-    if (exponent == 0) return sign * (double)mantissa * 0x1p-24;
-    if (exponent == 31) return mantissa ? NAN : sign * INFINITY;
-    uint64_t bits = (exponent + 1008) << 52 | mantissa << 42;
-    memcpy(&value, &bits, sizeof value);
-    return sign * value;
-}
-
 static double second_at(const struct snn_spikes_file *file, const void *times, size_t k) {
     switch (file->width) {
     case HALF:
-        return half_value(((const uint16_t *)times)[k]);
+        return snn_half_of(((const uint16_t *)times)[k]);
     case SINGLE:
         return ((const float *)times)[k];
     default:

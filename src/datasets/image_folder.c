@@ -85,18 +85,8 @@ static int names_add(struct names *names, const char *name) {
 
 static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static bool ends_in(const char *name, const char *ending) {
-    size_t n = strlen(name), m = strlen(ending);
-    return n > m && !strcasecmp(name + n - m, ending);
-}
-
 /* Images that torchvision would read and we cannot: left out without a word, labels and counts would be others. */
-static bool is_other_image(const char *name) {
-    static const char *const ending[] = {".jpg", ".jpeg", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"};
-    for (size_t i = 0; i < sizeof ending / sizeof *ending; ++i)
-        if (ends_in(name, ending[i])) return true;
-    return false;
-}
+static const char other_images[] = ".jpg .jpeg .ppm .bmp .pgm .tif .tiff .webp";
 
 /* The folders in `path`, or the PNG files; hidden ones are left out, and so are files of other kinds. */
 static int read_names(const char *path, bool folders, struct names *out) {
@@ -111,10 +101,11 @@ static int read_names(const char *path, bool folders, struct names *out) {
             status = snn_error(SNN_EFAIL, "%s: out of memory", path);
             break;
         }
-        bool is_folder = snn_is_directory(whole), wanted = folders ? is_folder : !is_folder && ends_in(name, ".png");
+        bool is_folder = snn_is_directory(whole),
+             wanted = folders ? is_folder : !is_folder && snn_has_extension(name, ".png");
         if (wanted) status = names_add(out, name);
         else if (!folders && is_folder) status = snn_error(SNN_EDATA, "%s: is a folder, expected PNG files", whole);
-        else if (!folders && is_other_image(name))
+        else if (!folders && snn_has_extension(name, other_images))
             status = snn_error(SNN_EDATA, "%s: is not a PNG file, expected nothing else (convert it)", whole);
         free(whole);
     }

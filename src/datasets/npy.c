@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/status.h"
+#include "datasets/half.h"
 
 enum { PREFIX = 8, MOST_HEADER = 1 << 16 }; /* magic and version; NumPy itself writes some 120 bytes of header */
 
@@ -218,15 +219,6 @@ static uint64_t bits_of(const struct snn_npy *npy, const unsigned char *element)
     return bits;
 }
 
-/* Sign, 5 bits of exponent, 10 of fraction. */
-static double half_of(uint64_t bits) {
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = exponent == 31  ? fraction ? NAN : INFINITY
-                  : exponent == 0 ? ldexp(fraction, -24)
-                                  : ldexp(1024 + fraction, exponent - 25);
-    return bits >> 15 ? -size : size;
-}
-
 static int64_t signed_of(uint64_t bits, int size) {
     uint64_t sign = UINT64_C(1) << (8 * size - 1);
     return (int64_t)((bits ^ sign) - sign);
@@ -236,7 +228,7 @@ static double real_of(const struct snn_npy *npy, const unsigned char *element) {
     uint64_t bits = bits_of(npy, element);
     if (npy->kind == 'i') return (double)signed_of(bits, npy->size);
     if (npy->kind != 'f') return (double)bits;
-    if (npy->size == 2) return half_of(bits);
+    if (npy->size == 2) return snn_half_of((uint16_t)bits);
     if (npy->size == 4) {
         uint32_t word = (uint32_t)bits;
         float value;

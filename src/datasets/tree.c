@@ -24,14 +24,6 @@ static int no_memory(const char *path) { return snn_error(SNN_EFAIL, "%s: out of
 
 /* ---- which files count ---- */
 
-static bool has_extension(const char *name, const char *extensions) {
-    const char *dot = strrchr(name, '.');
-    size_t length = dot ? strlen(dot) : 0;
-    for (const char *at = extensions; length > 1 && *at; at += strcspn(at, " "), at += *at == ' ')
-        if (strcspn(at, " ") == length && !strncasecmp(at, dot, length)) return true;
-    return false;
-}
-
 static bool is_class(const struct snn_tree_want *want, const char *name, size_t length) {
     if (!length || name[0] == '.') return false;
     for (int32_t c = 0; c < want->class_count; ++c)
@@ -82,7 +74,7 @@ static int list_class(struct snn_tree *tree, const char *path, const char *class
     if (!dir && errno != ENOENT && errno != ENOTDIR)
         status = snn_error(SNN_EDATA, "%s: cannot be read: %s", folder, strerror(errno));
     for (struct dirent *entry; dir && status == SNN_OK && (entry = readdir(dir));) {
-        if (entry->d_name[0] == '.' || !has_extension(entry->d_name, want->extensions)) continue;
+        if (entry->d_name[0] == '.' || !snn_has_extension(entry->d_name, want->extensions)) continue;
         if (asprintf(&name, "%s/%s", class, entry->d_name) < 0) {
             status = no_memory(path);
             break;
@@ -110,7 +102,7 @@ int snn_tree_add_folder(struct snn_tree *tree, const char *path, const struct sn
 static int add_member(struct snn_tree *tree, const char *name, zip_uint64_t member, const char *below,
                       const struct snn_tree_want *want) {
     const char *file = strrchr(name, '/'), *class = file;
-    if (!file || file[1] == '.' || !has_extension(file, want->extensions)) return SNN_OK;
+    if (!file || file[1] == '.' || !snn_has_extension(file, want->extensions)) return SNN_OK;
     while (class > name && class[-1] != '/') --class;
     if (!is_class(want, class, (size_t)(file - class)) || !strncmp(name, "__MACOSX/", 9)) return SNN_OK;
     size_t length = class > name ? (size_t)(class - name) - 1 : 0;

@@ -15,11 +15,6 @@
 #include "core/status.h"
 #include "datasets/archive.h"
 
-int snn_unpacked_here(const char *root, char **folder) {
-    *folder = strdup(root);
-    return *folder ? SNN_OK : snn_error(SNN_EFAIL, "%s: out of memory", root);
-}
-
 /* A folder of plain files. */
 static void remove_folder(const char *path) {
     DIR *dir = opendir(path);

@@ -4,11 +4,9 @@
 #ifndef SNN_DATASETS_UNPACKED_H
 #define SNN_DATASETS_UNPACKED_H
 
-/* A copy of `root` (the caller's to free). */
-int snn_unpacked_here(const char *root, char **folder);
-/* <root>/<name>, which is made from the files <name>/... of <root>/<archive> when it is not there; that is said on
- * stderr. The folder appears when it is whole and the archive's checksum was right; a second process that wants it
- * meanwhile waits. */
+/* <root>/<name> (the caller's to free), which is made from the files <name>/... of <root>/<archive> when it is not
+ * there; that is said on stderr. The folder appears when it is whole and the archive's checksum was right; a second
+ * process that wants it meanwhile waits. */
 int snn_unpacked_find(const char *root, const char *archive, const char *name, char **folder);
 
 #endif
