@@ -94,7 +94,12 @@ int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
 extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_pool_keys[], snn_batchnorm_keys[],
     snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[], snn_repeat_keys[];
 
-/* Initial values of a weight: `init` of linear and conv. */
+/* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
+#define SNN_INIT_KEY(type)                                                                                             \
+    {                                                                                                                  \
+        "init", SNN_NODE, offsetof(type, init), "kaiming_uniform", 0, 0, NULL,                                         \
+            "initial weights: NAME or {name, parameters}"                                                              \
+    }
 int snn_init_read(struct snn_conf *node, int32_t fan_in, int32_t fan_out, struct snn_param *weight);
 
 /* "(2,34,34)" into buffer */
