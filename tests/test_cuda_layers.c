@@ -139,6 +139,9 @@ static void forward_layer(struct pair *p, int i) {
     for (int d = 0; d < 2; ++d) {
         node[d] = p->of[d].net.model.tape.node[i];
         node[d]->op->forward(node[d], &p->run[d]);
+        if (node[d]->out->is_weight && node[d]->out->grad) /* as tape.c does: all who read it add */
+            p->of[d].net.device->memory->zero(p->of[d].net.device, node[d]->out->grad,
+                                              (size_t)node[d]->out->units * sizeof(real));
     }
     const struct snn_tensor *y = node[CPU]->out, *on_card = node[CARD]->out;
     ptrdiff_t rows = snn_run_rows(&p->run[CPU], y), n = rows * y->units;
@@ -204,9 +207,9 @@ START_TEST(layer_by_layer) {
     set_input(&p);
     struct snn_tape *tape = &p.of[CPU].net.model.tape;
     long spikes = 0;
-    for (int scope = 1; scope >= 0; --scope)
+    for (int scope = SNN_SCOPE_WEIGHTS; scope >= SNN_SCOPE_CUT; --scope)
         for (int i = 0; i < tape->nodes; ++i)
-            if (tape->node[i]->batch_scope == scope) {
+            if (tape->node[i]->scope == (enum snn_scope)scope) {
                 forward_layer(&p, i);
                 const struct snn_tensor *y = tape->node[i]->out;
                 for (ptrdiff_t r = 0; y->bits && r < snn_run_rows(&p.run[CPU], y); ++r) spikes += y->nonzero[r];
@@ -216,9 +219,9 @@ START_TEST(layer_by_layer) {
         compare_params(&p, tape->node[i], p.of[CARD].net.model.tape.node[i], false, 0); /* running statistics */
     if (train) {
         loss_gradient(&p);
-        for (int scope = 0; scope < 2; ++scope)
+        for (int scope = SNN_SCOPE_CUT; scope <= SNN_SCOPE_WEIGHTS; ++scope)
             for (int i = tape->nodes - 1; i >= 0; --i)
-                if (tape->node[i]->batch_scope == scope) backward_layer(&p, i);
+                if (tape->node[i]->scope == (enum snn_scope)scope) backward_layer(&p, i);
     }
     ck_assert_int_gt(p.compared, 3000);
     close_pair(&p);

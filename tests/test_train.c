@@ -426,10 +426,11 @@ static struct {
     long spoiled;
 } poison;
 
-static int forward_time(const struct snn_tape *tape, int node) { /* as plan.c counts: batch-scope nodes first */
+static int forward_time(const struct snn_tape *tape, int node) { /* as plan.c counts: wider scopes first */
     int time = 1;
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->batch_scope == tape->node[node]->batch_scope ? i < node : tape->node[i]->batch_scope) ++time;
+        if (tape->node[i]->scope == tape->node[node]->scope ? i < node : tape->node[i]->scope > tape->node[node]->scope)
+            ++time;
     return time;
 }
 

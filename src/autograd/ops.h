@@ -15,9 +15,15 @@
 struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w,
                               struct snn_param *b);
 
+/* The same with a weight that is made of parameters. */
+struct snn_tensor *snn_linear_with(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_tensor *w,
+                                   struct snn_param *b);
+
 /* x (rows, C,H,W) -> (rows, O,OH,OW) */
 struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b);
+struct snn_tensor *snn_conv2d_with(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                   const struct snn_conv_shape *shape, struct snn_tensor *w, struct snn_param *b);
 
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);

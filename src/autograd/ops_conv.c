@@ -20,9 +20,9 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct conv *aux = node->aux;
     struct snn_rows x = snn_tensor_rows(node->in[0]);
-    run->device->conv->forward(run->device, &aux->shape, snn_run_rows(run, node->in[0]), &x, node->param[0]->value,
-                               node->param[1] ? node->param[1]->value : NULL, node->out->data,
-                               snn_tape_memory(aux->tape, aux->scratch_forward));
+    run->device->conv->forward(run->device, &aux->shape, snn_run_rows(run, node->in[0]), &x,
+                               snn_node_weight(node).value, node->param[1] ? node->param[1]->value : NULL,
+                               node->out->data, snn_tape_memory(aux->tape, aux->scratch_forward));
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
@@ -31,11 +31,12 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_rows x = snn_tensor_rows(node->in[0]);
     ptrdiff_t rows = snn_run_rows(run, node->in[0]);
     void *scratch = snn_tape_memory(aux->tape, aux->scratch_backward);
-    if (!node->param[0]->frozen)
-        conv->grad_weight(run->device, &aux->shape, rows, &x, node->out->grad, node->param[0]->grad,
+    struct snn_weight w = snn_node_weight(node);
+    if (w.grad)
+        conv->grad_weight(run->device, &aux->shape, rows, &x, node->out->grad, w.grad,
                           node->param[1] ? node->param[1]->grad : NULL, scratch);
     if (node->in[0]->grad)
-        conv->grad_input(run->device, &aux->shape, rows, node->out->grad, node->param[0]->value, snn_adds(node, 0, run),
+        conv->grad_input(run->device, &aux->shape, rows, node->out->grad, w.value, snn_adds(node, 0, run),
                          node->in[0]->grad, scratch);
 }
 
@@ -43,13 +44,25 @@ static const struct snn_op op = {
     "conv2d", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS, plan, NULL, forward,
     backward};
 
+static struct snn_node *record(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                               const struct snn_conv_shape *s, struct snn_tensor *w, struct snn_param *b) {
+    int32_t dim[3] = {s->O, s->OH, s->OW};
+    struct snn_node *node = snn_tape_node(tape, &op, name, x, w, 3, dim, NULL, sizeof(struct conv));
+    ((struct conv *)node->aux)->shape = *s;
+    node->param[1] = b;
+    node->out->needs_grad = true;
+    node->macs = (double)s->O * s->OH * s->OW * (s->C / s->groups) * s->kernel[0] * s->kernel[1];
+    return node;
+}
+
 struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b) {
-    int32_t dim[3] = {shape->O, shape->OH, shape->OW};
-    struct snn_node *node = snn_tape_node(tape, &op, name, x, NULL, 3, dim, NULL, sizeof(struct conv));
-    ((struct conv *)node->aux)->shape = *shape;
-    node->param[0] = w, node->param[1] = b;
-    node->out->needs_grad = true;
-    node->macs = (double)w->count * shape->OH * shape->OW;
+    struct snn_node *node = record(tape, name, x, shape, NULL, b);
+    node->param[0] = w;
     return node->out;
+}
+
+struct snn_tensor *snn_conv2d_with(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                   const struct snn_conv_shape *shape, struct snn_tensor *w, struct snn_param *b) {
+    return record(tape, name, x, shape, w, b)->out;
 }

@@ -26,8 +26,9 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
     struct snn_rows x = snn_tensor_rows(node->in[0]);
-    run->device->math->linear(run->device, &s, &x, node->param[0]->value, node->param[1] ? node->param[1]->value : NULL,
-                              node->out->data, snn_tape_memory(aux->tape, aux->scratch_forward));
+    run->device->math->linear(run->device, &s, &x, snn_node_weight(node).value,
+                              node->param[1] ? node->param[1]->value : NULL, node->out->data,
+                              snn_tape_memory(aux->tape, aux->scratch_forward));
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
@@ -35,24 +36,36 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
     struct snn_rows x = snn_tensor_rows(node->in[0]);
     const struct snn_math_kernels *math = run->device->math;
-    if (!node->param[0]->frozen)
-        math->linear_grad_weight(run->device, &s, &x, node->out->grad, node->param[0]->grad,
+    struct snn_weight w = snn_node_weight(node);
+    if (w.grad)
+        math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad,
                                  node->param[1] ? node->param[1]->grad : NULL,
                                  snn_tape_memory(aux->tape, aux->scratch_backward));
     if (node->in[0]->grad)
-        math->linear_grad_input(run->device, &s, node->out->grad, node->param[0]->value, snn_adds(node, 0, run),
-                                node->in[0]->grad);
+        math->linear_grad_input(run->device, &s, node->out->grad, w.value, snn_adds(node, 0, run), node->in[0]->grad);
 }
 
 static const struct snn_op op = {
     "linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS, plan, NULL, forward,
     backward};
 
+static struct snn_node *record(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_tensor *w,
+                               int32_t out, struct snn_param *b) {
+    struct snn_node *node = snn_tape_node(tape, &op, name, x, w, 1, &out, NULL, sizeof(struct linear));
+    node->param[1] = b;
+    node->out->needs_grad = true;
+    node->macs = (double)out * (double)x->units;
+    return node;
+}
+
 struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w,
                               struct snn_param *b) {
-    struct snn_node *node = snn_tape_node(tape, &op, name, x, NULL, 1, &w->dim[0], NULL, sizeof(struct linear));
-    node->param[0] = w, node->param[1] = b;
-    node->out->needs_grad = true;
-    node->macs = (double)w->count;
+    struct snn_node *node = record(tape, name, x, NULL, w->dim[0], b);
+    node->param[0] = w;
     return node->out;
+}
+
+struct snn_tensor *snn_linear_with(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_tensor *w,
+                                   struct snn_param *b) {
+    return record(tape, name, x, w, (int32_t)(w->units / x->units), b)->out;
 }

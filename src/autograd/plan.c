@@ -2,7 +2,8 @@
  * plan.c - which bytes every buffer of a tape gets.
  *
  * Time runs over [batch-scope forward, cut forward, loss, cut backward, batch-scope backward]; a buffer lives from its
- * first write to its last read. Buffers are placed largest first at the lowest offset that is free over their lifetime:
+ * first write to its last read. What makes weights is outside of it: its buffers keep their bytes for all slices of a
+ * batch. Buffers are placed largest first at the lowest offset that is free over their lifetime:
  * for the chains that networks are, the result is within a few percent of the largest sum that is alive at once. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,12 @@
 #include "autograd/tape.h"
 #include "core/status.h"
 
-/* Position of a node's forward pass: batch-scope nodes come first. */
+/* Position of a node's forward pass: wider scopes come first. */
 static int forward_time(const struct snn_tape *tape, int node) {
     int time = 0;
-    bool scope = tape->node[node]->batch_scope;
+    enum snn_scope scope = tape->node[node]->scope;
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->batch_scope ? (!scope || i < node) : (!scope && i < node)) ++time;
+        if (tape->node[i]->scope > scope || (tape->node[i]->scope == scope && i < node)) ++time;
     return time + 1; /* 0: the input is filled */
 }
 
@@ -46,6 +47,7 @@ int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, 
     int buffer = add_buffer(tape, bytes, birth, death);
     if (when == SNN_IN_FORWARD || when == SNN_IN_BACKWARD) tape->buffer[buffer].purpose = SNN_MEM_SCRATCH;
     if (when == SNN_LASTING) tape->buffer[buffer].purpose = SNN_MEM_STATE, tape->buffer[buffer].pooled = false;
+    if (node->scope == SNN_SCOPE_WEIGHTS) tape->buffer[buffer].pooled = false;
     node->own_bytes += tape->buffer[buffer].bytes;
     return buffer;
 }
@@ -93,6 +95,20 @@ static bool needs_dense(const struct snn_tape *tape, const struct snn_tensor *t)
     if (tape->smooth || t == tape->output->root) return true;
     if (t->is_listed) return false;
     return !t->is_spikes || t->producer < 0 || !all_read(tape, t, SNN_OP_READS_BITS);
+}
+
+static int add_lasting(struct snn_tape *tape, size_t bytes) {
+    int buffer = add_buffer(tape, bytes, 0, 0);
+    tape->buffer[buffer].pooled = false;
+    return buffer;
+}
+
+static void plan_weight(struct snn_tape *tape, struct snn_tensor *t) {
+    size_t bytes = (size_t)t->units * sizeof(real);
+    t->grad_buffer = t->bits_buffer = t->nonzero_buffer = -1;
+    t->data_buffer = add_lasting(tape, bytes);
+    if (tape->recorded) t->grad_buffer = add_lasting(tape, bytes);
+    tape->node[t->producer]->own_bytes += (tape->recorded ? 2 : 1) * bytes;
 }
 
 static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
@@ -152,6 +168,7 @@ static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
 static void share_gradients(struct snn_tape *tape) {
     for (int i = 0; i < tape->nodes; ++i) {
         const struct snn_node *node = tape->node[i];
+        if (node->scope == SNN_SCOPE_WEIGHTS) continue;
         struct snn_tensor *x = node->in[0]->root, *y = node->out->root;
         if (!(node->op->flags & SNN_OP_GRAD_IN_PLACE) || x->grad_buffer < 0 || y->grad_buffer < 0) continue;
         if (x->consumers != 1 || x->units != y->units || x->is_static != y->is_static || x == tape->output->root)
@@ -224,7 +241,8 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
     tape->numbers_bytes = 0;
     for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0;
     for (int i = 0; i < tape->tensors; ++i)
-        if (tape->tensor[i]->root == tape->tensor[i]) plan_tensor(tape, tape->tensor[i]);
+        if (tape->tensor[i]->root == tape->tensor[i])
+            (tape->tensor[i]->is_weight ? plan_weight : plan_tensor)(tape, tape->tensor[i]);
     if (tape->recorded) share_gradients(tape);
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->op->plan) tape->node[i]->op->plan(tape, tape->node[i]);

@@ -56,15 +56,16 @@ struct snn_tensor *snn_tape_input(struct snn_tape *tape, int nd, const int32_t *
     return t;
 }
 
-struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
-                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options,
-                               size_t aux_size) {
+/* A node without its place in the order of the network's outputs. */
+static struct snn_node *add_node(struct snn_tape *tape, const struct snn_op *op, const char *name,
+                                 struct snn_tensor *in0, struct snn_tensor *in1, int nd, const int32_t *dim,
+                                 const void *options, size_t aux_size) {
     struct snn_node *node = allocate(sizeof *node);
     node->op = op;
     node->name = strdup(name);
     node->options = options;
     node->in[0] = in0, node->in[1] = in1;
-    in0->root->consumers++;
+    if (in0) in0->root->consumers++;
     if (in1) in1->root->consumers++;
     if (aux_size) {
         node->aux = allocate(aux_size);
@@ -73,12 +74,30 @@ struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, c
     }
     node->out = add_tensor(tape, name, nd, dim);
     node->out->producer = tape->nodes;
-    bool inputs_static = in0->is_static && (!in1 || in1->is_static);
-    node->batch_scope = node->out->is_static = inputs_static && (op->flags & SNN_OP_TIMELESS);
-    node->out->needs_grad = in0->needs_grad || (in1 && in1->needs_grad);
+    node->out->needs_grad = (in0 && in0->needs_grad) || (in1 && in1->needs_grad);
     tape->node = grow(tape->node, tape->nodes, &tape->node_room, sizeof *tape->node);
     tape->node[tape->nodes++] = node;
+    return node;
+}
+
+struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
+                               struct snn_tensor *in1, int nd, const int32_t *dim, const void *options,
+                               size_t aux_size) {
+    struct snn_node *node = add_node(tape, op, name, in0, in1, nd, dim, options, aux_size);
+    bool inputs_static = in0->is_static && (!in1 || in1->is_static || in1->is_weight);
+    node->out->is_static = inputs_static && (op->flags & SNN_OP_TIMELESS);
+    node->scope = node->out->is_static ? SNN_SCOPE_BATCH : SNN_SCOPE_CUT;
     tape->output = node->out;
+    return node;
+}
+
+struct snn_node *snn_tape_weight(struct snn_tape *tape, const struct snn_op *op, const char *name,
+                                 struct snn_tensor *in, ptrdiff_t count, const void *options, size_t aux_size) {
+    SNN_CHECK((!in || in->is_weight) && count <= INT32_MAX, "%s: a weight is made of weights", name);
+    int32_t dim = (int32_t)count;
+    struct snn_node *node = add_node(tape, op, name, in, NULL, 1, &dim, options, aux_size);
+    node->out->is_weight = node->out->needs_grad = true;
+    node->scope = SNN_SCOPE_WEIGHTS;
     return node;
 }
 
@@ -118,24 +137,31 @@ void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device) {
     device->memory->upload(device, tape->numbers, host[0], tape->numbers_bytes);
 }
 
-void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
-    for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->batch_scope == batch_scope) pass(tape, i, run, false);
+void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
+    for (int i = 0; i < tape->nodes; ++i) {
+        const struct snn_node *node = tape->node[i];
+        if (node->scope != scope) continue;
+        pass(tape, i, run, false);
+        if (scope == SNN_SCOPE_WEIGHTS && node->out->grad) /* all who read it add */
+            run->device->memory->zero(run->device, node->out->grad, (size_t)node->out->units * sizeof(real));
+    }
 }
 
-void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope) {
+void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
     for (int i = tape->nodes - 1; i >= 0; --i) {
         const struct snn_node *node = tape->node[i];
-        if (node->batch_scope == batch_scope && node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
+        if (node->scope == scope && node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
     }
 }
 
 void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run) {
-    snn_tape_forward_scope(tape, run, true);
-    snn_tape_forward_scope(tape, run, false);
+    snn_tape_forward_scope(tape, run, SNN_SCOPE_WEIGHTS);
+    snn_tape_forward_scope(tape, run, SNN_SCOPE_BATCH);
+    snn_tape_forward_scope(tape, run, SNN_SCOPE_CUT);
 }
 
 void snn_tape_backward(struct snn_tape *tape, const struct snn_run *run) {
-    snn_tape_backward_scope(tape, run, false);
-    snn_tape_backward_scope(tape, run, true);
+    snn_tape_backward_scope(tape, run, SNN_SCOPE_CUT);
+    snn_tape_backward_scope(tape, run, SNN_SCOPE_BATCH);
+    snn_tape_backward_scope(tape, run, SNN_SCOPE_WEIGHTS);
 }

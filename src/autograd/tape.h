@@ -3,9 +3,10 @@
  *
  * The tape is recorded once, when the model is built, and replayed for any (T,B) up to the plan's. A batch is one or
  * more CUTS of the time axis: forward over the cut, then backward in reverse. Nodes whose inputs do not depend on time
- * (kernels made from parameters, layers on a static image) have BATCH scope: they run once before the first cut, gather
- * gradient over all cuts, and run backward once at the end. A learning rule is a choice of cuts and of what crosses
- * them (src/train/).
+ * (layers on a static image) have BATCH scope: they run once before the first cut, gather gradient over all cuts, and
+ * run backward once at the end. Nodes that make weights out of parameters (delays, binary weights, standardised ones)
+ * have WEIGHTS scope: they know no samples either, and run once for all slices of a batch. A learning rule is a choice
+ * of cuts and of what crosses them (src/train/).
  *
  * Memory: every buffer has a lifetime in the order [forward..., loss, ...backward]; plan.c gives buffers whose
  * lifetimes do not overlap the same bytes. Nothing is allocated while a batch runs. */
@@ -62,12 +63,14 @@ struct snn_op {
     void (*backward)(struct snn_node *node, const struct snn_run *run); /* NULL: never needs one */
 };
 
+enum snn_scope { SNN_SCOPE_CUT, SNN_SCOPE_BATCH, SNN_SCOPE_WEIGHTS };
+
 struct snn_node {
     const struct snn_op *op;
-    struct snn_tensor *in[SNN_NODE_INPUTS], *out;
+    struct snn_tensor *in[SNN_NODE_INPUTS], *out; /* in[0] is NULL where only parameters are read */
     struct snn_param *param[SNN_NODE_PARAMS];
     bool adds[SNN_NODE_INPUTS]; /* a later node has already written this input's gradient: accumulate */
-    bool batch_scope;
+    enum snn_scope scope;
     const void *options; /* the op's own attributes, owned by the model's layers; read at every run so that they may be
                             annealed */
     void *aux;           /* the op's buffers and derived sizes, owned by the tape */
@@ -119,6 +122,10 @@ struct snn_tensor *snn_tape_input(struct snn_tape *tape, int nd, const int32_t *
 struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *in0,
                                struct snn_tensor *in1, int nd, const int32_t *dim, const void *options,
                                size_t aux_size);
+/* Record a node that makes `count` numbers to be used as a weight, out of parameters (which the caller sets) and, where
+ * `in` is not NULL, of another such tensor. Its output has one row; gradients are always added to it. */
+struct snn_node *snn_tape_weight(struct snn_tape *tape, const struct snn_op *op, const char *name,
+                                 struct snn_tensor *in, ptrdiff_t count, const void *options, size_t aux_size);
 /* The same memory in another shape. */
 struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, int nd, const int32_t *dim);
 
@@ -155,19 +162,31 @@ static inline void *snn_tape_numbers_at(const struct snn_tape *tape, size_t plac
 void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device);
 /* Rows of a tensor in a plan or a run. */
 static inline ptrdiff_t snn_plan_rows(const struct snn_tape *tape, const struct snn_tensor *t) {
-    return (ptrdiff_t)tape->max_B * (t->is_static ? 1 : tape->max_T);
+    return t->is_weight ? 1 : (ptrdiff_t)tape->max_B * (t->is_static ? 1 : tape->max_T);
 }
 /* As what kernels will get the rows of a tensor that has been planned. */
 static inline enum snn_form snn_plan_form(const struct snn_tensor *t) {
     return t->root->is_listed ? SNN_LISTS : t->root->bits_buffer >= 0 ? SNN_BITS : SNN_DENSE;
 }
 static inline ptrdiff_t snn_run_rows(const struct snn_run *run, const struct snn_tensor *t) {
-    return (ptrdiff_t)run->B * (t->is_static ? 1 : run->T);
+    return t->is_weight ? 1 : (ptrdiff_t)run->B * (t->is_static ? 1 : run->T);
 }
 /* 1 when gradient must be added to what input k's gradient holds, 0 when it is the first to be written. */
 static inline int snn_adds(const struct snn_node *node, int k, const struct snn_run *run) {
-    bool batch_input = node->in[k]->is_static && !node->batch_scope;
-    return node->adds[k] || (batch_input && !run->first_cut);
+    bool batch_input = node->in[k]->is_static && node->scope == SNN_SCOPE_CUT;
+    return node->adds[k] || node->in[k]->is_weight || (batch_input && !run->first_cut);
+}
+
+/* The weight of a layer: what a node of WEIGHTS scope made of parameters (its input 1), else its first parameter. */
+struct snn_weight {
+    const real *value;
+    real *grad; /* is added to; NULL: frozen, or no gradients are kept */
+};
+static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
+    const struct snn_tensor *made = node->in[1];
+    if (made && made->is_weight) return (struct snn_weight){made->data, made->grad};
+    const struct snn_param *p = node->param[0];
+    return (struct snn_weight){p->value, p->frozen ? NULL : p->grad};
 }
 
 /* ---- running ---- */
@@ -175,7 +194,7 @@ void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run);
 /* From output->grad, which the loss has written. Gradients of parameters are added to the slab. */
 void snn_tape_backward(struct snn_tape *tape, const struct snn_run *run);
 /* The parts, for rules with several cuts. */
-void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope);
-void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, bool batch_scope);
+void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope);
+void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope);
 
 #endif

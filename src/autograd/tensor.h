@@ -34,6 +34,7 @@ struct snn_tensor {
     int32_t dim[3];
     ptrdiff_t units; /* product of dim */
     bool is_static;  /* one row a sample, the same at every step */
+    bool is_weight;  /* one row: made of parameters, for other nodes to use as a weight */
     bool is_spikes;  /* every number is 0 or 1 */
     bool is_sparse;  /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
     bool needs_grad; /* some parameter lies upstream */

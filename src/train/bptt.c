@@ -9,7 +9,7 @@ static int32_t whole(int32_t T) { return T; }
 static void batch(struct snn_network *network) {
     struct snn_slice slice;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
-        struct snn_cut cut = {.batch = &slice.batch, .staged = &slice.staged, .T = slice.batch.T, .train = true};
+        struct snn_cut cut = snn_slice_cut(&slice, true);
         snn_network_forward(network, &cut);
         snn_network_loss(network, &cut, true);
         snn_network_tally(network, &cut);

@@ -35,9 +35,12 @@ static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, 
         snn_network_forward(n, &cut);
         tape->nodes = nodes;
         const struct snn_tensor *t = count ? tape->node[count - 1]->out : input;
-        ptrdiff_t rows = (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T), at;
+        ptrdiff_t rows = t->is_weight ? 1 : (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T), at;
         SNN_TRY(first_bad_of(n->device, t->data, rows * t->units, &at));
         if (at < 0) continue;
+        if (t->is_weight)
+            return snn_error(SNN_EFAIL, "step %lld: the weight of %s is not finite", (long long)step,
+                             tape->node[count - 1]->name);
         ptrdiff_t row = at / t->units;
         return snn_error(SNN_EFAIL, "step %lld: %s gives a number that is not finite at time step %td of sample %d",
                          (long long)step, count ? tape->node[count - 1]->name : "the input",

@@ -48,7 +48,7 @@ static int pass(struct snn_experiment *e, const struct snn_evaluate_options *opt
         struct snn_slice slice;
         SNN_TRY(snn_network_stage(&e->network, batch));
         for (int32_t first = 0, at = 0; snn_network_slice(&e->network, &first, &slice); at = first) {
-            struct snn_cut cut = {.batch = &slice.batch, .staged = &slice.staged, .T = slice.batch.T};
+            struct snn_cut cut = snn_slice_cut(&slice, false);
             snn_network_forward(&e->network, &cut);
             SNN_TRY(snn_metrics_add(m, &e->network, &cut, options->costs, decided + at));
             if (options->predictions && m->classes == 0)

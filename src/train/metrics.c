@@ -74,10 +74,11 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
                     spikes[t] += active(tape->tensor[i], cut, t, b);
             for (int i = 0; i < tape->nodes; ++i) {
                 const struct snn_node *node = tape->node[i];
-                const struct snn_tensor *x = node->in[0]->root;
                 if (node->macs <= 0) continue;
+                const struct snn_tensor *x = node->in[0]->root;
                 if (x->is_spikes || x->is_sparse) synops[t] += active(x, cut, t, b) * node->macs / (double)x->units;
-                else if (!node->batch_scope || t == 0) macs[t] += node->macs; /* a static layer is computed once */
+                else if (node->scope == SNN_SCOPE_CUT || t == 0)
+                    macs[t] += node->macs; /* a static layer is computed once */
             }
         }
 }

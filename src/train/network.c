@@ -72,6 +72,7 @@ bool snn_network_slice(const struct snn_network *n, int32_t *first, struct snn_s
     if (left <= 0) return false;
     slice->batch = snn_batch_slice(n->batch, *first, count);
     slice->staged = snn_batch_slice(&n->staged, *first, count);
+    slice->follows = *first > 0, slice->followed = count < left;
     *first += count;
     return true;
 }
@@ -213,8 +214,9 @@ void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
     load_input(n, cut);
     set_lengths(n, cut);
     struct snn_run run = run_of(n, cut);
-    if (run.first_cut) snn_tape_forward_scope(&n->model.tape, &run, true);
-    snn_tape_forward_scope(&n->model.tape, &run, false);
+    if (run.first_cut && !cut->follows) snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
+    if (run.first_cut) snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_BATCH);
+    snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_CUT);
 }
 
 static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cut *cut) {
@@ -285,12 +287,13 @@ int snn_network_look(struct snn_network *n, const struct snn_cut *cut) {
 
 void snn_network_backward(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_run run = run_of(n, cut);
-    snn_tape_backward_scope(&n->model.tape, &run, false);
+    snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_CUT);
 }
 
 void snn_network_backward_batch(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_run run = run_of(n, cut);
-    snn_tape_backward_scope(&n->model.tape, &run, true);
+    snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_BATCH);
+    if (!cut->followed) snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
 }
 
 void snn_network_zero_gradients(struct snn_network *n) {

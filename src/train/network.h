@@ -73,6 +73,7 @@ int snn_network_stage(struct snn_network *network, const struct snn_batch *batch
 
 struct snn_slice {
     struct snn_batch batch, staged; /* in host memory, in device memory */
+    bool follows, followed;         /* slices of the same batch stand before and after it */
 };
 /* The next slice of the batch that was staged: `first` counts samples and starts at 0. False when all have passed. */
 bool snn_network_slice(const struct snn_network *network, int32_t *first, struct snn_slice *slice);
@@ -83,8 +84,19 @@ struct snn_cut {
     const struct snn_batch *staged; /* its arrays in device memory; NULL: it lies there already (CPU) */
     int32_t t0, T, index;
     bool train;
+    bool follows;  /* weights that are made of parameters stay as an earlier slice of the batch left them */
+    bool followed; /* their gradient goes on gathering in later slices */
     enum snn_smooth smooth;
 };
+/* The cut over all steps of a slice. */
+static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool train) {
+    return (struct snn_cut){.batch = &slice->batch,
+                            .staged = &slice->staged,
+                            .T = slice->batch.T,
+                            .train = train,
+                            .follows = slice->follows,
+                            .followed = slice->followed};
+}
 /* Valid steps of sample b within a cut. */
 static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
     int32_t left = (cut->batch->masked ? cut->batch->length[b] : cut->batch->T) - cut->t0;
@@ -103,7 +115,7 @@ int snn_network_loss_sum(struct snn_network *network, const struct snn_cut *cut,
 int snn_network_look(struct snn_network *network, const struct snn_cut *cut);
 /* Backward through the cut; parameters' gradients are added to the slab. */
 void snn_network_backward(struct snn_network *network, const struct snn_cut *cut);
-/* After the last cut of a batch: the batch-scope nodes' backward. */
+/* After the last cut of a slice: backward of nodes that are not run by the cut. */
 void snn_network_backward_batch(struct snn_network *network, const struct snn_cut *cut);
 
 void snn_network_zero_gradients(struct snn_network *network);
