@@ -7,6 +7,9 @@
 
 struct conv_case {
     int32_t rows, C, H, W, O, groups, kernel[2], stride[2], padding[2], dilation[2];
+    struct {
+        int32_t D, kernel, stride, padding, dilation;
+    } depth; /* D = 0: it has none */
 };
 
 #define PLAIN .groups = 1, .stride = {1, 1}, .dilation = {1, 1}
@@ -40,6 +43,14 @@ static const struct conv_case fixed_cases[] = {
     {129, 2, 3, 3, 1, PLAIN, KERNEL(2)},
     {10, 4, 90, 96, 4, PLAIN, KERNEL(1)}, /* images so large that few make a block */
     {9, 3, 64, 66, 2, .groups = 1, KERNEL(2), .stride = {2, 2}, .padding = {1, 1}, .dilation = {1, 1}},
+    {2, 3, 1, 40, 20, PLAIN, .kernel = {1, 5}, .padding = {0, 2}}, /* sequences */
+    {2, 6, 1, 33, 6, .groups = 6, .kernel = {1, 7}, .stride = {1, 2}, .padding = {0, 3}, .dilation = {1, 2}},
+    {2, 2, 6, 7, 5, PLAIN, KERNEL(3), .padding = {1, 1}, .depth = {5, 3, 1, 1, 1}},
+    {2, 3, 5, 6, 17, .groups = 1, KERNEL(2), .stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 2},
+     .depth = {7, 3, 2, 2, 2}},
+    {1, 4, 4, 5, 6, .groups = 2, KERNEL(1), .stride = {1, 2}, .dilation = {1, 1}, .depth = {4, 4, 3, 3, 1}},
+    {2, 2, 5, 5, 3, PLAIN, KERNEL(1), .depth = {1, 1, 3, 1, 1}}, /* nothing but padding in depth */
+    {2, 2, 9, 8, 3, PLAIN, KERNEL(1), .depth = {3, 1, 1, 0, 1}}, /* points */
 };
 static const int32_t edges[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 15, 16,
                                 17, 18, 20, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65};
@@ -55,17 +66,24 @@ static struct conv_case random_case(struct ops *ops) {
         c.dilation[i] = ops_below(ops, 2) ? 1 : ONE_OF(3);
         c.padding[i] = (int32_t)ops_below(ops, 8);
     }
+    if (!ops_below(ops, 3)) {
+        c.depth.D = ONE_OF(6), c.depth.kernel = ONE_OF(4), c.depth.stride = ONE_OF(3);
+        c.depth.padding = (int32_t)ops_below(ops, 4), c.depth.dilation = ONE_OF(2);
+    }
 #undef ONE_OF
     return c;
 }
 
 static struct snn_conv_shape shape_of(const struct conv_case *c) {
-    struct snn_conv_shape s = {.C = c->C, .H = c->H, .W = c->W, .O = c->O, .groups = c->groups};
-    for (int i = 0; i < 2; ++i)
-        s.kernel[i] = c->kernel[i], s.stride[i] = c->stride[i], s.padding[i] = c->padding[i],
-        s.dilation[i] = c->dilation[i];
-    s.OH = snn_conv_out(s.H, s.kernel[0], s.stride[0], s.padding[0], s.dilation[0]);
-    s.OW = snn_conv_out(s.W, s.kernel[1], s.stride[1], s.padding[1], s.dilation[1]);
+    int axes = c->depth.D ? 3 : 2;
+    const int32_t size[3] = {c->depth.D, c->H, c->W}, *in = size + 3 - axes;
+    struct snn_conv_shape s = {.C = c->C, .O = c->O, .groups = c->groups};
+    s.kernel[0] = c->depth.kernel, s.stride[0] = c->depth.stride;
+    s.padding[0] = c->depth.padding, s.dilation[0] = c->depth.dilation;
+    for (int i = 0, to = axes - 2; i < 2; ++i, ++to)
+        s.kernel[to] = c->kernel[i], s.stride[to] = c->stride[i], s.padding[to] = c->padding[i],
+        s.dilation[to] = c->dilation[i];
+    snn_conv_complete(&s, axes, in);
     return s;
 }
 
@@ -84,35 +102,39 @@ static void add_products(const struct conv *v, enum goal goal, const real *x, co
                          struct ops_sum *sums) {
     const struct snn_conv_shape *s = &v->s;
     int32_t in = s->C / s->groups, out = s->O / s->groups;
-    for (ptrdiff_t r = 0; r < v->rows; ++r)
-        for (int32_t o = 0; o < s->O; ++o)
-            for (int32_t oy = 0; oy < s->OH; ++oy)
-                for (int32_t ox = 0; ox < s->OW; ++ox)
-                    for (int32_t c = 0; c < in; ++c)
-                        for (int32_t ky = 0; ky < s->kernel[0]; ++ky)
-                            for (int32_t kx = 0; kx < s->kernel[1]; ++kx) {
-                                int32_t iy = oy * s->stride[0] - s->padding[0] + ky * s->dilation[0];
-                                int32_t ix = ox * s->stride[1] - s->padding[1] + kx * s->dilation[1];
-                                if (iy < 0 || iy >= s->H || ix < 0 || ix >= s->W) continue;
-                                ptrdiff_t at_y = ((r * s->O + o) * s->OH + oy) * s->OW + ox;
-                                ptrdiff_t at_x = ((r * s->C + o / out * in + c) * s->H + iy) * s->W + ix;
-                                ptrdiff_t at_w = (((ptrdiff_t)o * in + c) * s->kernel[0] + ky) * s->kernel[1] + kx;
-                                if (goal == OF_Y) ops_term(&sums[at_y], (wide)x[at_x] * w[at_w]);
-                                else if (goal == OF_GX) ops_term(&sums[at_x], (wide)gy[at_y] * w[at_w]);
-                                else ops_term(&sums[at_w], (wide)gy[at_y] * x[at_x]);
-                            }
+    const ptrdiff_t pixels = snn_conv_out_pixels(s), taps = snn_conv_taps(s);
+    for (ptrdiff_t i = 0; i < v->rows * s->O * pixels; ++i) {
+        int32_t ox = (int32_t)(i % s->OW), oy = (int32_t)(i / s->OW % s->OH), oz = (int32_t)(i / s->OW / s->OH % s->OD);
+        ptrdiff_t r = i / pixels / s->O;
+        int32_t o = (int32_t)(i / pixels % s->O);
+        for (int32_t c = 0; c < in; ++c)
+            for (int32_t k = 0; k < taps; ++k) {
+                int32_t kx = k % s->kernel[2], ky = k / s->kernel[2] % s->kernel[1];
+                int32_t kz = k / s->kernel[2] / s->kernel[1];
+                int32_t iz = oz * s->stride[0] - s->padding[0] + kz * s->dilation[0];
+                int32_t iy = oy * s->stride[1] - s->padding[1] + ky * s->dilation[1];
+                int32_t ix = ox * s->stride[2] - s->padding[2] + kx * s->dilation[2];
+                if (iz < 0 || iz >= s->D || iy < 0 || iy >= s->H || ix < 0 || ix >= s->W) continue;
+                ptrdiff_t at_x = (((r * s->C + o / out * in + c) * s->D + iz) * s->H + iy) * s->W + ix;
+                ptrdiff_t at_w = ((ptrdiff_t)o * in + c) * taps + k;
+                if (goal == OF_Y) ops_term(&sums[i], (wide)x[at_x] * w[at_w]);
+                else if (goal == OF_GX) ops_term(&sums[at_x], (wide)gy[i] * w[at_w]);
+                else ops_term(&sums[at_w], (wide)gy[i] * x[at_x]);
+            }
+    }
 }
 
-static struct conv begin_conv(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool option) {
+static struct conv begin_conv(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, int option) {
     struct conv v = {.s = shape_of(c), .rows = c->rows};
     const struct snn_conv_shape *s = &v.s;
     ops_begin(ops,
-              "%d rows of %dx%dx%d -> %d, %d groups, kernel %dx%d, stride %d,%d, padding %d,%d, dilation %d,%d, "
-              "%s, option %d",
-              c->rows, s->C, s->H, s->W, s->O, s->groups, s->kernel[0], s->kernel[1], s->stride[0], s->stride[1],
-              s->padding[0], s->padding[1], s->dilation[0], s->dilation[1], ops_kind_text(kind), option);
-    v.x_n = v.rows * s->C * s->H * s->W, v.y_n = v.rows * s->O * s->OH * s->OW;
-    v.w_n = (ptrdiff_t)s->O * (s->C / s->groups) * s->kernel[0] * s->kernel[1];
+              "%d rows of %dx%dx%dx%d -> %d, %d groups, kernel %dx%dx%d, stride %d,%d,%d, padding %d,%d,%d, dilation "
+              "%d,%d,%d, %s, option %d",
+              c->rows, s->C, s->D, s->H, s->W, s->O, s->groups, s->kernel[0], s->kernel[1], s->kernel[2], s->stride[0],
+              s->stride[1], s->stride[2], s->padding[0], s->padding[1], s->padding[2], s->dilation[0], s->dilation[1],
+              s->dilation[2], ops_kind_text(kind), option);
+    v.x_n = v.rows * s->C * snn_conv_in_pixels(s), v.y_n = v.rows * s->O * snn_conv_out_pixels(s);
+    v.w_n = (ptrdiff_t)s->O * (s->C / s->groups) * snn_conv_taps(s);
     return v;
 }
 
@@ -122,34 +144,47 @@ static void *scratch_for(struct ops *ops, struct snn_device *device, const struc
 
 static void call_forward(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct conv *v = argument;
-    device->conv->forward(device, &v->s, v->rows, &v->x, v->w, v->b, v->y, scratch_for(ops, device, v));
+    device->conv->forward(device, &v->s, v->rows, &v->x, v->w, v->b, v->adds, v->y, scratch_for(ops, device, v));
 }
 
-static void forward_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool bias) {
-    struct conv v = begin_conv(ops, c, kind, bias);
+enum { BIAS = 1, ADDS = 2, OPTIONS = 4 };
+
+/* to (n) holds what is there before a call that adds, and the sums begin with it. */
+static void start_with(struct ops *ops, bool adds, ptrdiff_t n, real *to, struct ops_sum *sums) {
+    if (!adds) return;
+    ops_fill(ops, to, n, -1, 1);
+    for (ptrdiff_t i = 0; i < n; ++i) ops_term(&sums[i], to[i]);
+}
+
+static void forward_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, int option) {
+    struct conv v = begin_conv(ops, c, kind, option);
     struct ops_rows x = ops_rows_as(ops, v.rows, v.x_n / v.rows, kind);
-    v.x = x.rows, v.w = ops_reals(ops, v.w_n), v.b = bias ? ops_reals(ops, v.s.O) : NULL;
+    ptrdiff_t pixels = snn_conv_out_pixels(&v.s);
+    v.adds = option & ADDS && kind->form == SNN_DENSE;
+    v.x = x.rows, v.w = ops_reals(ops, v.w_n), v.b = option & BIAS ? ops_reals(ops, v.s.O) : NULL;
     struct ops_sum *y = ops_memory(ops, v.y_n, sizeof *y);
-    for (ptrdiff_t i = 0; i < v.y_n && bias; ++i) ops_term(&y[i], v.b[i / (v.s.OH * v.s.OW) % v.s.O]);
-    add_products(&v, OF_Y, x.dense, v.w, NULL, y);
     v.y = ops_output(ops, v.y_n, sizeof *v.y);
+    start_with(ops, v.adds, v.y_n, v.y, y);
+    for (ptrdiff_t i = 0; i < v.y_n && v.b; ++i) ops_term(&y[i], v.b[i / pixels % v.s.O]);
+    add_products(&v, OF_Y, x.dense, v.w, NULL, y);
     ops_expect_sums(ops, v.y, y);
     ops_run(ops, call_forward, &v);
 }
 
 static void call_grad_input(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct conv *v = argument;
-    device->conv->grad_input(device, &v->s, v->rows, v->gy, v->w, v->adds, v->gx, scratch_for(ops, device, v));
+    device->conv->grad_input(device, &v->s, v->rows, v->gy, v->w, v->b, v->adds, v->gx, scratch_for(ops, device, v));
 }
 
-static void grad_input_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool adds) {
+static void grad_input_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, int option) {
     if (kind->form != SNN_DENSE) return; /* has no spikes to read */
-    struct conv v = begin_conv(ops, c, kind, adds);
-    v.adds = adds, v.gy = ops_reals(ops, v.y_n), v.w = ops_reals(ops, v.w_n);
+    struct conv v = begin_conv(ops, c, kind, option);
+    v.adds = option & ADDS, v.gy = ops_reals(ops, v.y_n), v.w = ops_reals(ops, v.w_n);
+    v.b = option & BIAS ? ops_reals(ops, v.s.C) : NULL;
     v.gx = ops_output(ops, v.x_n, sizeof *v.gx);
     struct ops_sum *gx = ops_memory(ops, v.x_n, sizeof *gx);
-    if (adds) ops_fill(ops, v.gx, v.x_n, -1, 1);
-    for (ptrdiff_t i = 0; i < v.x_n && adds; ++i) ops_term(&gx[i], v.gx[i]);
+    start_with(ops, v.adds, v.x_n, v.gx, gx);
+    for (ptrdiff_t i = 0; i < v.x_n && v.b; ++i) ops_term(&gx[i], v.b[i / snn_conv_in_pixels(&v.s) % v.s.C]);
     add_products(&v, OF_GX, NULL, v.w, v.gy, gx);
     ops_expect_sums(ops, v.gx, gx);
     ops_run(ops, call_grad_input, &v);
@@ -160,20 +195,19 @@ static void call_grad_weight(struct ops *ops, struct snn_device *device, const v
     device->conv->grad_weight(device, &v->s, v->rows, &v->x, v->gy, v->gw, v->gb, scratch_for(ops, device, v));
 }
 
-static void grad_weight_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool bias) {
-    struct conv v = begin_conv(ops, c, kind, bias);
+static void grad_weight_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, int option) {
+    bool bias = option & BIAS;
+    struct conv v = begin_conv(ops, c, kind, option);
     struct ops_rows x = ops_rows_as(ops, v.rows, v.x_n / v.rows, kind);
     v.x = x.rows, v.gy = ops_reals(ops, v.y_n);
     v.gw = ops_output(ops, v.w_n, sizeof *v.gw), v.gb = bias ? ops_output(ops, v.s.O, sizeof *v.gb) : NULL;
     struct ops_sum *gw = ops_memory(ops, v.w_n, sizeof *gw), *gb = ops_memory(ops, v.s.O, sizeof *gb);
-    ops_fill(ops, v.gw, v.w_n, -1, 1);
-    for (ptrdiff_t i = 0; i < v.w_n; ++i) ops_term(&gw[i], v.gw[i]);
+    start_with(ops, true, v.w_n, v.gw, gw);
     add_products(&v, OF_GW, x.dense, NULL, v.gy, gw);
     ops_expect_sums(ops, v.gw, gw);
     if (bias) {
-        ops_fill(ops, v.gb, v.s.O, -1, 1);
-        for (int32_t o = 0; o < v.s.O; ++o) ops_term(&gb[o], v.gb[o]);
-        for (ptrdiff_t i = 0; i < v.y_n; ++i) ops_term(&gb[i / (v.s.OH * v.s.OW) % v.s.O], v.gy[i]);
+        start_with(ops, true, v.s.O, v.gb, gb);
+        for (ptrdiff_t i = 0; i < v.y_n; ++i) ops_term(&gb[i / snn_conv_out_pixels(&v.s) % v.s.O], v.gy[i]);
         ops_expect_sums(ops, v.gb, gb);
     }
     ops_run(ops, call_grad_weight, &v);
@@ -185,24 +219,25 @@ static const struct ops_kind kinds[] = {
     {SNN_LISTS, 0.2, true}, {SNN_LISTS, 0.5, true},  {SNN_LISTS, 1, true},    {SNN_LISTS, 1, false},
 };
 
-typedef void one_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, bool option);
+typedef void one_case(struct ops *ops, const struct conv_case *c, const struct ops_kind *kind, int option);
 
 static void every_case(struct ops *ops, one_case *check) {
     for (int i = 0; i < OPS_COUNT(fixed_cases); ++i)
-        for (int d = 0; d < OPS_COUNT(kinds); ++d) check(ops, &fixed_cases[i], &kinds[d], ops_below(ops, 2));
+        for (int d = 0; d < OPS_COUNT(kinds); ++d) check(ops, &fixed_cases[i], &kinds[d], ops_below(ops, OPTIONS));
     for (int i = 0; i < 2 * OPS_COUNT(edges); ++i) { /* widths of an image, then channels */
         struct conv_case c = {
             1, 2, 3, i % 2 ? 4 : edges[i / 2], i % 2 ? edges[i / 2] : 3, PLAIN, KERNEL(2), .padding = {0, 1}};
-        check(ops, &c, &kinds[i % 3 ? 0 : i % 2 ? 2 : 6], ops_below(ops, 2));
+        check(ops, &c, &kinds[i % 3 ? 0 : i % 2 ? 2 : 6], ops_below(ops, OPTIONS));
         struct conv_case d = {1, i % 2 ? edges[i / 2] : 2, 3, i % 2 ? 4 : edges[i / 2], 5, PLAIN, KERNEL(1)};
-        check(ops, &d, &kinds[0], ops_below(ops, 2));
+        check(ops, &d, &kinds[0], ops_below(ops, OPTIONS));
     }
-    for (int i = 0; i < 200;) {
+    for (int i = 0; i < 250;) {
         struct conv_case c = random_case(ops);
         struct snn_conv_shape s = shape_of(&c);
-        double products = (double)c.rows * s.O * s.OH * s.OW * s.C / s.groups * s.kernel[0] * s.kernel[1];
-        if (s.OH < 1 || s.OW < 1 || products > 2e5) continue;
-        check(ops, &c, &kinds[i % OPS_COUNT(kinds)], ops_below(ops, 2));
+        double products =
+            (double)c.rows * s.O * (double)snn_conv_out_pixels(&s) * s.C / s.groups * (double)snn_conv_taps(&s);
+        if (s.OD < 1 || s.OH < 1 || s.OW < 1 || products > 2e5) continue;
+        check(ops, &c, &kinds[i % OPS_COUNT(kinds)], ops_below(ops, OPTIONS));
         ++i;
     }
 }
@@ -223,13 +258,41 @@ static void check_scratch(struct ops *ops) {
     };
     for (int i = 0; i < OPS_COUNT(cases); ++i)
         for (int d = 0; d < OPS_COUNT(kinds); ++d) {
-            forward_case(ops, &cases[i], &kinds[d], true);
-            grad_input_case(ops, &cases[i], &kinds[d], true);
-            grad_weight_case(ops, &cases[i], &kinds[d], true);
+            forward_case(ops, &cases[i], &kinds[d], BIAS | ADDS);
+            grad_input_case(ops, &cases[i], &kinds[d], BIAS | ADDS);
+            grad_weight_case(ops, &cases[i], &kinds[d], BIAS);
         }
 }
 
-#define CASES(X) X(scratch) X(forward) X(grad_input) X(grad_weight)
+struct bias {
+    int32_t rows, channels, pixels;
+    const real *gy;
+    real *gb;
+};
+
+static void call_grad_bias(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct bias *v = argument;
+    (void)ops;
+    device->conv->grad_bias(device, v->rows, v->channels, v->pixels, v->gy, v->gb);
+}
+
+static void check_grad_bias(struct ops *ops) {
+    static const struct bias cases[] = {{1, 1, 1},   {3, 5, 1},    {2, 3, 7},    {5, 2, 33},   {130, 2, 100},
+                                        {9, 17, 81}, {1, 1, 5000}, {70, 1, 300}, {40, 700, 3}, {300, 3, 31}};
+    for (int i = 0; i < OPS_COUNT(cases); ++i) {
+        struct bias v = cases[i];
+        ops_begin(ops, "%d rows of %d channels of %d pixels", v.rows, v.channels, v.pixels);
+        ptrdiff_t n = (ptrdiff_t)v.rows * v.channels * v.pixels;
+        v.gy = ops_reals(ops, n), v.gb = ops_output(ops, v.channels, sizeof *v.gb);
+        struct ops_sum *gb = ops_memory(ops, v.channels, sizeof *gb);
+        start_with(ops, true, v.channels, v.gb, gb);
+        for (ptrdiff_t k = 0; k < n; ++k) ops_term(&gb[k / v.pixels % v.channels], v.gy[k]);
+        ops_expect_sums(ops, v.gb, gb);
+        ops_run(ops, call_grad_bias, &v);
+    }
+}
+
+#define CASES(X) X(scratch) X(forward) X(grad_input) X(grad_weight) X(grad_bias)
 #define OPS_ENTRY_(name) OPS_ROW(snn_conv_kernels, name)
 OPS_TABLE(snn_conv_kernels, CASES)
 OPS_TCASE(conv)

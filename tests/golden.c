@@ -71,9 +71,9 @@ bool golden_flag(struct golden *c, const char *key, bool fallback) {
     return json_is_boolean(fact) ? json_is_true(fact) : fallback;
 }
 
-bool golden_pair(struct golden *c, const char *key, int fallback, int axes, int out[2]) {
+bool golden_sizes(struct golden *c, const char *key, int fallback, int axes, int *out) {
     const json_t *fact = golden_fact(c, key);
-    out[0] = out[1] = fallback;
+    for (int i = 0; i < axes; ++i) out[i] = fallback;
     if (!fact) return true;
     bool list = json_is_array(fact);
     if (list && (int)json_array_size(fact) != axes)

@@ -43,7 +43,7 @@ double golden_number(struct golden *c, const char *key);    /* absent: the case 
 double golden_number_or(struct golden *c, const char *key, double fallback);
 bool golden_flag(struct golden *c, const char *key, bool fallback);
 /* A number, or a list of one number an axis. */
-bool golden_pair(struct golden *c, const char *key, int fallback, int axes, int out[2]);
+bool golden_sizes(struct golden *c, const char *key, int fallback, int axes, int *out);
 
 /* ---- tensors ---- */
 const struct snn_st_tensor *golden_find(struct golden *c, const char *name);

@@ -62,15 +62,14 @@ struct snn_conf *golden_parse(struct golden *c, struct golden_net *net, const ch
 }
 
 /* The case's tensor as the batch of a network that reads it. */
-static bool batch_of(struct golden_net *net, const char *name, bool rows, int *nd, int32_t dim[3]) {
+static bool batch_of(struct golden_net *net, const char *name, bool rows, int *nd, int32_t dim[SNN_ROW_AXES]) {
     struct golden *c = net->c;
     const struct snn_st_tensor *t = golden_find(c, name);
     int lead = rows ? 1 : 2;
     if (!t) return golden_fail(c, "the case has no tensor '%s'", name);
     *nd = t->nd - lead;
-    if (*nd != 1 && *nd != 2 && *nd != 3) return golden_fail(c, "does not understand a '%s' of %d axes", name, t->nd);
-    for (int i = 0; i < 3; ++i) dim[i] = i < *nd ? (int32_t)t->dim[lead + i] : 1;
-    if (*nd == 2) *nd = 3; /* (C,L) is an image of one column */
+    if (*nd < 1 || *nd > SNN_ROW_AXES) return golden_fail(c, "does not understand a '%s' of %d axes", name, t->nd);
+    for (int i = 0; i < SNN_ROW_AXES; ++i) dim[i] = i < *nd ? (int32_t)t->dim[lead + i] : 1;
     int32_t T = rows ? 1 : (int32_t)t->dim[0], B = (int32_t)t->dim[lead - 1];
     float *frames = golden_own(c, snn_st_elements(t), sizeof *frames);
     int32_t *small = golden_own(c, 3 * (size_t)B, sizeof *small);
@@ -80,7 +79,7 @@ static bool batch_of(struct golden_net *net, const char *name, bool rows, int *n
                                     .B = B,
                                     .C = dim[0],
                                     .H = dim[1],
-                                    .W = dim[2],
+                                    .W = dim[2] * dim[3],
                                     .frames = frames,
                                     .label = small,
                                     .length = small + B,
@@ -90,7 +89,7 @@ static bool batch_of(struct golden_net *net, const char *name, bool rows, int *n
 
 struct snn_tensor *golden_net_input(struct golden_net *net, const char *name, bool rows) {
     int nd = 1;
-    int32_t dim[3];
+    int32_t dim[SNN_ROW_AXES];
     if (!batch_of(net, name, rows, &nd, dim)) return NULL;
     struct snn_tensor *x = snn_tape_input(&net->network.model.tape, nd, dim, false);
     x->needs_grad = true;

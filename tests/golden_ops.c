@@ -20,31 +20,38 @@ static bool op_linear(struct golden_net *net) {
 
 static bool op_conv(struct golden_net *net) {
     struct golden *c = net->c;
+    bool transposed = strstr(golden_text(c, "op"), "transpose") != NULL;
     struct snn_tensor *x = golden_net_input(net, "x", true);
     struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false);
-    int axes = w ? w->nd - 2 : 0, kernel[2], stride[2], padding[2], dilation[2];
-    if (!x || x->nd != 3 || axes < 1 || axes > 2) return golden_fail(c, "does not understand the shapes");
-    if (!golden_pair(c, golden_has(c, "kernel_size") ? "kernel_size" : "kernel", -1, axes, kernel) ||
-        !golden_pair(c, "stride", 1, axes, stride) || !golden_pair(c, "padding", 0, axes, padding) ||
-        !golden_pair(c, "dilation", 1, axes, dilation))
-        return false;
-    struct snn_conv_shape s = {.C = x->dim[0],
-                               .H = x->dim[1],
-                               .W = x->dim[2],
-                               .O = w->dim[0],
-                               .groups = (int32_t)golden_number_or(c, "groups", 1)};
-    for (int i = 0; i < 2; ++i) {
-        bool used = i < axes; /* a sequence is an image of one column */
-        s.kernel[i] = used ? w->dim[2 + i] : 1, s.stride[i] = used ? stride[i] : 1;
-        s.padding[i] = used ? padding[i] : 0, s.dilation[i] = used ? dilation[i] : 1;
-        if (used && kernel[i] != -1 && kernel[i] != s.kernel[i]) return golden_fail(c, "'kernel' is not that of w");
-        if (s.stride[i] < 1) return golden_fail(c, "does not understand 'stride'");
-    }
-    s.OH = snn_conv_out(s.H, s.kernel[0], s.stride[0], s.padding[0], s.dilation[0]);
-    s.OW = snn_conv_out(s.W, s.kernel[1], s.stride[1], s.padding[1], s.dilation[1]);
-    if (s.groups < 1 || s.C % s.groups || w->dim[1] != s.C / s.groups || s.OH < 1 || s.OW < 1)
+    const struct snn_st_tensor *y = golden_find(c, "y");
+    int axes = x ? x->nd - 1 : 0, kernel[3], more[3];
+    struct snn_conv_shape s = {.groups = (int32_t)golden_number_or(c, "groups", 1)};
+    if (axes < 1 || !w || w->nd != x->nd + 1 || !y || y->nd != w->nd || s.groups < 1)
         return golden_fail(c, "does not understand the shapes");
-    snn_conv2d(&net->network.model.tape, "conv", x, &s, w, b);
+    if (!golden_sizes(c, golden_has(c, "kernel_size") ? "kernel_size" : "kernel", -1, axes, kernel) ||
+        !golden_sizes(c, "stride", 1, axes, s.stride) || !golden_sizes(c, "padding", 0, axes, s.padding) ||
+        !golden_sizes(c, "dilation", 1, axes, s.dilation) || !golden_sizes(c, "output_padding", 0, axes, more))
+        return false;
+    int32_t out[3], sizes[3];
+    for (int i = 0; i < axes; ++i) {
+        s.kernel[i] = w->dim[2 + i], sizes[i] = x->dim[1 + i], out[i] = (int32_t)y->dim[2 + i];
+        if (kernel[i] != -1 && kernel[i] != s.kernel[i]) return golden_fail(c, "'kernel' is not that of w");
+        if (s.stride[i] < 1) return golden_fail(c, "does not understand 'stride'");
+        int32_t size =
+            (sizes[i] - 1) * s.stride[i] - 2 * s.padding[i] + s.dilation[i] * (s.kernel[i] - 1) + 1 + more[i];
+        if (transposed && size != out[i]) return golden_fail(c, "'output_padding' does not give the shape of y");
+    }
+    s.C = transposed ? (int32_t)y->dim[1] : x->dim[0], s.O = transposed ? x->dim[0] : w->dim[0];
+    snn_conv_complete(&s, axes, transposed ? out : sizes);
+    int32_t *const made[] = {&s.OD, &s.OH, &s.OW};
+    for (int i = 0; i < axes; ++i) {
+        int32_t *size = made[3 - axes + i];
+        if (transposed) *size = sizes[i];
+        if (*size < 1) return golden_fail(c, "does not understand the shapes");
+    }
+    if (s.C % s.groups || w->dim[0] != s.O || w->dim[1] != s.C / s.groups)
+        return golden_fail(c, "does not understand the shapes");
+    (transposed ? snn_conv_transpose : snn_conv)(&net->network.model.tape, "conv", x, &s, w, b);
     return true;
 }
 
@@ -61,10 +68,10 @@ static bool op_pool(struct golden_net *net) {
     int kernel[2], stride[2], padding[2], k = -1, step = -1, pad = 0, read = 0;
     if (*rest && (sscanf(rest, "_k%ds%dp%d%n", &k, &step, &pad, &read) != 3 || rest[read]))
         return golden_fail(c, "does not understand op '%s'", op);
-    if (!golden_pair(c, golden_has(c, "kernel_size") ? "kernel_size" : "kernel", k, 2, kernel) ||
-        !golden_pair(c, "padding", pad, 2, padding))
+    if (!golden_sizes(c, golden_has(c, "kernel_size") ? "kernel_size" : "kernel", k, 2, kernel) ||
+        !golden_sizes(c, "padding", pad, 2, padding))
         return false;
-    if (!golden_pair(c, "stride", step, 2, stride)) return false;
+    if (!golden_sizes(c, "stride", step, 2, stride)) return false;
     if (golden_flag(c, "ceil_mode", false) || !golden_flag(c, "count_include_pad", true))
         return golden_fail(c, "does not understand 'ceil_mode' or padding that does not count");
     for (int i = 0; i < 2; ++i) {
@@ -169,7 +176,8 @@ static const struct {
     bool (*record)(struct golden_net *net);
 } ops[] = {
     {"linear", op_linear},
-    {"conv[12]d", op_conv},
+    {"conv[123]d", op_conv},
+    {"conv_transpose[123]d", op_conv},
     {"avg_pool2d*", op_pool},
     {"max_pool2d*", op_pool},
     {"batch_norm", op_batch_norm},

@@ -868,6 +868,42 @@ START_TEST(defaults_fill_the_struct_and_the_tree) {
 }
 END_TEST
 
+START_TEST(sizes_of_axes) {
+    static const struct snn_key key[] = {{"size", SNN_SIZES, 0, NULL, 1, 9, NULL, "size"}, {NULL}};
+    static const struct {
+        const char *text;
+        int count, at[SNN_SIZES_MOST];
+    } good[] = {
+        {"3", 0, {3, 3, 3, 3}}, {"[4]", 1, {4}}, {"[1, 9, 2]", 3, {1, 9, 2}}, {"[1, 2, 3, 4]", 4, {1, 2, 3, 4}}};
+    static const char *const bad[][2] = {
+        {"[]", "1:11: x.size: expected an integer or a list of one for each axis, got a list of 0"},
+        {"[1, 2, 3, 4, 5]", "1:11: x.size: expected an integer or a list of one for each axis, got a list of 5"},
+        {"[1, 0]", "1:15: x.size.1: expected an integer of 1..9, got 0"},
+        {"10", "1:11: x.size: expected an integer of 1..9, got 10"},
+        {"wide", "1:11: x.size: expected an integer or a list of one for each axis, got 'wide'"},
+        {"[[1], 2]", "1:12: x.size.0: expected an integer, got a list"},
+    };
+    char text[200], sentence[300];
+    for (size_t i = 0; i < sizeof good / sizeof *good; ++i) {
+        struct snn_sizes sizes = {0};
+        snprintf(text, sizeof text, "x: {size: %s}\n", good[i].text);
+        struct snn_conf_doc *doc = parse(text);
+        ck_ok(snn_conf_read(at(doc, "x"), key, &sizes));
+        ck_assert_int_eq(sizes.count, good[i].count);
+        for (int k = 0; k < SNN_SIZES_MOST; ++k) ck_assert_int_eq(sizes.at[k], good[i].at[k]);
+        snn_conf_free(&doc);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
+        struct snn_sizes sizes;
+        snprintf(text, sizeof text, "x: {size: %s}\n", bad[i][0]);
+        snprintf(sentence, sizeof sentence, "c.yaml:%s", bad[i][1]);
+        struct snn_conf_doc *doc = parse(text);
+        refused(snn_conf_read(at(doc, "x"), key, &sizes), sentence);
+        snn_conf_free(&doc);
+    }
+}
+END_TEST
+
 START_TEST(reads_every_type) {
     ck_assert(!reads("detach: false").detach);
     ck_assert_int_eq(reads("steps: 1000").steps, 1000);
@@ -1175,6 +1211,7 @@ int main(void) {
     tcase_add_test(writing, random_trees_survive_writing);
     tcase_add_test(schema, defaults_fill_the_struct_and_the_tree);
     tcase_add_test(schema, reads_every_type);
+    tcase_add_test(schema, sizes_of_axes);
     tcase_add_test(schema, reads_times);
     tcase_add_test(schema, refuses_wrong_types);
     tcase_add_test(schema, refuses_values_out_of_range);

@@ -32,6 +32,10 @@ static const char *const models[] = {
     "[maxpool: {kernel: 3, stride: 2, padding: 1}, conv: {out: 5, kernel: 3, padding: 1}, if, conv: {out: 3, kernel: "
     "1}, "
     "lif: {reset: value, v_reset: -0.1}, avgpool: {kernel: 3, stride: 1, padding: 1}, flatten, layernorm, linear: 4]",
+    "[conv: {out: 4, kernel: 3, stride: 2}, lif, conv_transpose: {out: 6, kernel: 3, stride: 2, groups: 2}, lif, "
+    "reshape: "
+    "[3, 2, 5, 5], conv3d: {out: 4, kernel: [2, 3, 3], padding: [0, 1, 1], stride: [1, 2, 1]}, lif, reshape: [6, -1], "
+    "conv1d: {out: 6, kernel: 3, groups: 6}, lif, conv_transpose: {out: 2, kernel: 1}, flatten, linear: 4]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 

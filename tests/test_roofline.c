@@ -355,10 +355,11 @@ START_TEST(scratch_as_emulated) {
     static const struct snn_linear_shape linear[] = {{1, 1, 1},         {64, 784, 10},        {640, 800, 10},
                                                      {4096, 2312, 512}, {300 * 64, 700, 128}, {7, 100000, 65}};
     static const struct snn_conv_shape conv[] = {
-        {2, 34, 34, 16, 30, 30, {5, 5}, {1, 1}, {0, 0}, {1, 1}, 1},
-        {16, 15, 15, 32, 11, 11, {5, 5}, {1, 1}, {0, 0}, {1, 1}, 1},
-        {64, 8, 8, 64, 4, 4, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 64},
-        {3, 9, 7, 5, 9, 7, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1},
+        {2, 1, 34, 34, 16, 1, 30, 30, {1, 5, 5}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, 1},
+        {16, 1, 15, 15, 32, 1, 11, 11, {1, 5, 5}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, 1},
+        {64, 1, 8, 8, 64, 1, 4, 4, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}, {1, 1, 1}, 64},
+        {3, 1, 9, 7, 5, 1, 9, 7, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, 1},
+        {3, 6, 9, 7, 5, 4, 9, 7, {3, 3, 1}, {1, 1, 1}, {0, 1, 0}, {1, 1, 1}, 1},
     };
     static const struct snn_pool_shape pool = {16, 30, 30, 15, 15, {2, 2}, {2, 2}, {0, 0}};
     struct snn_device counting, card;
@@ -414,6 +415,12 @@ static const struct sample_network {
      "        linear: 12, layernorm, lif, linear: 10]\n"
      "train: {freeze: [model.2.*], optimizer: rmsprop, accumulate: 2}\n",
      3},
+    {STILL,
+     "model: [conv: {out: 4, kernel: 5, stride: 3}, lif, conv_transpose: {out: 3, kernel: 3, stride: 2, padding: 1},\n"
+     "        lif, conv_transpose: {out: 2, kernel: 1, groups: 1}, lif, reshape: [2, 5, 3, 15],\n"
+     "        conv3d: {out: 2, kernel: [3, 2, 5], stride: [1, 1, 2]}, lif, reshape: [3, -1],\n"
+     "        conv1d: {out: 6, kernel: 5, padding: 2, groups: 3}, lif, flatten, linear: 10]\n",
+     4},
 };
 
 /* What a plan counts is what the backend takes from the card. */
@@ -610,13 +617,13 @@ START_TEST(scratch_for_fewer_rows) {
     for (int k = 0; k < 300; ++k) {
         ptrdiff_t most = ONE_OF(3000);
         struct snn_linear_shape linear = {most, ONE_OF(2000), ONE_OF(600)};
-        struct snn_conv_shape conv = {.C = ONE_OF(20), .H = ONE_OF(40), .W = ONE_OF(40), .O = ONE_OF(70), .groups = 1};
+        struct snn_conv_shape conv = {.C = ONE_OF(20), .O = ONE_OF(70), .groups = 1};
+        const int32_t size[] = {ONE_OF(40), ONE_OF(40)};
         for (int i = 0; i < 2; ++i) {
             conv.kernel[i] = ONE_OF(5), conv.stride[i] = ONE_OF(2), conv.dilation[i] = 1,
             conv.padding[i] = conv.kernel[i];
         }
-        conv.OH = snn_conv_out(conv.H, conv.kernel[0], conv.stride[0], conv.padding[0], 1);
-        conv.OW = snn_conv_out(conv.W, conv.kernel[1], conv.stride[1], conv.padding[1], 1);
+        snn_conv_complete(&conv, 2, size);
         size_t of_linear = snn_cuda_linear_scratch(&linear, SNN_LISTS);
         size_t of_conv = snn_cuda_conv_scratch(&conv, most, SNN_LISTS);
         for (ptrdiff_t rows = 1; rows <= most; rows += 1 + rows / 40) {

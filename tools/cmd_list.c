@@ -40,7 +40,11 @@ static void item(struct listing *l, const char *name, const char *alias, const c
     for (const struct snn_key *k = keys; k && k->name; ++k)
         if (strcmp(k->name, "name")) json_array_append_new(list, key_json(k));
     json_t *json = json_pack("{s:s,s:s,s:o}", "name", name, "help", help, "keys", list);
-    if (alias) json_object_set_new(json, "aliases", json_pack("[s]", alias));
+    json_t *aliases = json_array();
+    for (const char *at = alias; at && *at; at += strcspn(at, " "), at += strspn(at, " "))
+        json_array_append_new(aliases, json_stringn(at, strcspn(at, " ")));
+    if (alias) json_object_set(json, "aliases", aliases);
+    json_decref(aliases);
     json_array_append_new(l->items, json);
 }
 

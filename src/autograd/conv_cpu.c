@@ -25,45 +25,45 @@ enum { PIXELS_TWO = 12, PIXELS_ONE = 16 };
 enum { PIXELS_TWO = 6, PIXELS_ONE = 10 };
 #endif
 enum { MAX_KERNEL = 64, MAX_TAPS = 16 };
+enum { DEPTH, HEIGHT, WIDTH, AXES = SNN_CONV_AXES };
 
 /* ---- fields: padded images with strides resolved ---- */
 
-struct field {                                 /* geometry of one correlation */
-    int32_t C, H, W;                           /* source image */
-    int32_t kh, kw;                            /* taps */
-    int32_t OH, OW;                            /* output pixels */
-    int32_t stride[2], dilation[2], top, left; /* of the correlation; top, left: padding (may be negative: cropping) */
-    int32_t spread[2];     /* source rows and columns lie this far apart (input gradient of a strided convolution) */
-    int32_t rows, columns; /* of the padded image */
-    int32_t phase_width;   /* columns / stride, rounded up; a row is stride[1] phases of this width */
-    ptrdiff_t row_size, plane;
+struct field { /* geometry of one correlation; axes are depth, height, width */
+    int32_t C, in[AXES], k[AXES], out[AXES];
+    int32_t stride[AXES], dilation[AXES];
+    int32_t before[AXES]; /* padding; may be negative: cropping */
+    int32_t spread[AXES]; /* source rows and columns lie this far apart (input gradient of a strided convolution) */
+    int32_t size[AXES];   /* of the padded image */
+    int32_t phase_width;  /* columns / stride, rounded up; a row is stride[WIDTH] phases of this width */
+    ptrdiff_t row_size, slice, plane;
 };
 
-static struct field make_field(int32_t C, int32_t H, int32_t W, int32_t kh, int32_t kw, int32_t OH, int32_t OW,
-                               const int32_t *stride, const int32_t *dilation, int32_t top, int32_t left,
-                               const int32_t *spread) {
-    struct field f = {.C = C, .H = H, .W = W, .kh = kh, .kw = kw, .OH = OH, .OW = OW, .top = top, .left = left};
-    for (int i = 0; i < 2; ++i) f.stride[i] = stride[i], f.dilation[i] = dilation[i], f.spread[i] = spread[i];
-    f.rows = (OH - 1) * stride[0] + dilation[0] * (kh - 1) + 1;
-    f.columns = (OW - 1) * stride[1] + dilation[1] * (kw - 1) + 1;
-    f.phase_width = (int32_t)blocks(f.columns, stride[1]);
-    f.row_size = (ptrdiff_t)f.phase_width * stride[1];
-    f.plane = f.row_size * f.rows;
-    return f;
+static void finish_field(struct field *f) {
+    for (int i = 0; i < AXES; ++i) f->size[i] = (f->out[i] - 1) * f->stride[i] + f->dilation[i] * (f->k[i] - 1) + 1;
+    f->phase_width = (int32_t)blocks(f->size[WIDTH], f->stride[WIDTH]);
+    f->row_size = (ptrdiff_t)f->phase_width * f->stride[WIDTH];
+    f->slice = f->row_size * f->size[HEIGHT];
+    f->plane = f->slice * f->size[DEPTH];
 }
 
-static const int32_t once[2] = {1, 1};
-
 static struct field forward_field(const struct snn_conv_shape *s) {
-    return make_field(s->C, s->H, s->W, s->kernel[0], s->kernel[1], s->OH, s->OW, s->stride, s->dilation, s->padding[0],
-                      s->padding[1], once);
+    struct field f = {.C = s->C, .in = {s->D, s->H, s->W}, .out = {s->OD, s->OH, s->OW}};
+    for (int i = 0; i < AXES; ++i)
+        f.k[i] = s->kernel[i], f.stride[i] = s->stride[i], f.dilation[i] = s->dilation[i], f.before[i] = s->padding[i],
+        f.spread[i] = 1;
+    finish_field(&f);
+    return f;
 }
 
 /* The input gradient is a correlation of the output gradient, spread by the stride, with the flipped kernel. */
 static struct field backward_field(const struct snn_conv_shape *s) {
-    return make_field(s->O, s->OH, s->OW, s->kernel[0], s->kernel[1], s->H, s->W, once, s->dilation,
-                      s->dilation[0] * (s->kernel[0] - 1) - s->padding[0],
-                      s->dilation[1] * (s->kernel[1] - 1) - s->padding[1], s->stride);
+    struct field f = {.C = s->O, .in = {s->OD, s->OH, s->OW}, .out = {s->D, s->H, s->W}};
+    for (int i = 0; i < AXES; ++i)
+        f.k[i] = s->kernel[i], f.stride[i] = 1, f.dilation[i] = s->dilation[i],
+        f.before[i] = s->dilation[i] * (s->kernel[i] - 1) - s->padding[i], f.spread[i] = s->stride[i];
+    finish_field(&f);
+    return f;
 }
 
 /* Source index of a padded index, or -1 where there is only padding. */
@@ -73,42 +73,48 @@ static int32_t source(int32_t padded, int32_t pad, int32_t spread, int32_t n) {
 }
 
 static bool needs_copy(const struct field *f) {
-    return f->top || f->left || f->stride[1] != 1 || f->spread[0] != 1 || f->spread[1] != 1 || f->rows != f->H ||
-           f->columns != f->W;
+    bool differs = f->stride[WIDTH] != 1;
+    for (int i = 0; i < AXES; ++i) differs = differs || f->before[i] || f->spread[i] != 1 || f->size[i] != f->in[i];
+    return differs;
+}
+
+/* One row of the field from one of the image. */
+static void fill_row(const struct field *f, const real *line, real *row) {
+    int32_t left = f->before[WIDTH], stride = f->stride[WIDTH], columns = f->size[WIDTH];
+    if (stride == 1 && f->spread[WIDTH] == 1) { /* the common case: zeros, a line, zeros */
+        int32_t skip = left < 0 ? -left : 0, start = left > 0 ? left : 0;
+        int32_t n = (int32_t)least(f->in[WIDTH] - skip, columns - start);
+        if (n < 0) n = 0;
+        memset(row, 0, (size_t)start * sizeof *row);
+        memcpy(row + start, line + skip, (size_t)n * sizeof *row);
+        memset(row + start + n, 0, (size_t)(f->row_size - start - n) * sizeof *row);
+        return;
+    }
+    for (int32_t phase = 0; phase < stride; ++phase)
+        for (int32_t i = 0; i < f->phase_width; ++i) {
+            int32_t x = i * stride + phase, at = x < columns ? source(x, left, f->spread[WIDTH], f->in[WIDTH]) : -1;
+            row[phase * f->phase_width + i] = at < 0 ? 0 : line[at];
+        }
 }
 
 static void fill_field(const struct field *f, const real *image, real *out) {
     for (int32_t c = 0; c < f->C; ++c)
-        for (int32_t y = 0; y < f->rows; ++y) {
-            real *row = out + c * f->plane + y * f->row_size;
-            int32_t from = source(y, f->top, f->spread[0], f->H);
-            if (from < 0) {
-                memset(row, 0, (size_t)f->row_size * sizeof *row);
-                continue;
+        for (int32_t z = 0; z < f->size[DEPTH]; ++z)
+            for (int32_t y = 0; y < f->size[HEIGHT]; ++y) {
+                real *row = out + c * f->plane + z * f->slice + y * f->row_size;
+                int32_t slice = source(z, f->before[DEPTH], f->spread[DEPTH], f->in[DEPTH]);
+                int32_t line = source(y, f->before[HEIGHT], f->spread[HEIGHT], f->in[HEIGHT]);
+                if (slice < 0 || line < 0) memset(row, 0, (size_t)f->row_size * sizeof *row);
+                else
+                    fill_row(f, image + (((ptrdiff_t)c * f->in[DEPTH] + slice) * f->in[HEIGHT] + line) * f->in[WIDTH],
+                             row);
             }
-            const real *line = image + ((ptrdiff_t)c * f->H + from) * f->W;
-            if (f->stride[1] == 1 && f->spread[1] == 1) { /* the common case: zeros, a line, zeros */
-                int32_t skip = f->left < 0 ? -f->left : 0, start = f->left > 0 ? f->left : 0;
-                int32_t n = (int32_t)least(f->W - skip, f->columns - start);
-                if (n < 0) n = 0;
-                memset(row, 0, (size_t)start * sizeof *row);
-                memcpy(row + start, line + skip, (size_t)n * sizeof *row);
-                memset(row + start + n, 0, (size_t)(f->row_size - start - n) * sizeof *row);
-                continue;
-            }
-            for (int32_t phase = 0; phase < f->stride[1]; ++phase)
-                for (int32_t i = 0; i < f->phase_width; ++i) {
-                    int32_t x = i * f->stride[1] + phase,
-                            at = x < f->columns ? source(x, f->left, f->spread[1], f->W) : -1;
-                    row[phase * f->phase_width + i] = at < 0 ? 0 : line[at];
-                }
-        }
 }
 
 /* Offset of tap column kx within a row of the field. */
 static ptrdiff_t tap_column(const struct field *f, int32_t kx) {
-    int32_t x = kx * f->dilation[1];
-    return (ptrdiff_t)(x % f->stride[1]) * f->phase_width + x / f->stride[1];
+    int32_t x = kx * f->dilation[WIDTH];
+    return (ptrdiff_t)(x % f->stride[WIDTH]) * f->phase_width + x / f->stride[WIDTH];
 }
 
 /* ---- correlate ---- */
@@ -116,10 +122,10 @@ static ptrdiff_t tap_column(const struct field *f, int32_t kx) {
 struct taps { /* what one output row multiplies */
     int32_t C, live, kw;
     ptrdiff_t plane;
-    ptrdiff_t row[MAX_KERNEL];    /* of each live tap row: offset in the field */
-    ptrdiff_t weight[MAX_KERNEL]; /* and in the packed weights of a channel, in taps */
+    ptrdiff_t row[SNN_CONV_TAP_ROWS];    /* of each live tap row: offset in the field */
+    ptrdiff_t weight[SNN_CONV_TAP_ROWS]; /* and in the packed weights of a channel, in taps */
     ptrdiff_t column[MAX_KERNEL];
-    ptrdiff_t weights_a_channel; /* kh*kw */
+    ptrdiff_t weights_a_channel; /* kd*kh*kw */
 };
 
 #define CORRELATE(P, V)                                                                                                \
@@ -203,47 +209,57 @@ static void run_of(int32_t n, int32_t most, int32_t i, int32_t *first, int32_t *
     *length = (int32_t)((ptrdiff_t)n * (i + 1) / runs) - *first;
 }
 
-/* y (O,OH,OW) of one image: `in` is its field, w the packed weights of the channel block. */
+/* Tap rows of the output row (oz,oy) that are not all padding. */
+static void find_live(const struct field *f, int32_t oz, int32_t oy, struct taps *taps) {
+    taps->live = 0;
+    for (int32_t kz = 0; kz < f->k[DEPTH]; ++kz) {
+        int32_t z = oz * f->stride[DEPTH] + kz * f->dilation[DEPTH];
+        if (source(z, f->before[DEPTH], f->spread[DEPTH], f->in[DEPTH]) < 0) continue;
+        for (int32_t ky = 0; ky < f->k[HEIGHT]; ++ky) {
+            int32_t y = oy * f->stride[HEIGHT] + ky * f->dilation[HEIGHT];
+            if (source(y, f->before[HEIGHT], f->spread[HEIGHT], f->in[HEIGHT]) < 0) continue;
+            taps->row[taps->live] = z * f->slice + y * f->row_size;
+            taps->weight[taps->live++] = (ptrdiff_t)(kz * f->k[HEIGHT] + ky) * f->k[WIDTH];
+        }
+    }
+}
+
+/* y (O,OD,OH,OW) of one image: `in` is its field, w the packed weights of the channel block. */
 static void correlate_image(const struct field *f, int32_t in_channels, const real *in, const real *w,
                             struct channel_block block, int32_t channels, const real *bias, bool adds, real *y,
                             real *tile) {
-    ptrdiff_t padded =
-        blocks(f->OW, LANES) * LANES;        /* whole squares are transposed, of which the last pixels are not used */
-    real *lines = tile + padded * 2 * LANES; /* the tile by channel */
-    struct taps taps = {.C = in_channels, .kw = f->kw, .plane = f->plane, .weights_a_channel = f->kh * f->kw};
-    for (int32_t x = 0; x < f->kw; ++x) taps.column[x] = tap_column(f, x);
+    int32_t OW = f->out[WIDTH];
+    ptrdiff_t padded = blocks(OW, LANES) * LANES; /* whole squares are transposed; the last pixels are not used */
+    real *lines = tile + padded * 2 * LANES;      /* the tile by channel */
+    ptrdiff_t taps_a_channel = (ptrdiff_t)f->k[DEPTH] * f->k[HEIGHT] * f->k[WIDTH];
+    struct taps taps; /* large: it is filled in, not cleared */
+    taps.C = in_channels, taps.kw = f->k[WIDTH], taps.plane = f->plane, taps.weights_a_channel = taps_a_channel;
+    for (int32_t x = 0; x < f->k[WIDTH]; ++x) taps.column[x] = tap_column(f, x);
     int32_t most = block.vectors == 2 ? PIXELS_TWO : PIXELS_ONE, width = block.vectors * LANES;
     int32_t real_channels = (int32_t)least(width, channels - block.first);
-    ptrdiff_t pixels = (ptrdiff_t)f->OH * f->OW;
-    for (int32_t oy = 0; oy < f->OH; ++oy) {
-        taps.live = 0;
-        for (int32_t ky = 0; ky < f->kh; ++ky) {
-            int32_t at = oy * f->stride[0] + ky * f->dilation[0];
-            if (source(at, f->top, f->spread[0], f->H) < 0) continue;
-            taps.row[taps.live] = at * f->row_size;
-            taps.weight[taps.live++] = ky * f->kw;
-        }
-        for (int32_t i = 0; i < blocks(f->OW, most); ++i) {
+    ptrdiff_t rows = (ptrdiff_t)f->out[DEPTH] * f->out[HEIGHT];
+    for (int32_t r = 0; r < rows; ++r) {
+        find_live(f, r / f->out[HEIGHT], r % f->out[HEIGHT], &taps);
+        for (int32_t i = 0; i < blocks(OW, most); ++i) {
             int32_t ox, length;
-            run_of(f->OW, most, i, &ox, &length);
+            run_of(OW, most, i, &ox, &length);
             correlate_table[block.vectors - 1][length](&taps, in + ox, w, tile + ox * width);
         }
         transpose(tile, width, padded, width, lines, padded);
         for (int32_t o = 0; o < real_channels; ++o) {
-            real *restrict out = y + (block.first + o) * pixels + (ptrdiff_t)oy * f->OW,
-                           b = bias ? bias[block.first + o] : 0;
+            real *restrict out = y + ((block.first + o) * rows + r) * OW, b = bias ? bias[block.first + o] : 0;
             const real *restrict line = lines + o * padded;
             if (adds)
-                for (int32_t x = 0; x < f->OW; ++x) out[x] += line[x] + b;
+                for (int32_t x = 0; x < OW; ++x) out[x] += line[x] + b;
             else
-                for (int32_t x = 0; x < f->OW; ++x) out[x] = line[x] + b;
+                for (int32_t x = 0; x < OW; ++x) out[x] = line[x] + b;
         }
     }
 }
 
 /* Weights of one group as [channel block][in channel][tap][lanes], zero beyond the last channel. */
 static void pack_forward(const struct snn_conv_shape *s, int32_t g, const real *w, real *out) {
-    int32_t in = s->C / s->groups, channels = s->O / s->groups, taps = s->kernel[0] * s->kernel[1];
+    int32_t in = s->C / s->groups, channels = s->O / s->groups, taps = (int32_t)snn_conv_taps(s);
     for (int32_t b = 0; b < channel_blocks(channels); ++b) {
         struct channel_block block = channel_block(channels, b);
         for (int32_t k = 0; k < in * taps; ++k)
@@ -256,7 +272,7 @@ static void pack_forward(const struct snn_conv_shape *s, int32_t g, const real *
 
 /* The same for the input gradient: output channels become inputs, and taps are flipped. */
 static void pack_backward(const struct snn_conv_shape *s, int32_t g, const real *w, real *out) {
-    int32_t channels = s->C / s->groups, in = s->O / s->groups, taps = s->kernel[0] * s->kernel[1];
+    int32_t channels = s->C / s->groups, in = s->O / s->groups, taps = (int32_t)snn_conv_taps(s);
     for (int32_t b = 0; b < channel_blocks(channels); ++b) {
         struct channel_block block = channel_block(channels, b);
         for (int32_t o = 0; o < in; ++o)
@@ -268,18 +284,19 @@ static void pack_backward(const struct snn_conv_shape *s, int32_t g, const real 
     }
 }
 
+static ptrdiff_t source_pixels(const struct field *f) { return (ptrdiff_t)f->in[DEPTH] * f->in[HEIGHT] * f->in[WIDTH]; }
+
 struct correlate_layout { /* scratch: packed weights, then for each thread an expanded row, a field and a tile */
     ptrdiff_t packed_group, packed, row, field, tile, thread;
 };
 static struct correlate_layout correlate_layout(const struct snn_conv_shape *s, const struct field *f, int32_t in,
                                                 int32_t out) {
     struct correlate_layout l;
-    l.packed_group =
-        align_up((ptrdiff_t)(in / s->groups) * s->kernel[0] * s->kernel[1] * padded_channels(out / s->groups));
+    l.packed_group = align_up(in / s->groups * snn_conv_taps(s) * padded_channels(out / s->groups));
     l.packed = l.packed_group * s->groups;
-    l.row = align_up((ptrdiff_t)f->C * f->H * f->W);
+    l.row = align_up(f->C * source_pixels(f));
     l.field = align_up((ptrdiff_t)f->C * f->plane + 2 * LANES); /* runs never read beyond, but keep a margin */
-    l.tile = align_up(blocks(f->OW, LANES) * LANES * 2 * LANES * 2);
+    l.tile = align_up(blocks(f->out[WIDTH], LANES) * LANES * 2 * LANES * 2);
     l.thread = l.row + l.field + l.tile;
     return l;
 }
@@ -291,7 +308,7 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
                           real *scratch) {
     struct correlate_layout l = correlate_layout(s, f, in, out);
     int32_t group_in = in / s->groups, group_out = out / s->groups;
-    ptrdiff_t x_units = (ptrdiff_t)f->C * f->H * f->W, pixels = (ptrdiff_t)f->OH * f->OW;
+    ptrdiff_t x_units = f->C * source_pixels(f), pixels = (ptrdiff_t)f->out[DEPTH] * f->out[HEIGHT] * f->out[WIDTH];
     for (int32_t g = 0; g < s->groups; ++g) pack(s, g, w, scratch + g * l.packed_group);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane) {
@@ -306,7 +323,7 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
                     correlate_image(f, group_in, at + (ptrdiff_t)g * group_in * f->plane, packed, block, group_out,
                                     bias ? bias + g * group_out : NULL, adds, y + (r * out + g * group_out) * pixels,
                                     tile);
-                    packed += (ptrdiff_t)group_in * f->kh * f->kw * block.vectors * LANES;
+                    packed += group_in * snn_conv_taps(s) * block.vectors * LANES;
                 }
             }
         }
@@ -314,20 +331,20 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
 }
 
 static void forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
-                    const real *w, const real *b, real *y, void *scratch) {
+                    const real *w, const real *b, bool adds, real *y, void *scratch) {
     if (x->lists.row && SNN_ISA(snn_conv_takes_lists)(s, rows, &x->lists)) {
         SNN_ISA(snn_conv_lists)(device, s, rows, &x->lists, w, b, y, scratch);
         return;
     }
     struct field f = forward_field(s);
-    correlate_all(device, s, &f, rows, x, s->C, s->O, b, false, y, pack_forward, w, scratch);
+    correlate_all(device, s, &f, rows, x, s->C, s->O, b, adds, y, pack_forward, w, scratch);
 }
 
 static void grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy,
-                       const real *w, bool adds, real *gx, void *scratch) {
+                       const real *w, const real *b, bool adds, real *gx, void *scratch) {
     struct field f = backward_field(s);
     struct snn_rows from = {.dense = gy};
-    correlate_all(device, s, &f, rows, &from, s->O, s->C, NULL, adds, gx, pack_backward, w, scratch);
+    correlate_all(device, s, &f, rows, &from, s->O, s->C, b, adds, gx, pack_backward, w, scratch);
 }
 
 /* ---- weight gradient ---- */
@@ -336,22 +353,22 @@ struct gather_layout { /* images are taken in blocks; the sums of `parts` interl
                         */
     ptrdiff_t images;  /* of a block */
     int32_t parts, tap_runs; /* runs of taps of one channel block */
-    int32_t taps;            /* C/groups * kh * kw */
+    int32_t taps;            /* C/groups * kd * kh * kw */
     ptrdiff_t padded;        /* output channels of a group, in whole vectors */
     ptrdiff_t sums, field, transposed, row, bias;
 };
 
 static struct gather_layout gather_layout(const struct snn_conv_shape *s, const struct field *f) {
     struct gather_layout l;
-    l.taps = s->C / s->groups * s->kernel[0] * s->kernel[1];
+    l.taps = (int32_t)(s->C / s->groups * snn_conv_taps(s));
     l.padded = padded_channels(s->O / s->groups);
     l.tap_runs = (int32_t)blocks(l.taps, PIXELS_TWO);
     ptrdiff_t items = (ptrdiff_t)l.tap_runs * channel_blocks(s->O / s->groups) * s->groups;
     l.parts = (int32_t)(items >= 16 ? 1 : blocks(16, items));
     l.sums = align_up((ptrdiff_t)s->groups * l.taps * l.padded);
     l.field = align_up((ptrdiff_t)f->C * f->plane + 2 * LANES);
-    l.row = align_up((ptrdiff_t)s->C * s->H * s->W);
-    l.transposed = align_up((ptrdiff_t)s->OH * s->OW * s->groups * l.padded);
+    l.row = align_up(s->C * snn_conv_in_pixels(s));
+    l.transposed = align_up(snn_conv_out_pixels(s) * s->groups * l.padded);
     l.bias = align_up(s->O);
     ptrdiff_t bytes = (l.field + l.transposed) * (ptrdiff_t)sizeof(real);
     l.images = (1 << 21) / bytes;
@@ -362,7 +379,7 @@ static struct gather_layout gather_layout(const struct snn_conv_shape *s, const 
 /* gy (O, pixels) of one image -> (pixels, groups * padded channels), zero beyond the last channel. */
 static void transpose_gradient(const struct snn_conv_shape *s, const struct gather_layout *l, const real *gy,
                                real *out) {
-    ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW, step = s->groups * l->padded;
+    ptrdiff_t pixels = snn_conv_out_pixels(s), step = s->groups * l->padded;
     int32_t channels = s->O / s->groups;
     for (int32_t g = 0; g < s->groups; ++g) {
         transpose(gy + (ptrdiff_t)g * channels * pixels, pixels, channels, pixels, out + g * l->padded, step);
@@ -373,7 +390,7 @@ static void transpose_gradient(const struct snn_conv_shape *s, const struct gath
 
 /* sum[o] of one image: while its gradient is in the cache. */
 static void sum_channels(const struct snn_conv_shape *s, const real *gy, real *sum) {
-    ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW;
+    ptrdiff_t pixels = snn_conv_out_pixels(s);
     for (int32_t o = 0; o < s->O; ++o) sum[o] = sum_of(gy + o * pixels, pixels);
 }
 
@@ -381,7 +398,7 @@ static void sum_channels(const struct snn_conv_shape *s, const real *gy, real *s
 static void gather_item(const struct snn_conv_shape *s, const struct field *f, const struct gather_layout *l,
                         ptrdiff_t item, const real *fields, const real *const *direct, const real *transposed,
                         ptrdiff_t images, real *sums) {
-    int32_t channels = s->O / s->groups, taps_a_channel = s->kernel[0] * s->kernel[1];
+    int32_t channels = s->O / s->groups, taps_a_channel = (int32_t)snn_conv_taps(s);
     int32_t part = (int32_t)(item % l->parts), run = (int32_t)(item / l->parts % l->tap_runs);
     int32_t b = (int32_t)(item / l->parts / l->tap_runs % channel_blocks(channels));
     int32_t g = (int32_t)(item / l->parts / l->tap_runs / channel_blocks(channels));
@@ -391,15 +408,19 @@ static void gather_item(const struct snn_conv_shape *s, const struct field *f, c
     ptrdiff_t tap[MAX_TAPS];
     for (int32_t k = 0; k < count; ++k) {
         int32_t c = (first + k) / taps_a_channel, within = (first + k) % taps_a_channel;
-        tap[k] = (g * (s->C / s->groups) + c) * f->plane + within / f->kw * f->dilation[0] * f->row_size +
-                 tap_column(f, within % f->kw);
+        int32_t kz = within / (f->k[HEIGHT] * f->k[WIDTH]), ky = within / f->k[WIDTH] % f->k[HEIGHT];
+        tap[k] = (g * (s->C / s->groups) + c) * f->plane + kz * f->dilation[DEPTH] * f->slice +
+                 ky * f->dilation[HEIGHT] * f->row_size + tap_column(f, within % f->k[WIDTH]);
     }
     real *sum = sums + part * l->sums + (ptrdiff_t)g * l->taps * l->padded + (ptrdiff_t)block.first * l->taps +
                 (ptrdiff_t)first * width;
+    ptrdiff_t step = s->groups * l->padded;
     for (ptrdiff_t i = part * images / l->parts; i < (part + 1) * images / l->parts; ++i)
-        gather_table[block.vectors - 1][count](direct ? direct[i] : fields + i * l->field, tap,
-                                               transposed + i * l->transposed + g * l->padded + block.first,
-                                               s->groups * l->padded, s->OH, s->OW, f->row_size * f->stride[0], sum);
+        for (int32_t oz = 0; oz < s->OD; ++oz)
+            gather_table[block.vectors - 1][count](
+                (direct ? direct[i] : fields + i * l->field) + oz * f->stride[DEPTH] * f->slice, tap,
+                transposed + i * l->transposed + g * l->padded + block.first + (ptrdiff_t)oz * s->OH * s->OW * step,
+                step, s->OH, s->OW, f->row_size * f->stride[HEIGHT], sum);
 }
 
 static void grad_weight(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
@@ -411,7 +432,7 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
     struct field f = forward_field(s);
     struct gather_layout l = gather_layout(s, &f);
     int32_t channels = s->O / s->groups;
-    ptrdiff_t x_units = (ptrdiff_t)s->C * s->H * s->W, pixels = (ptrdiff_t)s->OH * s->OW;
+    ptrdiff_t x_units = s->C * snn_conv_in_pixels(s), pixels = snn_conv_out_pixels(s);
     real *sums = scratch, *fields = sums + l.parts * l.sums, *transposed = fields + l.images * l.field;
     real *expanded = transposed + l.images * l.transposed; /* a row for each image of a block */
     real *image_bias = expanded + l.images * l.row;
@@ -447,6 +468,16 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
         }
 }
 
+static void grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t channels, ptrdiff_t pixels, const real *gy,
+                      real *gb) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (int32_t c = 0; c < channels; ++c) {
+        real sum = 0;
+        for (ptrdiff_t r = 0; r < rows; ++r) sum += sum_of(gy + (r * channels + c) * pixels, pixels);
+        gb[c] += sum;
+    }
+}
+
 static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff_t rows, enum snn_form x) {
     struct field f = forward_field(s), g = backward_field(s);
     struct correlate_layout a = correlate_layout(s, &f, s->C, s->O), b = correlate_layout(s, &g, s->O, s->C);
@@ -466,4 +497,5 @@ const struct snn_conv_kernels SNN_ISA(snn_conv_cpu) = {
     .forward = forward,
     .grad_input = grad_input,
     .grad_weight = grad_weight,
+    .grad_bias = grad_bias,
 };

@@ -42,10 +42,10 @@ struct lines {
 
 static struct lines lines_of(const struct snn_conv_shape *s) {
     struct lines l = {.channels = s->O / s->groups, .in = s->C / s->groups};
-    int32_t kw = s->kernel[1], reach = s->W + s->padding[1];
+    int32_t kw = s->kernel[2], reach = s->W + s->padding[2];
     l.padded = blocks(l.channels, LANES) * LANES;
     l.width = (reach > s->OW ? reach : s->OW) + kw - 1;
-    l.weights = (ptrdiff_t)l.in * s->kernel[0] * kw * l.padded;
+    l.weights = (ptrdiff_t)l.in * s->kernel[1] * kw * l.padded;
     l.packed = align_up(l.weights * s->groups);
     l.sums = l.packed + align_up(s->O);
     l.starts = align_up((ptrdiff_t)s->C * s->H + 1);
@@ -55,8 +55,8 @@ static struct lines lines_of(const struct snn_conv_shape *s) {
 }
 
 static bool suits(const struct snn_conv_shape *s) {
-    return s->stride[0] == 1 && s->stride[1] == 1 && s->dilation[0] == 1 && s->dilation[1] == 1 &&
-           lines_of(s).weights * s->groups <= MOST_SUMS;
+    return s->D == 1 && s->kernel[0] == 1 && !s->padding[0] && s->stride[1] == 1 && s->stride[2] == 1 &&
+           s->dilation[1] == 1 && s->dilation[2] == 1 && lines_of(s).weights * s->groups <= MOST_SUMS;
 }
 
 bool SNN_ISA(snn_conv_takes_lists)(const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_lists *x) {
@@ -92,7 +92,7 @@ static int vectors_of(const struct lines *l, ptrdiff_t o) { return l->padded - o
 /* (groups, blocks of channels, in, kh, kw backwards, channels of the block): what an event adds to neighbouring pixels
  * lies side by side. */
 static void pack(const struct snn_conv_shape *s, const struct lines *l, const real *w, real *out) {
-    int32_t kh = s->kernel[0], kw = s->kernel[1];
+    int32_t kh = s->kernel[1], kw = s->kernel[2];
     for (int32_t g = 0; g < s->groups; ++g)
         for (ptrdiff_t o0 = 0; o0 < l->padded; o0 += 2 * LANES)
             for (int32_t c = 0; c < l->in; ++c)
@@ -136,17 +136,17 @@ static add_events_fn *const add_events[2][TAPS + 1] = {TABLE(add_events_1_), TAB
 static void forward_block(const struct snn_conv_shape *s, const struct lines *l, int32_t g, ptrdiff_t o0,
                           const struct snn_entries *e, const int32_t *start, const real *weights, const real *empty,
                           real *line, real *y) {
-    int32_t kh = s->kernel[0], kw = s->kernel[1], vectors = vectors_of(l, o0), pixel = vectors * LANES;
+    int32_t kh = s->kernel[1], kw = s->kernel[2], vectors = vectors_of(l, o0), pixel = vectors * LANES;
     ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW;
     for (int32_t oy = 0; oy < s->OH; ++oy) {
         memcpy(line, empty, (size_t)(l->width * pixel) * sizeof *line);
         for (int32_t c = 0; c < l->in; ++c)
             for (int32_t ky = 0; ky < kh; ++ky) {
-                int32_t iy = oy + ky - s->padding[0], k = (g * l->in + c) * s->H + iy;
+                int32_t iy = oy + ky - s->padding[1], k = (g * l->in + c) * s->H + iy;
                 if (iy < 0 || iy >= s->H || start[k] == start[k + 1]) continue;
                 for (int32_t kx = 0; kx < kw; kx += TAPS)
                     add_events[vectors - 1][least(TAPS, kw - kx)](
-                        e, start[k], start[k + 1], k * s->W - s->padding[1] - kx,
+                        e, start[k], start[k + 1], k * s->W - s->padding[2] - kx,
                         weights + (((ptrdiff_t)c * kh + ky) * kw + kx) * pixel, line);
             }
         transpose(line + (kw - 1) * pixel, pixel, s->OW, least(pixel, l->channels - o0),
@@ -158,7 +158,7 @@ void SNN_ISA(snn_conv_lists)(struct snn_device *device, const struct snn_conv_sh
                              const struct snn_lists *x, const real *w, const real *b, real *y, void *scratch) {
     struct lines l = lines_of(s);
     real *packed = scratch, *empty = packed + l.packed, *lanes = empty + l.line * s->groups;
-    ptrdiff_t taps = (ptrdiff_t)l.in * s->kernel[0] * s->kernel[1];
+    ptrdiff_t taps = (ptrdiff_t)l.in * s->kernel[1] * s->kernel[2];
     pack(s, &l, w, packed);
     for (int32_t g = 0; g < s->groups; ++g) /* lines of nothing but the bias, block by block */
         for (ptrdiff_t o0 = 0, at = g * l.line; o0 < l.padded; o0 += 2 * LANES)
@@ -224,7 +224,7 @@ static void turn_gradient(const struct snn_conv_shape *s, const struct lines *l,
             ptrdiff_t count = least(LANES, l->channels), o = least(i, l->channels - count);
             for (int32_t oy = 0; oy < s->OH; ++oy)
                 transpose(gy + ((ptrdiff_t)g * l->channels + o) * pixels + (ptrdiff_t)oy * s->OW, pixels, count, s->OW,
-                          out + ((ptrdiff_t)g * s->OH + oy) * l->line + (s->kernel[1] - 1) * l->padded + o, l->padded);
+                          out + ((ptrdiff_t)g * s->OH + oy) * l->line + (s->kernel[2] - 1) * l->padded + o, l->padded);
         }
 }
 
@@ -237,20 +237,20 @@ static void add_channels(const struct snn_conv_shape *s, const real *gy, real *s
 /* sums (groups, in, kh, kw, padded) += products of one image */
 static void add_image(const struct snn_conv_shape *s, const struct lines *l, const struct snn_entries *e,
                       const int32_t *start, const real *gradient, real *sums) {
-    int32_t kh = s->kernel[0], kw = s->kernel[1];
+    int32_t kh = s->kernel[1], kw = s->kernel[2];
     for (int32_t c = 0; c < s->C; ++c)
         for (int32_t ky = 0; ky < kh; ++ky) {
-            int32_t y0 = ky - s->padding[0], y1 = y0 + s->OH; /* input lines that line 0 .. of the output reads */
+            int32_t y0 = ky - s->padding[1], y1 = y0 + s->OH; /* input lines that line 0 .. of the output reads */
             if (y0 < 0) y0 = 0;
             if (y1 > s->H) y1 = s->H;
             if (y0 >= y1) continue;
             struct gradient_lines lines = {.line = l->line, .pixel = l->padded, .lines = y1 - y0, .W = s->W};
             lines.column = (c * s->H + y0) * s->W;
-            const real *line = gradient + ((ptrdiff_t)(c / l->in) * s->OH + y0 + s->padding[0] - ky) * l->line;
+            const real *line = gradient + ((ptrdiff_t)(c / l->in) * s->OH + y0 + s->padding[1] - ky) * l->line;
             for (int32_t kx = 0; kx < kw; kx += TAPS)
                 for (ptrdiff_t o = 0; o < l->padded; o += 2 * LANES) {
                     ptrdiff_t tap = ((ptrdiff_t)c * kh + ky) * kw + kx;
-                    lines.first = line + (s->padding[1] + kw - 1 - kx) * l->padded + o;
+                    lines.first = line + (s->padding[2] + kw - 1 - kx) * l->padded + o;
                     add_taps[vectors_of(l, o) - 1][least(TAPS, kw - kx)](e, start + c * s->H + y0, &lines,
                                                                          sums + tap * l->padded + o);
                 }
@@ -260,7 +260,7 @@ static void add_image(const struct snn_conv_shape *s, const struct lines *l, con
 void SNN_ISA(snn_conv_lists_grad_weight)(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
                                          const struct snn_lists *x, const real *gy, real *gw, real *gb, void *scratch) {
     struct lines l = lines_of(s);
-    ptrdiff_t y_units = (ptrdiff_t)s->O * s->OH * s->OW, taps = (ptrdiff_t)s->kernel[0] * s->kernel[1];
+    ptrdiff_t y_units = (ptrdiff_t)s->O * s->OH * s->OW, taps = (ptrdiff_t)s->kernel[1] * s->kernel[2];
     real *sums = scratch, *lanes = sums + PARTS * l.sums; /* (PARTS, l.sums) */
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane) {

@@ -19,11 +19,15 @@ struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct sn
 struct snn_tensor *snn_linear_with(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_tensor *w,
                                    struct snn_param *b);
 
-/* x (rows, C,H,W) -> (rows, O,OH,OW) */
-struct snn_tensor *snn_conv2d(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                              const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b);
-struct snn_tensor *snn_conv2d_with(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                   const struct snn_conv_shape *shape, struct snn_tensor *w, struct snn_param *b);
+/* x (rows, C,D,H,W) -> (rows, O,OD,OH,OW), with as many axes as x has. */
+struct snn_tensor *snn_conv(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                            const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b);
+struct snn_tensor *snn_conv_with(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                 const struct snn_conv_shape *shape, struct snn_tensor *w, struct snn_param *b);
+/* The other way: x (rows, O,OD,OH,OW) -> (rows, C,D,H,W); w (O, C/groups, kernel), b (C) or NULL. `shape` is that of
+ * the convolution whose input gradient this is. */
+struct snn_tensor *snn_conv_transpose(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                      const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b);
 
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);
@@ -50,7 +54,7 @@ struct snn_tensor *snn_add(struct snn_tape *tape, const char *name, struct snn_t
 struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop,
                                uint32_t layer);
 
-/* (C,H,W) -> (C*H*W): the same memory */
+/* To one axis: the same memory */
 struct snn_tensor *snn_flatten(struct snn_tape *tape, struct snn_tensor *x);
 
 #endif

@@ -35,7 +35,7 @@ void snn_tape_free(struct snn_tape *tape) {
 }
 
 static struct snn_tensor *add_tensor(struct snn_tape *tape, const char *name, int nd, const int32_t *dim) {
-    SNN_CHECK(nd == 1 || nd == 3, "%s: a row has 1 or 3 axes, not %d", name, nd);
+    SNN_CHECK(nd >= 1 && nd <= SNN_ROW_AXES, "%s: a row has 1 to %d axes, not %d", name, SNN_ROW_AXES, nd);
     struct snn_tensor *t = allocate(sizeof *t);
     t->name = strdup(name);
     t->nd = nd;

@@ -28,10 +28,12 @@ struct snn_lists {
 /* What a kernel gets rows as. */
 enum snn_form { SNN_DENSE, SNN_BITS, SNN_LISTS };
 
+enum { SNN_ROW_AXES = 4 };
+
 struct snn_tensor {
     char *name; /* of the layer that makes it */
-    int nd;     /* 1: (N); 3: (C,H,W) */
-    int32_t dim[3];
+    int nd;     /* 1: (N), 2: (C,L), 3: (C,H,W), 4: (C,D,H,W) */
+    int32_t dim[SNN_ROW_AXES];
     ptrdiff_t units; /* product of dim */
     bool is_static;  /* one row a sample, the same at every step */
     bool is_weight;  /* one row: made of parameters, for other nodes to use as a weight */

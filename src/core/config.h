@@ -77,6 +77,7 @@ enum snn_key_type {
     SNN_CHOICE, /* int: index in `choices` */
     SNN_TIME,   /* struct snn_time; words in `choices` are stored as -1, -2, ... steps */
     SNN_PAIR,   /* int[2]: one integer for both, or a list of two */
+    SNN_SIZES,  /* struct snn_sizes: one integer for all axes, or a list of one for each */
     SNN_NODE    /* struct snn_conf *: anything, read further by the caller */
 };
 
@@ -85,12 +86,19 @@ struct snn_time {
     bool seconds; /* true: value is in seconds; false: in steps */
 };
 
+enum { SNN_SIZES_MOST = 4 };
+struct snn_sizes {
+    int count; /* of numbers that were given; 0: one, for all axes */
+    int at[SNN_SIZES_MOST];
+};
+
 struct snn_key {
     const char *name;
     enum snn_key_type type;
     size_t field;      /* offsetof the field in the struct that is filled */
     const char *value; /* default as YAML flow text; NULL: the key must be given */
-    double min, max;   /* inclusive range of SNN_INT, SNN_REAL, SNN_PAIR, SNN_TIME (in its own unit); both 0: any */
+    double min,
+        max; /* inclusive range of SNN_INT, SNN_REAL, SNN_PAIR, SNN_SIZES, SNN_TIME (in its own unit); both 0: any */
     const char *const *choices; /* NULL-terminated words; see the types */
     const char *help;           /* one line */
 };

@@ -223,7 +223,7 @@ static int read_time(struct snn_conf *node, const struct snn_key *key, void *fie
     return wrong_type(node, key, what);
 }
 
-static int read_one_of_pair(struct snn_conf *node, const struct snn_key *key, int *out) {
+static int read_small(struct snn_conf *node, const struct snn_key *key, int *out) {
     if (!is_integer(node)) return wrong_type(node, key, "an integer");
     errno = 0;
     long long value = strtoll(node->text, NULL, 10);
@@ -237,14 +237,32 @@ static int read_one_of_pair(struct snn_conf *node, const struct snn_key *key, in
 static int read_pair(struct snn_conf *node, const struct snn_key *key, void *field) {
     int *pair = field;
     if (node->kind == SNN_CONF_LIST && node->count == 2) {
-        SNN_TRY(read_one_of_pair(node->first, key, &pair[0]));
-        return read_one_of_pair(node->first->next, key, &pair[1]);
+        SNN_TRY(read_small(node->first, key, &pair[0]));
+        return read_small(node->first->next, key, &pair[1]);
     }
     if (node->kind == SNN_CONF_LIST)
         return snn_conf_error(node, "expected an integer or a list of two, got a list of %d", node->count);
     if (!is_integer(node)) return wrong_type(node, key, "an integer or a list of two");
-    SNN_TRY(read_one_of_pair(node, key, &pair[0]));
+    SNN_TRY(read_small(node, key, &pair[0]));
     pair[1] = pair[0];
+    return SNN_OK;
+}
+
+static int read_sizes(struct snn_conf *node, const struct snn_key *key, void *field) {
+    struct snn_sizes *sizes = field;
+    sizes->count = node->kind == SNN_CONF_LIST ? node->count : 0;
+    if (node->kind == SNN_CONF_LIST && (node->count < 1 || node->count > SNN_SIZES_MOST))
+        return snn_conf_error(node, "expected an integer or a list of one for each axis, got a list of %d",
+                              node->count);
+    if (node->kind == SNN_CONF_LIST) {
+        const int *end = sizes->at + node->count;
+        struct snn_conf *item = node->first;
+        for (int *to = sizes->at; to < end; ++to, item = item->next) SNN_TRY(read_small(item, key, to));
+        return SNN_OK;
+    }
+    if (!is_integer(node)) return wrong_type(node, key, "an integer or a list of one for each axis");
+    SNN_TRY(read_small(node, key, &sizes->at[0]));
+    for (int i = 1; i < SNN_SIZES_MOST; ++i) sizes->at[i] = sizes->at[0];
     return SNN_OK;
 }
 
@@ -272,8 +290,9 @@ static int read_node(struct snn_conf *node, const struct snn_key *key, void *fie
 }
 
 static int (*const readers[])(struct snn_conf *node, const struct snn_key *key, void *field) = {
-    [SNN_BOOL] = read_bool,     [SNN_INT] = read_int,   [SNN_REAL] = read_real, [SNN_TEXT] = read_text,
-    [SNN_CHOICE] = read_choice, [SNN_TIME] = read_time, [SNN_PAIR] = read_pair, [SNN_NODE] = read_node,
+    [SNN_BOOL] = read_bool, [SNN_INT] = read_int,       [SNN_REAL] = read_real,
+    [SNN_TEXT] = read_text, [SNN_CHOICE] = read_choice, [SNN_TIME] = read_time,
+    [SNN_PAIR] = read_pair, [SNN_SIZES] = read_sizes,   [SNN_NODE] = read_node,
 };
 
 /* ---- maps ---- */

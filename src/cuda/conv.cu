@@ -21,23 +21,26 @@
 /* ---- between images and columns ---- */
 
 /* col (taps, columns): input of every tap, zero where the kernel hangs over the border and in the padding. `live`
- * columns hold the images from r0 on. A line of the grid is a row of taps of one channel. */
+ * columns hold the images from r0 on. A line of the grid is a row of taps of one channel. Axes are depth, height,
+ * width; most networks have no depth, so that its loops run once. */
 template <bool BITS>
 static __global__ void __launch_bounds__(BLOCK)
     unfold(struct snn_conv_shape s, struct snn_rows x, ptrdiff_t r0, int32_t live, int32_t columns, real *col) {
     int32_t column = (int32_t)(blockIdx.x * BLOCK + threadIdx.x);
     if (column >= columns) return;
-    int32_t pixels = s.OH * s.OW, image = column / pixels, pixel = column - image * pixels;
-    int32_t oy = pixel / s.OW, top = oy * s.stride[0] - s.padding[0];
-    int32_t left = (pixel - oy * s.OW) * s.stride[1] - s.padding[1];
-    ptrdiff_t units = (ptrdiff_t)s.C * s.H * s.W;
-    for (int32_t line = (int32_t)blockIdx.y; line < s.C * s.kernel[0]; line += (int32_t)gridDim.y) {
-        int32_t c = line / s.kernel[0], iy = top + (line - c * s.kernel[0]) * s.dilation[0];
-        bool inside = column < live && iy >= 0 && iy < s.H;
-        ptrdiff_t row = ((ptrdiff_t)c * s.H + iy) * s.W;
-        real *to = col + (ptrdiff_t)line * s.kernel[1] * columns + column;
-        for (int32_t kx = 0; kx < s.kernel[1]; ++kx, to += columns) {
-            int32_t ix = left + kx * s.dilation[1];
+    int32_t slice = s.OH * s.OW, pixels = s.OD * slice, image = column / pixels, pixel = column - image * pixels;
+    int32_t oz = pixel / slice, oy = (pixel - oz * slice) / s.OW, ox = pixel - oz * slice - oy * s.OW;
+    int32_t front = oz * s.stride[0] - s.padding[0], top = oy * s.stride[1] - s.padding[1];
+    int32_t left = ox * s.stride[2] - s.padding[2], rows = s.kernel[0] * s.kernel[1];
+    ptrdiff_t units = (ptrdiff_t)s.C * s.D * s.H * s.W;
+    for (int32_t line = (int32_t)blockIdx.y; line < s.C * rows; line += (int32_t)gridDim.y) {
+        int32_t c = line / rows, kz = (line - c * rows) / s.kernel[1], ky = line - c * rows - kz * s.kernel[1];
+        int32_t iz = front + kz * s.dilation[0], iy = top + ky * s.dilation[1];
+        bool inside = column < live && iz >= 0 && iz < s.D && iy >= 0 && iy < s.H;
+        ptrdiff_t row = (((ptrdiff_t)c * s.D + iz) * s.H + iy) * s.W;
+        real *to = col + (ptrdiff_t)line * s.kernel[2] * columns + column;
+        for (int32_t kx = 0; kx < s.kernel[2]; ++kx, to += columns) {
+            int32_t ix = left + kx * s.dilation[2];
             *to = inside && ix >= 0 && ix < s.W ? row_value<BITS>(x, r0 + image, units, row + ix) : 0;
         }
     }
@@ -55,28 +58,38 @@ static __global__ void __launch_bounds__(BLOCK)
     }
 }
 
-/* gx of the images that gx starts with: every input pixel adds up the taps that read it, in their order, so that no two
- * threads write the same number. */
+/* The output that reads input pixel i with a tap of an axis, or -1. */
 template <bool UNIT_STRIDE>
+static __device__ __forceinline__ int32_t read_by(int32_t i, int32_t padding, int32_t offset, int32_t stride,
+                                                  int32_t size) {
+    int32_t at = i + padding - offset, out = UNIT_STRIDE ? at : at / stride;
+    return at < 0 || out >= size || (!UNIT_STRIDE && out * stride != at) ? -1 : out;
+}
+
+/* gx of the images that gx starts with: every input pixel adds up the taps that read it, in their order, so that no two
+ * threads write the same number. b (C) or NULL: 0 */
+template <bool UNIT_STRIDE, bool DEEP>
 static __global__ void __launch_bounds__(BLOCK)
-    fold(struct snn_conv_shape s, int32_t live, int32_t columns, const real *col, bool adds, real *gx) {
+    fold(struct snn_conv_shape s, int32_t live, int32_t columns, const real *col, const real *b, bool adds, real *gx) {
     int32_t at = (int32_t)(blockIdx.x * BLOCK + threadIdx.x);
     if (at >= live) return;
-    int32_t pixels = s.H * s.W, image = at / pixels, pixel = at - image * pixels, iy = pixel / s.W;
-    int32_t ix = pixel - iy * s.W, first = image * s.OH * s.OW;
+    int32_t slice = s.H * s.W, pixels = DEEP ? s.D * slice : slice, image = at / pixels, pixel = at - image * pixels;
+    int32_t iz = DEEP ? pixel / slice : 0, iy = (pixel - iz * slice) / s.W, ix = pixel - iz * slice - iy * s.W;
+    int32_t first = image * s.OD, rows = s.kernel[0] * s.kernel[1];
     for (int32_t c = (int32_t)blockIdx.y; c < s.C; c += (int32_t)gridDim.y) {
         real *to = gx + ((ptrdiff_t)image * s.C + c) * pixels + pixel;
         real sum = adds ? *to : 0;
-        for (int32_t ky = 0; ky < s.kernel[0]; ++ky) {
-            int32_t y = iy + s.padding[0] - ky * s.dilation[0], oy = UNIT_STRIDE ? y : y / s.stride[0];
-            if (y < 0) break;
-            if (oy >= s.OH || (!UNIT_STRIDE && oy * s.stride[0] != y)) continue;
-            const real *from = col + ((ptrdiff_t)c * s.kernel[0] + ky) * s.kernel[1] * columns + first + oy * s.OW;
-            for (int32_t kx = 0; kx < s.kernel[1]; ++kx) {
-                int32_t x = ix + s.padding[1] - kx * s.dilation[1], ox = UNIT_STRIDE ? x : x / s.stride[1];
-                if (x < 0) break;
-                if (ox >= s.OW || (!UNIT_STRIDE && ox * s.stride[1] != x)) continue;
-                sum += from[(ptrdiff_t)kx * columns + ox];
+        if (b) sum += b[c];
+        for (int32_t row = 0; row < rows; ++row) {
+            int32_t kz = DEEP ? row / s.kernel[1] : 0, ky = row - kz * s.kernel[1], oz = 0;
+            if (DEEP) oz = read_by<UNIT_STRIDE>(iz, s.padding[0], kz * s.dilation[0], s.stride[0], s.OD);
+            int32_t oy = read_by<UNIT_STRIDE>(iy, s.padding[1], ky * s.dilation[1], s.stride[1], s.OH);
+            if (oz < 0 || oy < 0) continue;
+            const real *from =
+                col + ((ptrdiff_t)c * rows + row) * s.kernel[2] * columns + ((first + oz) * s.OH + oy) * s.OW;
+            for (int32_t kx = 0; kx < s.kernel[2]; ++kx, from += columns) {
+                int32_t ox = read_by<UNIT_STRIDE>(ix, s.padding[2], kx * s.dilation[2], s.stride[2], s.OW);
+                if (ox >= 0) sum += from[ox];
             }
         }
         *to = sum;
@@ -94,17 +107,18 @@ static __global__ void __launch_bounds__(BLOCK)
         to[(ptrdiff_t)o * columns + column] = column < live ? from[(ptrdiff_t)o * pixels] : 0;
 }
 
-/* y (images, O, pixels) = from (O, columns) + b (O); from NULL: 0, b NULL: 0 */
+/* y (images, O, pixels) = from (O, columns) + b (O), or added to; from NULL: 0, b NULL: 0 */
 static __global__ void __launch_bounds__(BLOCK)
     scatter_channels(int32_t O, int32_t pixels, int32_t live, int32_t columns, const real *from, const real *b,
-                     real *y) {
+                     bool adds, real *y) {
     int32_t column = (int32_t)(blockIdx.x * BLOCK + threadIdx.x);
     if (column >= live) return;
     int32_t image = column / pixels;
     real *to = y + (ptrdiff_t)image * O * pixels + (column - image * pixels);
     for (int32_t o = (int32_t)blockIdx.y; o < O; o += (int32_t)gridDim.y) {
         real value = from ? from[(ptrdiff_t)o * columns + column] : 0;
-        to[(ptrdiff_t)o * pixels] = b ? value + b[o] : value;
+        if (b) value += b[o];
+        to[(ptrdiff_t)o * pixels] = adds ? to[(ptrdiff_t)o * pixels] + value : value;
     }
 }
 
@@ -142,6 +156,37 @@ static void add_bias_gradient(struct snn_cuda *cuda, int32_t O, int32_t columns,
     if (parts < 1) parts = 1;
     LAUNCH(sum_lines, dim3((unsigned)O, (unsigned)parts), BLOCK, 0, cuda->compute, columns, g, partial, gb);
     if (parts > 1) LAUNCH(add_parts, blocks_for(O), BLOCK, 0, cuda->compute, O, parts, parts, 1, partial, gb);
+}
+
+/* The same of lines that lie image by image: gy (rows, channels, pixels). A block has a channel and a share of the
+ * rows, of which it takes BLOCK / 2^shift at a time. */
+static __global__ void __launch_bounds__(BLOCK)
+    sum_channels(int32_t rows, int32_t pixels, int shift, const real *gy, real *partial, real *sum) {
+    __shared__ real shared[WARPS];
+    int32_t width = 1 << shift, step = BLOCK >> shift, first = (int32_t)threadIdx.x >> shift;
+    real total = 0;
+    for (int32_t r = (int32_t)blockIdx.y * step + first; r < rows; r += (int32_t)gridDim.y * step) {
+        const real *line = gy + ((ptrdiff_t)r * gridDim.x + blockIdx.x) * pixels;
+        for (int32_t i = (int32_t)threadIdx.x & (width - 1); i < pixels; i += width) total += line[i];
+    }
+    total = block_sum(total, shared);
+    if (threadIdx.x != 0) return;
+    if (gridDim.y == 1) sum[blockIdx.x] += total;
+    else partial[(ptrdiff_t)blockIdx.x * gridDim.y + blockIdx.y] = total;
+}
+
+static void grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t channels, ptrdiff_t pixels, const real *gy,
+                      real *gb) {
+    struct snn_cuda *cuda = cuda_of(device);
+    real *partial = (real *)cuda->partial;
+    int shift = 0, parts = snn_cuda_conv_bias_parts(rows, channels, pixels);
+    while ((2 << shift) <= BLOCK && ((ptrdiff_t)1 << shift) < pixels) ++shift;
+    if (rows < 1) return;
+    LAUNCH(sum_channels, dim3((unsigned)channels, (unsigned)parts), BLOCK, 0, cuda->compute, (int32_t)rows,
+           (int32_t)pixels, shift, gy, partial, gb);
+    if (parts > 1)
+        LAUNCH(add_parts, blocks_for(channels), BLOCK, 0, cuda->compute, channels, parts, parts, 1, partial, gb);
+    cuda_note(cuda, cudaGetLastError());
 }
 
 /* ---- products ---- */
@@ -188,9 +233,9 @@ static struct chunk chunk_at(const struct snn_cuda_conv_layout *l, ptrdiff_t row
 /* `space` is where lists become numbers. */
 static void unfold_chunk(struct snn_cuda *cuda, const struct snn_conv_shape *s, const struct snn_rows *x,
                          struct chunk chunk, real *col, real *space) {
-    dim3 grid = sheet_grid(chunk.columns, (ptrdiff_t)s->C * s->kernel[0]);
+    dim3 grid = sheet_grid(chunk.columns, (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1]);
     if (x->lists.row) {
-        const ptrdiff_t units = (ptrdiff_t)s->C * s->H * s->W;
+        const ptrdiff_t units = s->C * snn_conv_in_pixels(s);
         struct snn_rows expanded = {};
         expanded.dense = space;
         LAUNCH(expand_lists, blocks_for(chunk.images * BLOCK), BLOCK, 0, cuda->compute, x->lists, chunk.r0,
@@ -201,28 +246,21 @@ static void unfold_chunk(struct snn_cuda *cuda, const struct snn_conv_shape *s, 
     else LAUNCH(unfold<false>, grid, BLOCK, 0, cuda->compute, *s, *x, chunk.r0, chunk.live, chunk.columns, col);
 }
 
-/* A convolution with one tap multiplies the pixels of an image where they lie, if they are enough to fill a product. */
-static bool is_pointwise(const struct snn_conv_shape *s) {
-    enum { ENOUGH_PIXELS = 64 };
-    return s->kernel[0] == 1 && s->kernel[1] == 1 && s->stride[0] == 1 && s->stride[1] == 1 && !s->padding[0] &&
-           !s->padding[1] && s->groups == 1 && (ptrdiff_t)s->H * s->W >= ENOUGH_PIXELS;
-}
-
 /* y (rows, O, pixels) = W x, or += (beta 1); with `transpose`, x (rows, C, pixels) = W^T y */
 static struct product pointwise(const struct snn_conv_shape *s, ptrdiff_t rows, bool transpose, const real *w,
                                 const real *from, real beta, real *to) {
-    int32_t pixels = s->H * s->W, m = transpose ? s->C : s->O, k = transpose ? s->O : s->C;
+    int32_t pixels = (int32_t)snn_conv_in_pixels(s), m = transpose ? s->C : s->O, k = transpose ? s->O : s->C;
     struct product p = {transpose, false, m, pixels, k, w, from, to, s->C, pixels, pixels, 0, 0, 0, beta, rows};
     p.step_b = (int64_t)k * pixels, p.step_c = (int64_t)m * pixels;
     return p;
 }
 
 static void forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
-                    const real *w, const real *b, real *y, void *scratch) {
+                    const real *w, const real *b, bool adds, real *y, void *scratch) {
     struct snn_cuda *cuda = cuda_of(device);
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
     int32_t pixels = (int32_t)l.pixels, channels = s->O / s->groups, taps = (int32_t)(l.taps / s->groups);
-    bool in_place = is_pointwise(s) && snn_rows_form(x) == SNN_DENSE;
+    bool in_place = snn_cuda_conv_is_pointwise(s) && snn_rows_form(x) == SNN_DENSE;
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk chunk = chunk_at(&l, rows, r0);
         real *col = (real *)scratch, *out = col + l.taps * chunk.columns, *to = y + r0 * s->O * l.pixels;
@@ -230,9 +268,9 @@ static void forward(struct snn_device *device, const struct snn_conv_shape *s, p
         if (in_place) {
             if (b)
                 LAUNCH(scatter_channels, grid, BLOCK, 0, cuda->compute, s->O, pixels, chunk.live, chunk.columns,
-                       (const real *)NULL, b, to);
-            multiply(cuda,
-                     pointwise(s, chunk.images, false, w, x->dense + r0 * s->C * l.pixels, (real)(b ? 1 : 0), to));
+                       (const real *)NULL, b, adds, to);
+            multiply(cuda, pointwise(s, chunk.images, false, w, x->dense + r0 * s->C * l.pixels,
+                                     (real)(b || adds ? 1 : 0), to));
             continue;
         }
         unfold_chunk(cuda, s, x, chunk, col, out + (ptrdiff_t)s->O * chunk.columns);
@@ -241,23 +279,27 @@ static void forward(struct snn_device *device, const struct snn_conv_shape *s, p
         p.step_a = (int64_t)channels * taps, p.step_b = (int64_t)taps * chunk.columns;
         p.step_c = (int64_t)channels * chunk.columns;
         multiply(cuda, p);
-        LAUNCH(scatter_channels, grid, BLOCK, 0, cuda->compute, s->O, pixels, chunk.live, chunk.columns, out, b, to);
+        LAUNCH(scatter_channels, grid, BLOCK, 0, cuda->compute, s->O, pixels, chunk.live, chunk.columns, out, b, adds,
+               to);
     }
     cuda_note(cuda, cudaGetLastError());
 }
 
 static void grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy,
-                       const real *w, bool adds, real *gx, void *scratch) {
+                       const real *w, const real *b, bool adds, real *gx, void *scratch) {
     struct snn_cuda *cuda = cuda_of(device);
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
     int32_t channels = s->O / s->groups, taps = (int32_t)(l.taps / s->groups);
-    ptrdiff_t in_pixels = (ptrdiff_t)s->H * s->W;
+    ptrdiff_t in_pixels = snn_conv_in_pixels(s);
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk chunk = chunk_at(&l, rows, r0);
         real *col = (real *)scratch, *g = col + l.taps * chunk.columns, *to = gx + r0 * s->C * in_pixels;
         const real *from = gy + r0 * s->O * l.pixels;
-        if (is_pointwise(s)) {
-            multiply(cuda, pointwise(s, chunk.images, true, w, from, (real)(adds ? 1 : 0), to));
+        if (snn_cuda_conv_is_pointwise(s)) {
+            if (b)
+                LAUNCH(scatter_channels, sheet_grid(chunk.live, s->C), BLOCK, 0, cuda->compute, s->C, (int32_t)l.pixels,
+                       chunk.live, chunk.columns, (const real *)NULL, b, adds, to);
+            multiply(cuda, pointwise(s, chunk.images, true, w, from, (real)(b || adds ? 1 : 0), to));
             continue;
         }
         LAUNCH(gather_channels, sheet_grid(chunk.columns, s->O), BLOCK, 0, cuda->compute, s->O, (int32_t)l.pixels,
@@ -269,9 +311,15 @@ static void grad_input(struct snn_device *device, const struct snn_conv_shape *s
         multiply(cuda, p);
         int32_t live = (int32_t)(chunk.images * in_pixels);
         dim3 grid = sheet_grid(live, s->C);
-        if (s->stride[0] == 1 && s->stride[1] == 1)
-            LAUNCH(fold<true>, grid, BLOCK, 0, cuda->compute, *s, live, chunk.columns, col, adds, to);
-        else LAUNCH(fold<false>, grid, BLOCK, 0, cuda->compute, *s, live, chunk.columns, col, adds, to);
+        bool unit = s->stride[0] == 1 && s->stride[1] == 1 && s->stride[2] == 1;
+#define FOLD(UNIT_STRIDE, DEEP)                                                                                        \
+    LAUNCH((fold<UNIT_STRIDE, DEEP>), grid, BLOCK, 0, cuda->compute, *s, live, chunk.columns, col, b, adds, to)
+        if (s->D * s->kernel[0] * s->stride[0] * s->OD > 1) {
+            if (unit) FOLD(true, true);
+            else FOLD(false, true);
+        } else if (unit) FOLD(true, false);
+        else FOLD(false, false);
+#undef FOLD
     }
     cuda_note(cuda, cudaGetLastError());
 }
@@ -314,4 +362,4 @@ static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff
     return snn_cuda_conv_scratch(s, rows, x);
 }
 
-const struct snn_conv_kernels snn_conv_cuda = {scratch_bytes, forward, grad_input, grad_weight};
+const struct snn_conv_kernels snn_conv_cuda = {scratch_bytes, forward, grad_input, grad_weight, grad_bias};

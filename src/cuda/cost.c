@@ -335,12 +335,6 @@ static size_t conv_scratch(int threads, const struct snn_conv_shape *s, ptrdiff_
     return snn_cuda_conv_scratch(s, rows, x);
 }
 
-static bool is_pointwise(const struct snn_conv_shape *s) {
-    enum { ENOUGH_PIXELS = 64 };
-    return s->kernel[0] == 1 && s->kernel[1] == 1 && s->stride[0] == 1 && s->stride[1] == 1 && !s->padding[0] &&
-           !s->padding[1] && s->groups == 1 && (ptrdiff_t)s->H * s->W >= ENOUGH_PIXELS;
-}
-
 /* Sizes of a chunk of images, and of the products of a group. */
 struct chunk {
     ptrdiff_t images;
@@ -353,7 +347,7 @@ static struct chunk chunk_at(const struct snn_conv_shape *s, const struct snn_cu
     struct chunk c = {.images = rows - r0 < l->images ? rows - r0 : l->images};
     c.live = (double)(c.images * l->pixels), c.columns = (double)snn_cuda_conv_columns(l, c.images);
     c.taps = (double)l->taps / s->groups, c.channels = (double)s->O / s->groups;
-    c.in = (double)c.images * s->C * s->H * s->W, c.out = s->O * c.live;
+    c.in = (double)c.images * s->C * (double)snn_conv_in_pixels(s), c.out = s->O * c.live;
     return c;
 }
 
@@ -372,38 +366,40 @@ static void unfold(struct snn_device *device, const struct snn_rows *x, const st
 }
 
 static void conv_forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
-                         const struct snn_rows *x, const real *w, const real *b, real *y, void *scratch) {
+                         const struct snn_rows *x, const real *w, const real *b, bool adds, real *y, void *scratch) {
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
     double bias = b ? s->O : 0;
-    bool in_place = is_pointwise(s) && snn_rows_form(x) == SNN_DENSE;
+    bool in_place = snn_cuda_conv_is_pointwise(s) && snn_rows_form(x) == SNN_DENSE;
     (void)w, (void)y, (void)scratch;
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk c = chunk_at(s, &l, rows, r0);
         if (in_place) {
-            if (b) launch(device, "conv.scatter_channels", NUMBER * (c.out + bias), 0);
-            products(device, (double)c.images, true, s->O, (double)l.pixels, s->C, b != NULL);
+            if (b) launch(device, "conv.scatter_channels", NUMBER * ((adds ? 2 : 1) * c.out + bias), adds ? c.out : 0);
+            products(device, (double)c.images, true, s->O, (double)l.pixels, s->C, b || adds);
             continue;
         }
         unfold(device, x, &c, (double)l.taps);
         products(device, s->groups, false, c.channels, c.live, c.taps, false);
-        launch(device, "conv.scatter_channels", NUMBER * (2 * c.out + bias), b ? c.out : 0);
+        launch(device, "conv.scatter_channels", NUMBER * ((adds ? 3 : 2) * c.out + bias), c.out * ((b != NULL) + adds));
     }
 }
 
 static void conv_grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy,
-                            const real *w, bool adds, real *gx, void *scratch) {
+                            const real *w, const real *b, bool adds, real *gx, void *scratch) {
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, rows);
     (void)gy, (void)w, (void)gx, (void)scratch;
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += l.images) {
         struct chunk c = chunk_at(s, &l, rows, r0);
-        if (is_pointwise(s)) {
-            products(device, (double)c.images, true, s->C, (double)l.pixels, s->O, adds);
+        if (snn_cuda_conv_is_pointwise(s)) {
+            if (b) launch(device, "conv.scatter_channels", NUMBER * ((adds ? 2 : 1) * c.in + s->C), adds ? c.in : 0);
+            products(device, (double)c.images, true, s->C, (double)l.pixels, s->O, b || adds);
             continue;
         }
         launch(device, "conv.gather_channels", NUMBER * (c.out + s->O * c.columns), 0);
         products(device, s->groups, false, c.taps, c.live, c.channels, false);
         double unfolded = (double)l.taps * c.live;
-        launch(device, "conv.fold", NUMBER * (unfolded + (adds ? 2 : 1) * c.in), unfolded);
+        launch(device, "conv.fold", NUMBER * (unfolded + (adds ? 2 : 1) * c.in + (b ? s->C : 0)),
+               unfolded + (b ? c.in : 0));
     }
 }
 
@@ -411,7 +407,7 @@ static void add_parts(struct snn_device *device, double n, double parts) {
     launch(device, "conv.add_parts", NUMBER * n * (parts + 2), n * parts);
 }
 
-static void conv_grad_bias(struct snn_device *device, int32_t O, double columns) {
+static void add_bias_gradient(struct snn_device *device, int32_t O, double columns) {
     enum { MANY_LINES = 1024, LOADS = 16 };
     int32_t parts = (int32_t)columns / (BLOCK * LOADS);
     if (parts > MANY_LINES / O) parts = MANY_LINES / O;
@@ -436,11 +432,22 @@ static void conv_grad_weight(struct snn_device *device, const struct snn_conv_sh
                 products(device, l.parts, false, c.channels, c.taps, length, false);
             add_parts(device, s->O * c.taps, l.parts);
         }
-        if (gb) conv_grad_bias(device, s->O, c.columns);
+        if (gb) add_bias_gradient(device, s->O, c.columns);
     }
 }
 
-static const struct snn_conv_kernels conv_table = {conv_scratch, conv_forward, conv_grad_input, conv_grad_weight};
+static void conv_grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t channels, ptrdiff_t pixels,
+                           const real *gy, real *gb) {
+    int32_t parts = snn_cuda_conv_bias_parts(rows, channels, pixels);
+    double n = (double)rows * channels * (double)pixels;
+    (void)gy, (void)gb;
+    if (rows < 1) return;
+    launch(device, "conv.sum_channels", NUMBER * (n + channels * (parts > 1 ? parts : 2)), n);
+    if (parts > 1) add_parts(device, channels, parts);
+}
+
+static const struct snn_conv_kernels conv_table = {conv_scratch, conv_forward, conv_grad_input, conv_grad_weight,
+                                                   conv_grad_bias};
 
 /* ---- pooling ---- */
 

@@ -75,8 +75,8 @@ static inline size_t snn_cuda_linear_scratch(const struct snn_linear_shape *shap
  * input (taps, columns), the output or its gradient (O, columns), and for the weight gradient `parts` products of
  * (O, taps of a group), each over an equal share of the columns. */
 struct snn_cuda_conv_layout {
-    ptrdiff_t taps;   /* C * kh * kw, of all groups together */
-    ptrdiff_t pixels; /* OH * OW */
+    ptrdiff_t taps;   /* C * kd * kh * kw, of all groups together */
+    ptrdiff_t pixels; /* OD * OH * OW */
     ptrdiff_t images; /* of a chunk, at least 1 */
     int32_t parts;    /* 1: the product is added to the weight gradient at once */
 };
@@ -92,8 +92,8 @@ enum { SNN_CUDA_CONV_CHUNK = 1 << 24 }; /* numbers that a chunk should have: the
 /* Images of a chunk at most. */
 static inline ptrdiff_t snn_cuda_conv_most_images(const struct snn_conv_shape *s) {
     enum { MOST_COLUMNS = 1 << 30 };
-    ptrdiff_t taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1], pixels = (ptrdiff_t)s->OH * s->OW;
-    ptrdiff_t larger = (ptrdiff_t)s->H * s->W > pixels ? (ptrdiff_t)s->H * s->W : pixels;
+    ptrdiff_t taps = s->C * snn_conv_taps(s), pixels = snn_conv_out_pixels(s), in = snn_conv_in_pixels(s);
+    ptrdiff_t larger = in > pixels ? in : pixels;
     ptrdiff_t most = SNN_CUDA_CONV_CHUNK / ((taps + s->O) * pixels), widest = MOST_COLUMNS / larger;
     if (most > widest) most = widest;
     return most < 1 ? 1 : most;
@@ -103,9 +103,9 @@ static inline ptrdiff_t snn_cuda_conv_most_images(const struct snn_conv_shape *s
  * many as a large card runs at a time. More images never make fewer parts. */
 static inline int32_t snn_cuda_conv_parts(const struct snn_conv_shape *s, ptrdiff_t images) {
     enum { TILE = 64, TILES = 528, LENGTH = 512, MOST_PARTS = 64 };
-    ptrdiff_t taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1] / s->groups, channels = s->O / s->groups;
+    ptrdiff_t taps = s->C * snn_conv_taps(s) / s->groups, channels = s->O / s->groups;
     ptrdiff_t tiles = ((taps + TILE - 1) / TILE) * ((channels + TILE - 1) / TILE) * s->groups;
-    ptrdiff_t parts = TILES / tiles, longest = images * s->OH * s->OW / LENGTH;
+    ptrdiff_t parts = TILES / tiles, longest = images * snn_conv_out_pixels(s) / LENGTH;
     ptrdiff_t largest = SNN_CUDA_CONV_CHUNK / (s->O * taps);
     if (parts > longest) parts = longest;
     if (parts > largest) parts = largest;
@@ -115,7 +115,7 @@ static inline int32_t snn_cuda_conv_parts(const struct snn_conv_shape *s, ptrdif
 
 static inline struct snn_cuda_conv_layout snn_cuda_conv_layout(const struct snn_conv_shape *s, ptrdiff_t rows) {
     struct snn_cuda_conv_layout l;
-    l.taps = (ptrdiff_t)s->C * s->kernel[0] * s->kernel[1], l.pixels = (ptrdiff_t)s->OH * s->OW;
+    l.taps = s->C * snn_conv_taps(s), l.pixels = snn_conv_out_pixels(s);
     ptrdiff_t most = snn_cuda_conv_most_images(s), chunks = rows < 1 ? 1 : (rows + most - 1) / most;
     l.images = rows < 1 ? 1 : (rows + chunks - 1) / chunks;
     l.parts = snn_cuda_conv_parts(s, l.images);
@@ -130,8 +130,25 @@ static inline size_t snn_cuda_conv_scratch(const struct snn_conv_shape *s, ptrdi
     struct snn_cuda_conv_layout l = snn_cuda_conv_layout(s, images);
     ptrdiff_t numbers = (l.taps + s->O) * (images * l.pixels + 4 * (ptrdiff_t)l.parts);
     if (l.parts > 1) numbers += l.parts * s->O * (l.taps / s->groups);
-    if (x == SNN_LISTS) numbers += images * s->C * s->H * s->W;
+    if (x == SNN_LISTS) numbers += images * s->C * snn_conv_in_pixels(s);
     return (size_t)numbers * sizeof(real);
+}
+
+/* A convolution with one tap multiplies the pixels of an image where they lie, if they are enough to fill a product. */
+static inline bool snn_cuda_conv_is_pointwise(const struct snn_conv_shape *s) {
+    enum { ENOUGH_PIXELS = 64 };
+    bool plain = snn_conv_taps(s) == 1 && s->groups == 1 && snn_conv_in_pixels(s) >= ENOUGH_PIXELS;
+    for (int i = 0; i < SNN_CONV_AXES; ++i) plain = plain && s->stride[i] == 1 && !s->padding[i];
+    return plain;
+}
+
+/* Shares of the rows that the bias gradient of a transposed convolution is summed up in. */
+static inline int32_t snn_cuda_conv_bias_parts(ptrdiff_t rows, int32_t channels, ptrdiff_t pixels) {
+    enum { BLOCKS = 1024, LEAST = 4096 /* numbers of a share */ };
+    ptrdiff_t parts = BLOCKS / channels, most = rows * pixels / LEAST;
+    if (parts > most) parts = most;
+    if (parts > rows) parts = rows;
+    return (int32_t)(parts < 1 ? 1 : parts);
 }
 
 #endif

@@ -64,6 +64,8 @@ struct snn_builder {
 };
 
 struct snn_layer_ops {
+    /* `alias`: other names, with blanks between. One that ends in 1d, 2d or 3d asks for that many axes after the
+     * channels. */
     const char *name, *alias, *help;
     const struct snn_key *keys; /* the first key takes the value of the short form `NAME: VALUE` */
     /* `node` is the layer's map; `variant` the table's */
@@ -87,12 +89,15 @@ int snn_build_pool(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_batchnorm(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_layernorm(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_dropout(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_reshape(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
-extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_pool_keys[], snn_batchnorm_keys[],
-    snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[], snn_repeat_keys[];
+extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_reshape_keys[],
+    snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[],
+    snn_repeat_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
 #define SNN_INIT_KEY(type)                                                                                             \
@@ -104,5 +109,8 @@ int snn_init_read(struct snn_conf *node, int32_t fan_in, int32_t fan_out, struct
 
 /* "(2,34,34)" into buffer */
 const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]);
+/* What `key` of a layer says for each axis after the channels of b->x, which has some. */
+int snn_axes_read(const struct snn_builder *b, const struct snn_conf *node, const char *key,
+                  const struct snn_sizes *sizes, int32_t *out);
 
 #endif

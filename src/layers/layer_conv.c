@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * layer_conv.c - convolution. */
+ * layer_conv.c - convolution over as many axes as the input has after its channels, and the transposed one. */
 #include <math.h>
 #include <stddef.h>
 
@@ -8,49 +8,116 @@
 
 struct conv_options {
     long long out, groups;
-    int kernel[2], stride[2], padding[2], dilation[2];
+    struct snn_sizes kernel, stride, padding, dilation, output_padding;
     bool bias;
     struct snn_conf *init;
 };
 #define CONV(field) offsetof(struct conv_options, field)
-const struct snn_key snn_conv_keys[] = {
-    {"out", SNN_INT, CONV(out), NULL, 1, 1 << 16, NULL, "output channels"},
-    {"kernel", SNN_PAIR, CONV(kernel), NULL, 1, 63, NULL, "size, or [height, width]"},
-    {"stride", SNN_PAIR, CONV(stride), "1", 1, 64, NULL, "step of the window"},
-    {"padding", SNN_PAIR, CONV(padding), "0", 0, 64, NULL, "zeros on each side"},
-    {"dilation", SNN_PAIR, CONV(dilation), "1", 1, 64, NULL, "distance of the taps"},
-    {"groups", SNN_INT, CONV(groups), "1", 1, 1 << 16, NULL, "channels are convolved in this many separate groups"},
-    {"bias", SNN_BOOL, CONV(bias), "true", 0, 0, NULL, "add a learned bias by channel"},
-    SNN_INIT_KEY(struct conv_options),
-    {0},
-};
+#define CONV_WINDOW                                                                                                    \
+    {"out", SNN_INT, CONV(out), NULL, 1, 1 << 16, NULL, "output channels"},                                            \
+        {"kernel", SNN_SIZES, CONV(kernel), NULL, 1, 63, NULL, "size, or one an axis: [height, width]"},               \
+        {"stride", SNN_SIZES, CONV(stride), "1", 1, 64, NULL, "step of the window"},                                   \
+        {"padding", SNN_SIZES, CONV(padding), "0", 0, 64, NULL, "zeros on each side"}, {                               \
+        "dilation", SNN_SIZES, CONV(dilation), "1", 1, 64, NULL, "distance of the taps"                                \
+    }
+#define CONV_REST                                                                                                      \
+    {"groups", SNN_INT, CONV(groups), "1", 1, 1 << 16, NULL, "channels are convolved in this many separate groups"},   \
+        {"bias", SNN_BOOL, CONV(bias), "true", 0, 0, NULL, "add a learned bias by channel"},                           \
+        SNN_INIT_KEY(struct conv_options), {0},
+
+const struct snn_key snn_conv_keys[] = {CONV_WINDOW, CONV_REST};
+const struct snn_key snn_conv_transpose_keys[] = {CONV_WINDOW,
+                                                  {"output_padding", SNN_SIZES, CONV(output_padding), "0", 0, 63, NULL,
+                                                   "more pixels at the end of each axis; less than stride or dilation"},
+                                                  CONV_REST};
+
+/* Keys to the first axes of a shape, which snn_conv_complete brings to their places. */
+static int read_options(const struct snn_builder *b, struct snn_conf *node, const struct snn_key *keys,
+                        struct conv_options *o, struct snn_conv_shape *s) {
+    char text[48];
+    SNN_TRY(snn_conf_read(node, keys, o));
+    if (b->x->nd < 2)
+        return snn_conf_error(node, "needs an input (C,L), (C,H,W) or (C,D,H,W), got %s: `- reshape: [C, L]` makes one",
+                              snn_shape_text(b->x, text));
+    *s = (struct snn_conv_shape){.groups = (int32_t)o->groups};
+    SNN_TRY(snn_axes_read(b, node, "kernel", &o->kernel, s->kernel));
+    SNN_TRY(snn_axes_read(b, node, "stride", &o->stride, s->stride));
+    SNN_TRY(snn_axes_read(b, node, "padding", &o->padding, s->padding));
+    SNN_TRY(snn_axes_read(b, node, "dilation", &o->dilation, s->dilation));
+    int32_t in = b->x->dim[0], out = (int32_t)o->out;
+    if (in % s->groups || out % s->groups)
+        return snn_conf_error(node, "%d input and %d output channels do not divide into %d groups", (int)in, (int)out,
+                              (int)s->groups);
+    if (b->x->nd == 4 && s->kernel[0] * s->kernel[1] > SNN_CONV_TAP_ROWS)
+        return snn_conf_error(snn_conf_get(node, "kernel"),
+                              "depth times height of the kernel are %d, at most %d can be",
+                              (int)(s->kernel[0] * s->kernel[1]), (int)SNN_CONV_TAP_ROWS);
+    return SNN_OK;
+}
+
+/* weight (first, second, kernel), bias (channels) or NULL */
+static int make_parameters(struct snn_builder *b, struct snn_conf *node, const struct conv_options *o,
+                           const struct snn_conv_shape *s, int32_t first, int32_t second, struct snn_param **w,
+                           struct snn_param **bias) {
+    int32_t dim[SNN_CONV_AXES + 2] = {first, second}, channels = (int32_t)o->out, taps = (int32_t)snn_conv_taps(s);
+    for (int i = 1; i < b->x->nd; ++i) dim[i + 1] = s->kernel[SNN_CONV_AXES - b->x->nd + i];
+    if ((double)first * second * taps > 1 << 28) return snn_conf_error(node, "the kernel has too many weights");
+    *w = snn_builder_param(b, "weight", false, b->x->nd + 1, dim);
+    *bias = o->bias ? snn_builder_param(b, "bias", false, 1, &channels) : NULL;
+    SNN_TRY(snn_init_read(o->init, second * taps, first / s->groups * taps, *w));
+    if (*bias) (*bias)->bound = 1 / sqrt((double)second * taps);
+    return SNN_OK;
+}
 
 int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant) {
     (void)variant;
     struct conv_options o;
+    struct snn_conv_shape s;
+    struct snn_param *w, *bias;
     char text[48];
-    SNN_TRY(snn_conf_read(node, snn_conv_keys, &o));
-    if (b->x->nd != 3) return snn_conf_error(node, "needs an input (C,H,W), got %s", snn_shape_text(b->x, text));
-    struct snn_conv_shape s = {
-        .C = b->x->dim[0], .H = b->x->dim[1], .W = b->x->dim[2], .O = (int32_t)o.out, .groups = (int32_t)o.groups};
-    for (int i = 0; i < 2; ++i)
-        s.kernel[i] = o.kernel[i], s.stride[i] = o.stride[i], s.padding[i] = o.padding[i],
-        s.dilation[i] = o.dilation[i];
-    s.OH = snn_conv_out(s.H, s.kernel[0], s.stride[0], s.padding[0], s.dilation[0]);
-    s.OW = snn_conv_out(s.W, s.kernel[1], s.stride[1], s.padding[1], s.dilation[1]);
-    if (s.C % s.groups || s.O % s.groups)
-        return snn_conf_error(node, "%d input and %d output channels do not divide into %d groups", (int)s.C, (int)s.O,
-                              (int)s.groups);
-    if (s.OH < 1 || s.OW < 1)
+    SNN_TRY(read_options(b, node, snn_conv_keys, &o, &s));
+    s.C = b->x->dim[0], s.O = (int32_t)o.out;
+    snn_conv_complete(&s, b->x->nd - 1, b->x->dim + 1);
+    if (s.OD < 1 || s.OH < 1 || s.OW < 1)
         return snn_conf_error(node, "the kernel does not fit into %s", snn_shape_text(b->x, text));
-    int32_t dim[4] = {s.O, s.C / s.groups, s.kernel[0], s.kernel[1]};
-    if ((double)dim[0] * dim[1] * dim[2] * dim[3] > 1 << 28)
-        return snn_conf_error(node, "the kernel has too many weights");
-    int32_t fan_in = dim[1] * dim[2] * dim[3], fan_out = dim[0] / s.groups * dim[2] * dim[3];
-    struct snn_param *w = snn_builder_param(b, "weight", false, 4, dim),
-                     *bias = o.bias ? snn_builder_param(b, "bias", false, 1, dim) : NULL;
-    SNN_TRY(snn_init_read(o.init, fan_in, fan_out, w));
-    if (bias) bias->bound = 1 / sqrt(fan_in);
-    b->x = snn_conv2d(&b->model->tape, b->path, b->x, &s, w, bias);
+    SNN_TRY(make_parameters(b, node, &o, &s, s.O, s.C / s.groups, &w, &bias));
+    b->x = snn_conv(&b->model->tape, b->path, b->x, &s, w, bias);
+    return SNN_OK;
+}
+
+/* Output size of one axis: (n-1) s - 2p + d(k-1) + 1 + output padding. The convolution that goes the other way makes n
+ * of it, or more, which are not wanted, when the output padding reaches the stride. */
+int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int variant) {
+    (void)variant;
+    struct conv_options o;
+    struct snn_conv_shape s;
+    struct snn_param *w, *bias;
+    int32_t more[SNN_CONV_AXES], out[SNN_CONV_AXES];
+    int axes = b->x->nd - 1;
+    const int32_t *in = b->x->dim + 1;
+    char text[48];
+    SNN_TRY(read_options(b, node, snn_conv_transpose_keys, &o, &s));
+    SNN_TRY(snn_axes_read(b, node, "output_padding", &o.output_padding, more));
+    double units = (double)o.out;
+    for (int i = 0; i < axes; ++i) {
+        int32_t most = s.stride[i] > s.dilation[i] ? s.stride[i] : s.dilation[i];
+        if (more[i] >= most)
+            return snn_conf_error(snn_conf_get(node, "output_padding"),
+                                  "%d is not less than the stride %d or the dilation %d", (int)more[i],
+                                  (int)s.stride[i], (int)s.dilation[i]);
+        double size =
+            (in[i] - 1.0) * s.stride[i] - 2.0 * s.padding[i] + s.dilation[i] * (s.kernel[i] - 1.0) + 1 + more[i];
+        if (size < 1)
+            return snn_conf_error(node, "nothing is left of %s after the padding", snn_shape_text(b->x, text));
+        if ((units *= size) > INT32_MAX / 64.0)
+            return snn_conf_error(node, "makes %.0f units a step or more: too many", units);
+        out[i] = (int32_t)size;
+    }
+    s.O = b->x->dim[0], s.C = (int32_t)o.out;
+    snn_conv_complete(&s, axes, out);
+    int32_t *const back[] = {&s.OD, &s.OH, &s.OW};
+    for (int i = 0; i < axes; ++i) *back[SNN_CONV_AXES - axes + i] = in[i];
+    SNN_TRY(make_parameters(b, node, &o, &s, s.O, s.C / s.groups, &w, &bias));
+    b->x = snn_conv_transpose(&b->model->tape, b->path, b->x, &s, w, bias);
     return SNN_OK;
 }

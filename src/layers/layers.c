@@ -12,7 +12,11 @@ static const struct snn_key no_keys[] = {{0}};
 
 const struct snn_layer_ops snn_layers[] = {
     {"linear", "dense", "fully connected: y = W x + b", snn_linear_keys, snn_build_linear, 0},
-    {"conv", "conv2d", "2-D convolution", snn_conv_keys, snn_build_conv, 0},
+    {"conv", "conv1d conv2d conv3d", "convolution over the axes after the channels, of which there are one to three",
+     snn_conv_keys, snn_build_conv, 0},
+    {"conv_transpose", "conv_transpose1d conv_transpose2d conv_transpose3d",
+     "transposed convolution: the input gradient of a convolution as a layer, which makes images larger",
+     snn_conv_transpose_keys, snn_build_conv_transpose, 0},
     {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
     {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
     {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys,
@@ -21,6 +25,8 @@ const struct snn_layer_ops snn_layers[] = {
     {"dropout", NULL, "zeros with probability p, one mask for all steps of a sample", snn_dropout_keys,
      snn_build_dropout, 0},
     {"flatten", NULL, "(C,H,W) to C*H*W units", no_keys, snn_build_flatten, 0},
+    {"reshape", "unflatten view", "the same units in another shape, [1, 700] for 700 units as a sequence",
+     snn_reshape_keys, snn_build_reshape, 0},
     {"if", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 0},
     {"lif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 1},
     {"plif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 2},
@@ -31,11 +37,18 @@ const struct snn_layer_ops snn_layers[] = {
     {0},
 };
 
+/* Is `word` one of `words`, which have blanks between them? */
+static bool is_among(const char *word, const char *words) {
+    size_t n = strlen(word);
+    for (const char *at = words; at && n && (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (!at[n] || at[n] == ' ')) return true;
+    return false;
+}
+
 static const struct snn_layer_ops *find_layer(const char *name) {
     for (const struct snn_layer_ops *l = snn_layers; l->name; ++l) {
         const char *framework = l->build == snn_build_neuron ? snn_neuron_models[l->variant].alias : NULL;
-        if (!strcmp(l->name, name) || (l->alias && !strcmp(l->alias, name)) || (framework && !strcmp(framework, name)))
-            return l;
+        if (!strcmp(l->name, name) || is_among(name, l->alias) || (framework && !strcmp(framework, name))) return l;
     }
     return NULL;
 }
@@ -80,9 +93,33 @@ struct snn_param *snn_builder_param(struct snn_builder *b, const char *name, boo
 }
 
 const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]) {
-    if (t->nd == 1) snprintf(buffer, 48, "(%d)", (int)t->dim[0]);
-    else snprintf(buffer, 48, "(%d,%d,%d)", (int)t->dim[0], (int)t->dim[1], (int)t->dim[2]);
+    size_t n = 0;
+    for (int i = 0; i < t->nd; ++i) n += (size_t)snprintf(buffer + n, 48 - n, "%c%d", i ? ',' : '(', (int)t->dim[i]);
+    snprintf(buffer + n, 48 - n, ")");
     return buffer;
+}
+
+int snn_axes_read(const struct snn_builder *b, const struct snn_conf *node, const char *key,
+                  const struct snn_sizes *sizes, int32_t *out) {
+    int axes = b->x->nd - 1;
+    char text[48];
+    if (sizes->count && sizes->count != axes)
+        return snn_conf_error(snn_conf_get(node, key),
+                              "expected an integer or a list of %d, one for each axis of %s after "
+                              "the channels, got a list of %d",
+                              axes, snn_shape_text(b->x, text), sizes->count);
+    for (int i = 0; i < axes; ++i) out[i] = sizes->at[i];
+    return SNN_OK;
+}
+
+/* A layer whose name as written ends in 1d, 2d or 3d. */
+static int refuse_rank(const struct snn_builder *b, const struct snn_conf *map) {
+    static const char *const shapes[] = {"(C,L)", "(C,H,W)", "(C,D,H,W)"};
+    size_t n = strlen(map->key);
+    char text[48];
+    int axes = n > 2 && map->key[n - 1] == 'd' ? map->key[n - 2] - '0' : 0;
+    if (axes < 1 || axes > 3 || b->x->nd == axes + 1) return SNN_OK;
+    return snn_conf_error(map, "needs an input %s, got %s", shapes[axes - 1], snn_shape_text(b->x, text));
 }
 
 /* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the
@@ -117,6 +154,8 @@ static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, 
         if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", (*layer)->name);
         SNN_TRY(body->text[0] ? snn_conf_wrap(body, keys[0].name) : snn_conf_assign(body, "{}"));
     }
+    bool sizes = keys[0].name && (keys[0].type == SNN_SIZES || keys[0].type == SNN_PAIR);
+    if (body->kind == SNN_CONF_LIST && sizes) SNN_TRY(snn_conf_wrap(body, keys[0].name));
     if (body->kind != SNN_CONF_MAP)
         return snn_conf_error(body, "expected keys of %s: {key: value, ...}", (*layer)->name);
     *map = body;
@@ -151,6 +190,7 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
         memcpy(b->path + base, part, n + 1);
         int first_node = b->model->tape.nodes, first_parameter = b->model->params.count;
         bool nests = ops->build == snn_build_residual || ops->build == snn_build_repeat;
+        SNN_TRY(refuse_rank(b, map));
         SNN_TRY(ops->build(b, map, ops->variant));
         if (b->x->units > INT32_MAX / 64) return snn_conf_error(map, "makes %td units a step: too many", b->x->units);
         if (!nests) note_layer(b, ops, title, first_node, first_parameter);

@@ -308,6 +308,22 @@ static void check_layers(struct suite *s) {
         "[residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, lif], shortcut: [conv: {out: 4, kernel: 1}, "
         "batchnorm]}, lif, flatten, linear: 3]",
         "[repeat: {times: 2, body: [conv: {out: 3, kernel: 3, padding: 1}, lif]}, flatten, linear: 3]",
+        "[reshape: [3, -1], conv1d: {out: 4, kernel: 5, padding: 2}, lif, conv: {out: 3, kernel: 4, stride: 3, "
+        "padding: 1, "
+        "dilation: 2}, batchnorm, lif, flatten, linear: 3]",
+        "[reshape: [6, -1], conv: {out: 6, kernel: 3, groups: 6, bias: false}, lif, layernorm, flatten, linear: 3]",
+        "[reshape: [2, 2, 3, -1], conv3d: {out: 3, kernel: [2, 3, 1], padding: 1}, lif, conv: {out: 2, kernel: 2, "
+        "stride: "
+        "[2, 1, 1], padding: [1, 0, 0], dilation: [1, 1, 2]}, lif, flatten, linear: 3]",
+        "[reshape: [4, 3, -1, 1], conv3d: {out: 8, kernel: [2, 1, 1], groups: 2}, lif, flatten, linear: 3]",
+        "[conv_transpose: {out: 3, kernel: 3, stride: 2, padding: 1, output_padding: 1}, lif, flatten, linear: 3]",
+        "[conv: {out: 4, kernel: 3, stride: 2}, lif, conv_transpose2d: {out: 6, kernel: [2, 3], stride: [3, 1], "
+        "padding: "
+        "[1, 0], dilation: [2, 3], output_padding: [1, 2], groups: 2, bias: false}, lif, flatten, linear: 3]",
+        "[residual: {body: [conv_transpose: {out: 2, kernel: 3, padding: 1}, lif], shortcut: [conv_transpose: {out: 2, "
+        "kernel: 1}]}, lif, flatten, linear: 3]",
+        "[reshape: [2, -1], conv_transpose1d: {out: 4, kernel: 4, stride: 2, groups: 2}, lif, flatten, linear: 3]",
+        "[reshape: [2, 2, 3, -1], conv_transpose: {out: 2, kernel: 2, stride: [1, 2, 1]}, lif, flatten, linear: 3]",
     };
     for (size_t i = 0; i < sizeof images / sizeof *images; ++i) {
         one(s, images[i], "ce", image, false);
