@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * checkops_loss.c - losses and their gradients (autograd/loss.h): every `over` with every kind. */
+ * checkops_loss.c - losses and their gradients (autograd/loss.h): every `over` with every kind, and the filter. */
 #include "checkops.h"
 
 #include "autograd/loss.h"
 
-enum { OVERS = SNN_OVER_SOFTMAX_SUM + 1, KINDS = SNN_LOSS_MSE_COUNT + 1 };
+enum { OVERS = SNN_OVER_FIRST_SPIKE + 1, KINDS = SNN_LOSS_TIME + 1 };
 
 struct loss {
     struct snn_loss loss;
@@ -29,27 +29,72 @@ static wide share_of(const struct snn_loss_call *call, int32_t t, int32_t b, int
     return call->target[((ptrdiff_t)t * call->target_stride + b) * call->C + c];
 }
 
+/* The class weights of a term, or NULL. */
+static const double *weights_of(const struct snn_loss_call *call, const struct snn_loss_term *term) {
+    ptrdiff_t i = term - call->loss->term;
+    return term->weighted ? call->class_weight + i * call->C : NULL;
+}
+
+static wide steps_from_end(wide t, int32_t n) { return t < 0 ? t + n : t; }
+
+/* What class c is compared with, y being its share. */
+static wide target_of(const struct snn_loss_term *term, wide y, int32_t steps) {
+    wide correct = (wide)term->correct, incorrect = (wide)term->incorrect;
+    if (term->kind == SNN_LOSS_TIME)
+        return steps_from_end(y * steps_from_end(correct, steps) + (1 - y) * steps_from_end(incorrect, steps), steps);
+    double rate = (double)(y * correct + (1 - y) * incorrect);
+    if (term->kind == SNN_LOSS_MSE_COUNT) return floor(rate * steps);
+    return isnan(term->target) ? rate : term->target;
+}
+
 /* l(z) of sample b (in step t, should it have a target for each), and dl/dz into g. */
 static wide loss_of(const struct snn_loss_call *call, const struct snn_loss_term *term, const wide *z, int32_t t,
                     int32_t b, int32_t steps, wide *g) {
     int32_t C = call->C;
-    wide loss = 0, sum = 0;
-    for (int32_t c = 0; c < C; ++c) sum += expl(z[c]);
+    const double *w = weights_of(call, term);
+    wide loss = 0, sum = 0, rates = 0, smooth = (wide)term->label_smoothing, mass = 0, classes = 0;
     for (int32_t c = 0; c < C; ++c) {
         wide y = share_of(call, t, b, c);
-        if (term->kind == SNN_LOSS_CE) {
-            wide q = (wide)term->label_smoothing / C + y * (1 - (wide)term->label_smoothing);
+        sum += expl(z[c]), rates += (z[c] > 0 ? z[c] : 0) + (wide)term->eps;
+        mass += (w ? w[c] : 1) * (y * (1 - smooth) + smooth / C), classes += w ? w[c] * y : 0;
+    }
+    wide over = (w ? classes : 1) / (term->sum ? 1 : C);
+    for (int32_t c = 0; c < C; ++c) {
+        wide y = share_of(call, t, b, c), q = (w ? w[c] : 1) * (y * (1 - smooth) + smooth / C);
+        wide d = z[c] - target_of(term, y, steps);
+        switch (term->kind) {
+        case SNN_LOSS_CE:
             loss -= q * logl(expl(z[c]) / sum);
-            g[c] = expl(z[c]) / sum - q;
-        } else {
-            double rate = (double)(y * (wide)term->correct + (1 - y) * (wide)term->incorrect);
-            bool count = term->kind == SNN_LOSS_MSE_COUNT;
-            wide target = count                 ? floor(rate * steps)
-                          : isnan(term->target) ? rate
-                                                : term->target,
-                 over = (wide)C * (count ? steps : 1);
-            loss += (z[c] - target) * (z[c] - target) / over;
-            g[c] = 2 * (z[c] - target) / over;
+            g[c] = mass * expl(z[c]) / sum - q;
+            break;
+        case SNN_LOSS_SHARE:
+            loss -= q * logl(((z[c] > 0 ? z[c] : 0) + (wide)term->eps) / rates);
+            g[c] = z[c] > 0 ? mass / rates - q / (z[c] + (wide)term->eps) : 0;
+            break;
+        case SNN_LOSS_BCE: {
+            wide p = 1 / (1 + expl(-(z[c] - (wide)term->theta) / (wide)term->alpha)),
+                 half = y * (1 - smooth) + smooth / 2;
+            loss -= over * (half * logl(p) + (1 - half) * log1pl(-p));
+            g[c] = over * (p - half) / (wide)term->alpha;
+            break;
+        }
+        case SNN_LOSS_TIME:
+            if (fabsl(d) < (wide)term->tolerance) d = 0;
+            loss += over * d * d / steps / steps;
+            g[c] = 2 * over * d / steps / steps;
+            break;
+        case SNN_LOSS_SMOOTH_L1: {
+            wide beta = (wide)term->beta;
+            bool near = fabsl(d) < beta;
+            loss += over * (near ? d * d / (2 * beta) : fabsl(d) - beta / 2);
+            g[c] = over * (near ? d / beta : d > 0 ? 1 : -1);
+            break;
+        }
+        default: {
+            wide count = term->kind == SNN_LOSS_MSE_COUNT ? steps : 1;
+            loss += over * d * d / count;
+            g[c] = 2 * over * d / count;
+        }
         }
     }
     return loss;
@@ -81,7 +126,23 @@ static wide reduced_loss(const struct snn_loss_call *call, const struct snn_loss
             else if (term->over == SNN_OVER_MAX && o[c] > z[c]) z[c] = o[c], first[c] = t;
         }
     }
+    for (int32_t c = 0; c < C && term->over == SNN_OVER_FIRST_SPIKE; ++c) {
+        first[c] = n - 1;
+        for (int32_t t = n - 1; t >= 0; --t)
+            if (call->output[((ptrdiff_t)t * call->B + b) * C + c] > 0) first[c] = t;
+        real o = call->output[((ptrdiff_t)first[c] * call->B + b) * C + c];
+        wide time = (o > 0 ? first[c] + 1 : n - 1) - (wide)o;
+        z[c] = term->inverse == SNN_TIME_NEGATE       ? -time
+               : term->inverse != SNN_TIME_RECIPROCAL ? time
+               : time < 0                             ? 1 - time
+                                                      : 1 / (time + 1);
+    }
     wide loss = loss_of(call, term, z, 0, b, n, gz) * (wide)term->weight;
+    for (int32_t c = 0; c < C && term->over == SNN_OVER_FIRST_SPIKE; ++c)
+        gz[c] *= term->inverse == SNN_TIME_NEGATE       ? 1
+                 : term->inverse != SNN_TIME_RECIPROCAL ? -1
+                 : z[c] > 1                             ? 1
+                                                        : z[c] * z[c];
     for (int32_t t = 0; t < n; ++t) {
         const real *o = call->output + ((ptrdiff_t)t * call->B + b) * C;
         softmax(o, C, p);
@@ -91,8 +152,35 @@ static wide reduced_loss(const struct snn_loss_call *call, const struct snn_loss
                 for (int32_t j = 0; j < C; ++j) ops_term(to, weight * gz[j] * p[c] * ((j == c) - p[j]));
             else if (term->over == SNN_OVER_MEAN) ops_term(to, weight * gz[c] / n);
             else if (term->over == SNN_OVER_SUM || (term->over == SNN_OVER_LAST && t == n - 1) ||
-                     (term->over == SNN_OVER_MAX && t == first[c]))
+                     ((term->over == SNN_OVER_MAX || term->over == SNN_OVER_FIRST_SPIKE) && t == first[c]))
                 ops_term(to, weight * gz[c]);
+        }
+    }
+    return loss;
+}
+
+/* A term on filtered outputs: every square and its derivative by themselves. */
+static wide filtered_loss(const struct snn_loss_call *call, const struct snn_loss_term *term, int32_t b, int32_t n,
+                          struct ops_sum *g) {
+    int32_t C = call->C;
+    const double *w = weights_of(call, term);
+    wide loss = 0, decay = expl(-1 / (wide)term->tau), f = w ? 0 : 1;
+    for (int32_t c = 0; w && c < C; ++c) f += w[c] * share_of(call, 0, b, c);
+    f *= (wide)term->weight / (term->sum ? 1 : (wide)C * n);
+    for (int32_t c = 0; c < C; ++c) {
+        wide e = 0;
+        for (int32_t t = 0; t < n; ++t) {
+            double y = (double)share_of(call, t, b, c), rate = y * term->correct + (1 - y) * term->incorrect;
+            wide target = term->numbers ? y : floor((t + 1) * rate) - floor(t * rate),
+                 x = call->output[((ptrdiff_t)t * call->B + b) * C + c] - target;
+            e = decay * e + x;
+            loss += f * e * e;
+            for (int32_t k = 0; k < n; ++k) { /* the kernel adds up exponentials of both directions */
+                struct ops_sum *to = &g[((ptrdiff_t)k * call->B + b) * C + c];
+                wide each = 2 * f * (wide)*call->scale * powl(decay, t > k ? t - k : k - t);
+                if (k <= t) ops_term(to, each * e);
+                to->terms += 2 * fabsl(each * x) / (1 - decay * decay);
+            }
         }
     }
     return loss;
@@ -133,6 +221,9 @@ static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, c
         label[b] = (int32_t)ops_below(ops, (uint32_t)call->C);
         length[b] = (int32_t)ops_below(ops, (uint32_t)call->T + 1), total[b] = call->T + (int32_t)ops_below(ops, 4);
     }
+    double *weights = ops_input(ops, (ptrdiff_t)loss->terms * call->C, sizeof *weights);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)loss->terms * call->C; ++i) weights[i] = 2 * ops_unit(ops);
+    call->class_weight = weights;
     call->loss = &l.loss, call->output = output, call->label = label, call->steps = call->T + 2;
     if (targets) {
         call->target_stride = targets == 2 ? call->B + 2 : 0;
@@ -155,8 +246,10 @@ static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, c
         for (int i = 0; i < loss->terms; ++i) {
             int32_t steps = call->length ? length[b] : call->T;
             if (steps == 0) continue;
-            ops_term(&sample[b], (loss->term[i].over == SNN_OVER_STEP ? stepwise_loss : reduced_loss)(
-                                     call, &loss->term[i], b, steps, g));
+            const struct snn_loss_term *term = &call->loss->term[i];
+            ops_term(&sample[b], (term->over == SNN_OVER_STEP       ? stepwise_loss
+                                  : term->over == SNN_OVER_FILTERED ? filtered_loss
+                                                                    : reduced_loss)(call, term, b, steps, g));
             sample[b].n += (ptrdiff_t)call->T * call->C,
                 sample[b].terms += fabs(loss->term[i].weight) * 10; /* logits: up to 5 in size */
         }
@@ -171,26 +264,43 @@ static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, c
     ops_run(ops, call_evaluate, &l);
 }
 
+/* Numbers of a term other than the defaults, where it asks for any. */
+static const struct snn_loss_term usual = {
+    .weight = 1.5, .target = NAN, .correct = 1, .beta = 1, .alpha = 1, .eps = 1e-3, .tau = 2.5};
+static struct snn_loss_term term_of(int kind, int over, int variant) {
+    struct snn_loss_term term = usual;
+    term.kind = kind, term.over = over, term.inverse = variant, term.sum = variant == 1, term.weighted = variant == 2;
+    if (variant) term.label_smoothing = 0.1, term.correct = 0.8, term.incorrect = 0.15, term.beta = 0.4;
+    if (variant) term.alpha = 1.7, term.theta = 0.3, term.eps = 0.05, term.tolerance = 1.5, term.tau = 0.8;
+    if (variant == 2) term.target = 0.7, term.tau = 40;
+    if (kind == SNN_LOSS_TIME) term.correct = variant, term.incorrect = -1 - variant;
+    return term;
+}
+
 static void check_evaluate(struct ops *ops) {
-    for (int k = 0; k < OVERS * KINDS * OPS_COUNT(shapes); ++k) {
-        int over = k % OVERS, kind = k / OVERS % KINDS, shape = k / OVERS / KINDS;
+    for (int k = 0; k < (OVERS + 1) * KINDS * OPS_COUNT(shapes); ++k) {
+        int over = k % (OVERS + 1), kind = k / (OVERS + 1) % KINDS, shape = k / (OVERS + 1) / KINDS;
+        if (over == SNN_OVER_FILTERED && kind != SNN_LOSS_MSE) continue;
         for (int variant = 0; variant < 3; ++variant) {
-            struct snn_loss loss = {.terms = 1};
-            loss.term[0] =
-                (struct snn_loss_term){.kind = kind, .over = over, .weight = 1.5, .target = NAN, .correct = 1};
-            if (variant) loss.term[0].label_smoothing = 0.1, loss.term[0].correct = 0.8, loss.term[0].incorrect = 0.15;
-            if (variant == 2) loss.term[0].target = 0.7;
+            struct snn_loss loss = {.terms = 1, .term = {term_of(kind, over, variant)}};
             char what[64];
             snprintf(what, sizeof what, "over %d, kind %d, variant %d", over, kind, variant);
-            for (int targets = 0; targets < (over == SNN_OVER_STEP ? 3 : 2); ++targets)
+            int most = over == SNN_OVER_STEP || over == SNN_OVER_FILTERED ? 3 : 2;
+            for (int targets = 0; targets < most; ++targets) {
+                loss.term[0].numbers = targets == 2;
                 loss_case(ops, shape, &loss, what, (int)ops_below(ops, 8), targets);
+            }
         }
     }
-    struct snn_loss all = {.terms = SNN_LOSS_TERMS};
-    for (int i = 0; i < SNN_LOSS_TERMS; ++i)
-        all.term[i] = (struct snn_loss_term){
-            .kind = i % KINDS, .over = (2 * i) % OVERS, .weight = 0.5 - i, .target = NAN, .correct = 1};
-    for (int k = 0; k < 8 * OPS_COUNT(shapes); ++k) loss_case(ops, k / 8, &all, "four terms", k % 8, k % 2);
+    for (int round = 0; round < 3; ++round) { /* filters beside others: whose gradients other threads write */
+        struct snn_loss all = {.terms = SNN_LOSS_TERMS};
+        for (int i = 0; i < SNN_LOSS_TERMS; ++i) {
+            int over = (2 * i + 3 * round) % (OVERS + 1);
+            all.term[i] = term_of(over == SNN_OVER_FILTERED ? SNN_LOSS_MSE : (i + 2 * round) % KINDS, over, i % 3);
+            all.term[i].weight = 0.5 - i;
+        }
+        for (int k = 0; k < 8 * OPS_COUNT(shapes); ++k) loss_case(ops, k / 8, &all, "four terms", k % 8, k % 2);
+    }
 }
 
 static void call_tally(struct ops *ops, struct snn_device *device, const void *argument) {

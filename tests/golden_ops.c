@@ -236,7 +236,7 @@ void golden_ops(struct golden *c) {
 static const struct {
     const char *loss;             /* a pattern; the first that fits */
     const char *yaml;             /* up to the parameters */
-    const char *parameters[2][2]; /* theirs, ours */
+    const char *parameters[2][2]; /* theirs (behind `?` where a case need not say it), ours */
 } losses[] = {
     {"ce_mean_logits*", "{name: ce, over: mean", {{0}}},
     {"ce_sum_logits*", "{name: ce, over: sum", {{0}}},
@@ -248,9 +248,17 @@ static const struct {
     {"tet_ce_sj*", "{name: ce, over: step", {{0}}},
     {"tet_*", "{name: tet", {{"lamb", "lambda"}, {"target", "target"}}},
     {"mse_rate_onehot*", "{name: mse, over: mean", {{0}}},
-    {"snt_ce_count_loss*", "{name: ce, over: sum", {{0}}},
-    {"snt_ce_rate_loss*", "{name: ce, over: step", {{0}}},
-    {"snt_ce_max_membrane_loss*", "{name: ce, over: max", {{0}}},
+    {"bce_logits_mean*", "{name: bce, over: mean", {{"?smoothing", "label_smoothing"}}},
+    {"bce_logits_sum*", "{name: bce, over: sum", {{"?smoothing", "label_smoothing"}}},
+    {"bce_logits_step*", "{name: bce, over: step", {{"?smoothing", "label_smoothing"}}},
+    {"bce_logits_last*", "{name: bce, over: last", {{"?smoothing", "label_smoothing"}}},
+    {"bce_logits_max*", "{name: bce, over: max", {{"?smoothing", "label_smoothing"}}},
+    {"smooth_l1_rate*", "{name: smooth_l1, over: mean", {{"?beta", "beta"}}},
+    {"snt_ce_count_loss*", "{name: ce_count", {{0}}},
+    {"snt_ce_rate_loss*", "{name: ce_rate", {{0}}},
+    {"snt_ce_max_membrane_loss*", "{name: ce_max_membrane", {{0}}},
+    {"snt_ce_temporal_loss*", "{name: ce_temporal", {{"?inverse", "inverse"}}},
+    {"snt_mse_temporal_loss*", "{name: mse_temporal", {{"?on_target", "correct"}, {"?off_target", "incorrect"}}},
     {"snt_mse_count_loss*", "{name: mse_count", {{"correct_rate", "correct"}, {"incorrect_rate", "incorrect"}}},
     {"snt_mse_membrane_loss*", "{name: mse_membrane", {{"on_target", "correct"}, {"off_target", "incorrect"}}},
 };
@@ -262,10 +270,13 @@ static bool put_loss(struct golden *c, FILE *yaml) {
     if (i == sizeof losses / sizeof *losses) return golden_fail(c, "does not understand loss '%s'", name);
     fprintf(yaml, "loss: %s", losses[i].yaml);
     for (int k = 0; k < 2 && losses[i].parameters[k][0]; ++k) {
-        const json_t *value = golden_fact(c, losses[i].parameters[k][0]);
+        const char *theirs = losses[i].parameters[k][0];
+        const json_t *value = golden_fact(c, theirs + (*theirs == '?'));
         const char *word = json_string_value(value);
-        if (!value) return golden_fail(c, "the case does not say '%s'", losses[i].parameters[k][0]);
+        if (!value && *theirs == '?') continue;
+        if (!value) return golden_fail(c, "the case does not say '%s'", theirs);
         if (word && !strcmp(word, "onehot")) fprintf(yaml, ", %s: one_hot", losses[i].parameters[k][1]);
+        else if (word && !strcmp(losses[i].parameters[k][1], "inverse")) fprintf(yaml, ", inverse: %s", word);
         else if (json_is_number(value)) golden_put_json(yaml, losses[i].parameters[k][1], value);
         else return golden_fail(c, "does not understand '%s'", losses[i].parameters[k][0]);
     }

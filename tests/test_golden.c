@@ -32,9 +32,6 @@ static const struct {
     {"rules", NULL, NULL, "learning rules other than BPTT"},
     {"ultra", NULL, NULL, "UltraLIF"},
 
-    {"losses", "loss", "bce_*", "binary cross entropy"},
-    {"losses", "loss", "smooth_l1_*", "smooth L1"},
-
     {"neurons", "neuron", "*recurrent*", "recurrent layers"},
     {"neurons", "neuron", "rleaky", "recurrent layers"},
     {"neurons", "neuron", "sparch r*", "recurrent layers"},

@@ -99,7 +99,7 @@ static void schedules(struct listing *l) {
 }
 static void losses(struct listing *l) {
     for (int i = 0; snn_loss_list[i].name; ++i)
-        item(l, snn_loss_list[i].name, NULL, snn_loss_list[i].help, snn_loss_list[i].keys);
+        item(l, snn_loss_list[i].name, snn_loss_list[i].alias, snn_loss_list[i].help, snn_loss_list[i].keys);
 }
 static void recordings(struct listing *l) {
     for (int i = 0; snn_events_formats[i]; ++i)

@@ -8,9 +8,20 @@
  *
  * What l compares with is a share y (C) of each output: 1 for the label's and 0 for the others, or a target of the
  * sample's own (the soft labels of a mixture, or numbers to be learned as they are), one for all steps or one a step:
- *   ce    -sum_c q_c log softmax(z)_c,  q = (1 - label_smoothing) y + label_smoothing / C     y sums to 1
- *   mse   mean_c (z_c - target_c)^2,    target = y correct + (1 - y) incorrect                 with 1 and 0: y itself
- * and for mse_count the same target as a rate of the steps. */
+ *   ce         -sum_c w_c q_c log softmax(z)_c,  q = (1 - label_smoothing) y + label_smoothing / C     y sums to 1
+ *   spike_max  the same of r_c / sum r instead of the softmax, r = max(z, 0) + eps
+ *   bce        mean_c log(1 + exp(x_c)) - q_c x_c, x = (z - theta) / alpha,  q: towards 1/2
+ *   mse        mean_c (z_c - target_c)^2,    target = y correct + (1 - y) incorrect               with 1 and 0: y
+ * itself smooth_l1  mean_c h(z_c - target_c),     h(d) = d^2 / (2 beta) below beta, |d| - beta/2 beyond and for
+ * mse_count the target of mse as a rate of the steps. Two ways of drawing together belong to losses of their own: the
+ * time of the first spike (ce_temporal, mse_temporal), and a filter (spike_time).
+ *
+ * The time of the first spike is t = f + [o fires] - o[f], where f is the first step with o[f] > 0, else the last: of
+ * spikes this is f itself, and its slope at f is -1, the estimate that snnTorch takes. A derivative of what is written
+ * here, it can be checked.
+ *
+ * Class weights w: a sample counts with the weight of its class (ce: as in PyTorch, but without dividing by the sum of
+ * the batch's weights, since samples do not know of each other). */
 #ifndef SNN_LOSS_H
 #define SNN_LOSS_H
 
@@ -21,16 +32,41 @@
 #include "core/config.h"
 #include "core/real.h"
 
-enum snn_over { SNN_OVER_MEAN, SNN_OVER_SUM, SNN_OVER_STEP, SNN_OVER_LAST, SNN_OVER_MAX, SNN_OVER_SOFTMAX_SUM };
-enum snn_loss_kind { SNN_LOSS_CE, SNN_LOSS_MSE, SNN_LOSS_MSE_COUNT };
+enum snn_over {
+    SNN_OVER_MEAN,
+    SNN_OVER_SUM,
+    SNN_OVER_STEP,
+    SNN_OVER_LAST,
+    SNN_OVER_MAX,
+    SNN_OVER_SOFTMAX_SUM,
+    SNN_OVER_FIRST_SPIKE, /* its time */
+    SNN_OVER_FILTERED     /* sum_t e[t]^2, e[t] = exp(-1/tau) e[t-1] + o[t] - target[t] */
+};
+enum snn_loss_kind {
+    SNN_LOSS_CE,
+    SNN_LOSS_MSE,
+    SNN_LOSS_MSE_COUNT,
+    SNN_LOSS_BCE,
+    SNN_LOSS_SMOOTH_L1,
+    SNN_LOSS_SHARE,
+    SNN_LOSS_TIME
+};
+enum snn_time_inverse { SNN_TIME_NEGATE, SNN_TIME_RECIPROCAL, SNN_TIME_AS_IT_IS };
 
 struct snn_loss_term {
     enum snn_loss_kind kind;
     int over;
+    int inverse;  /* over the first spike: enum snn_time_inverse */
+    int sum;      /* over outputs instead of their mean: all but ce and share */
+    int weighted; /* by class */
     double weight;
-    double label_smoothing;    /* ce */
-    double target;             /* mse: of every class; NAN: one-hot (correct, incorrect below) */
-    double correct, incorrect; /* mse: targets of the true and the other classes; mse_count: as rates of T */
+    double label_smoothing;    /* ce, share, bce */
+    double target;             /* mse, smooth_l1: of every class; NAN: one-hot (correct, incorrect below) */
+    double correct, incorrect; /* targets of the true and the other classes; mse_count: as rates of T; time: steps */
+    double beta, alpha, theta, eps, tolerance, tau;
+    struct snn_conf *class_weights; /* a list of numbers, or `balanced`; NULL: none */
+    bool numbers;                   /* the targets are numbers, not shares of classes */
+    const struct snn_loss_listing *listing;
 };
 
 enum { SNN_LOSS_TERMS = 4 };
@@ -39,19 +75,40 @@ struct snn_loss {
     int terms;
 };
 
+enum snn_decide {
+    SNN_DECIDE_MEAN,
+    SNN_DECIDE_SUM,
+    SNN_DECIDE_MAX,
+    SNN_DECIDE_LAST,
+    SNN_DECIDE_SOFTMAX_SUM,
+    SNN_DECIDE_FIRST_SPIKE
+};
+
 /* Read `train.loss`: NAME, {name, ...} or a list of those. */
 int snn_loss_read(struct snn_conf *node, struct snn_loss *out);
 /* Does every term see one step at a time? */
 bool snn_loss_is_stepwise(const struct snn_loss *loss);
-/* Can it learn numbers (`regression`), or a target a step? Else SNN_EUSAGE at `node`, where it was read. */
-int snn_loss_check_targets(const struct snn_loss *loss, const struct snn_conf *node, bool regression,
-                           bool target_steps);
+/* Can it learn numbers (`regression`), or a target a step? Else SNN_EUSAGE at `node`, where it was read. Targets of the
+ * classes give way to the numbers. */
+int snn_loss_check_targets(struct snn_loss *loss, const struct snn_conf *node, bool regression, bool target_steps);
+/* Are there as many class weights as classes? */
+int snn_loss_check_classes(const struct snn_loss *loss, int32_t classes);
+/* Does a term want weights that balance the classes? They are worked out from the training samples' labels, and put
+ * into the config. */
+bool snn_loss_wants_balance(const struct snn_loss *loss);
+int snn_loss_balance(struct snn_loss *loss, int32_t classes, const int64_t *samples /* (classes) */);
+/* Class weights (terms, C): 1 where there are none. False: no term has any. */
+bool snn_loss_class_weights(const struct snn_loss *loss, int32_t C, double *weights);
 /* Is it the mean squared error and nothing else, so that its root is one in the target's own unit? */
 bool snn_loss_is_mse(const struct snn_loss *loss);
 extern const struct snn_loss_listing {
-    const char *name, *help;
+    const char *name, *alias, *help; /* alias: a framework's name for it */
     const struct snn_key *keys;
+    enum snn_loss_kind kind;
+    struct snn_loss_term start; /* what its keys do not say */
 } snn_loss_list[];
+/* How a class is read out when nobody says it: the way the first term draws the steps together. */
+enum snn_decide snn_loss_decide(const struct snn_loss *loss);
 
 struct snn_loss_call {
     const struct snn_loss *loss;
@@ -63,16 +120,8 @@ struct snn_loss_call {
     const int32_t *length; /* (B) valid steps within this call, may be 0; NULL: all T */
     const int32_t *total; /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
     int32_t steps;
-    const double *scale; /* of the gradient: 1 / samples of the (accumulated) batch; in device memory. NULL: 1 */
-};
-
-enum snn_decide {
-    SNN_DECIDE_MEAN,
-    SNN_DECIDE_SUM,
-    SNN_DECIDE_MAX,
-    SNN_DECIDE_LAST,
-    SNN_DECIDE_SOFTMAX_SUM,
-    SNN_DECIDE_FIRST_SPIKE
+    const double *class_weight; /* (terms,C); read of terms that are `weighted` */
+    const double *scale;        /* of the gradient: 1 / samples of the (accumulated) batch; in device memory. NULL: 1 */
 };
 
 struct snn_loss_kernels {

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "autograd/loss.h"
+#include "autograd/loss_point.h"
 #include "core/isa.h"
 
 static void softmax(const double *z, int32_t C, double *p) {
@@ -20,30 +20,34 @@ struct answer { /* what the outputs of a sample, or of one of its steps, are com
 
 static double share_of(struct answer answer, int32_t c) { return answer.y ? (double)answer.y[c] : c == answer.label; }
 
-/* l(z) and dl/dz (into g). `steps` scales the targets of mse_count. */
-static double point_loss(const struct snn_loss_term *term, const double *z, int32_t C, struct answer answer,
-                         int32_t steps, double *g) {
+static double log_sum_exp(const double *z, int32_t C) {
+    double top = z[0], sum = 0;
+    for (int32_t c = 1; c < C; ++c) top = z[c] > top ? z[c] : top;
+    for (int32_t c = 0; c < C; ++c) sum += exp(z[c] - top);
+    return top + log(sum);
+}
+
+static double sum_of_rates(const struct snn_loss_term *term, const double *z, int32_t C) {
+    double sum = 0;
+    for (int32_t c = 0; c < C; ++c) sum += snn_point_rate(term, z[c]);
+    return sum;
+}
+
+/* With class weights w: what the answer's classes weigh. */
+static double weight_of(const struct snn_loss_term *term, const double *w, int32_t C, struct answer answer) {
+    double sum = 0;
+    for (int32_t c = 0; c < C; ++c) sum += w[c] * snn_point_mass(term, share_of(answer, c), C);
+    return sum;
+}
+
+/* l(z) and dl/dz (into g), of a sample with that many steps; w (C) or NULL. */
+static double row_loss(const struct snn_loss_term *term, const double *z, int32_t C, struct answer answer,
+                       const double *w, int32_t steps, double *g) {
+    struct snn_point row = {.weight = w ? weight_of(term, w, C, answer) : 1, .C = C, .steps = steps};
+    if (term->kind == SNN_LOSS_CE) row.norm = log_sum_exp(z, C);
+    if (term->kind == SNN_LOSS_SHARE) row.norm = sum_of_rates(term, z, C);
     double loss = 0;
-    if (term->kind == SNN_LOSS_CE) {
-        double top = z[0], sum = 0, eps = term->label_smoothing;
-        for (int32_t c = 1; c < C; ++c) top = z[c] > top ? z[c] : top;
-        for (int32_t c = 0; c < C; ++c) sum += exp(z[c] - top);
-        double log_sum = top + log(sum);
-        for (int32_t c = 0; c < C; ++c) {
-            double q = eps / C + (1 - eps) * share_of(answer, c);
-            if (q > 0) loss += q * (log_sum - z[c]);
-            g[c] = exp(z[c] - log_sum) - q;
-        }
-        return loss;
-    }
-    double over_steps = term->kind == SNN_LOSS_MSE_COUNT ? 1.0 / steps : 1;
-    for (int32_t c = 0; c < C; ++c) {
-        double y = share_of(answer, c), target = y * term->correct + (1 - y) * term->incorrect;
-        if (term->kind == SNN_LOSS_MSE_COUNT) target = floor(target * steps);
-        else if (!isnan(term->target)) target = term->target;
-        loss += (z[c] - target) * (z[c] - target) / C * over_steps;
-        g[c] = 2 * (z[c] - target) / C * over_steps;
-    }
+    for (int32_t c = 0; c < C; ++c) loss += snn_point_loss(term, z[c], share_of(answer, c), w ? w[c] : 1, row, &g[c]);
     return loss;
 }
 
@@ -53,25 +57,73 @@ struct sample { /* one sample's outputs and their gradient: step t at [t * strid
     ptrdiff_t stride, y_stride; /* y_stride: as stride, of the targets; 0: one for all steps */
     int32_t C, length, total;
     struct answer answer; /* of step 0 */
+    const double *w;      /* class weights of the present term, or NULL */
     double scale;         /* of the gradient */
 };
+
+static struct answer answer_of(const struct sample *s, int32_t t) {
+    struct answer answer = s->answer;
+    if (answer.y) answer.y += t * s->y_stride;
+    return answer;
+}
 
 static double over_steps(const struct snn_loss_term *term, const struct sample *s, double *z, double *gz) {
     double loss = 0;
     for (int32_t t = 0; t < s->length; ++t) {
-        struct answer answer = s->answer;
-        if (answer.y) answer.y += t * s->y_stride;
         for (int32_t c = 0; c < s->C; ++c) z[c] = s->o[t * s->stride + c];
-        loss += point_loss(term, z, s->C, answer, s->total, gz) / s->total;
+        loss += row_loss(term, z, s->C, answer_of(s, t), s->w, s->total, gz) / s->total;
         for (int32_t c = 0; s->g && c < s->C; ++c)
             s->g[t * s->stride + c] += (real)(s->scale * term->weight * gz[c] / s->total);
     }
     return loss;
 }
 
+/* What the filter's input is compared with: a train of the class's rate, or numbers. */
+static double target_at(const struct snn_loss_term *term, const struct sample *s, int32_t t, int32_t c) {
+    double y = share_of(answer_of(s, t), c);
+    return term->numbers ? y : snn_point_train(y * term->correct + (1 - y) * term->incorrect, t);
+}
+
+/* e[t] = d e[t-1] + x[t], x = o - target, and the sum of their squares. Its derivative with respect to x[t] needs no
+ * memory of e: with b[t] = d b[t+1] + x[t] and n steps it is
+ *   2 sum_k>=t d^(k-t) e[k] = 2 / (1 - d^2) (e[t] + b[t] - x[t] - d^(n-t) d e[n-1]). */
+static double over_filtered(const struct snn_loss_term *term, const struct sample *s) {
+    int32_t n = s->length;
+    double decay = exp(-1 / term->tau), loss = 0, weight = s->w ? weight_of(term, s->w, s->C, s->answer) : 1;
+    double f = weight * (term->sum ? 1 : 1.0 / ((double)s->C * n)),
+           k = 2 * f * s->scale * term->weight / (1 - decay * decay);
+    for (int32_t c = 0; c < s->C; ++c) {
+        double e = 0, b = 0, tail = 1;
+        for (int32_t t = 0; t < n; ++t) {
+            e = decay * e + s->o[t * s->stride + c] - target_at(term, s, t, c);
+            loss += f * e * e;
+            if (s->g) s->g[t * s->stride + c] += (real)(k * e);
+        }
+        for (int32_t t = n - 1; s->g && t >= 0; --t) { /* b is still d b[t+1] when it is added */
+            tail *= decay;
+            s->g[t * s->stride + c] += (real)(k * (b - tail * decay * e));
+            b = decay * (b + s->o[t * s->stride + c] - target_at(term, s, t, c));
+        }
+    }
+    return loss;
+}
+
+/* Step f of the first spike, or the last one, and its time f + [fires] - o[f]. */
+static double first_spike(const struct sample *s, int32_t c, int32_t *f) {
+    int32_t t = 0;
+    while (t < s->length && !(s->o[t * s->stride + c] > 0)) ++t;
+    bool fires = t < s->length;
+    *f = fires ? t : s->length - 1;
+    return *f + fires - (double)s->o[*f * s->stride + c];
+}
+
 static double over_reduced(const struct snn_loss_term *term, const struct sample *s, double *z, double *gz, double *p) {
     int32_t n = s->length, last = n - 1;
     for (int32_t c = 0; c < s->C; ++c) z[c] = term->over == SNN_OVER_MAX ? s->o[c] : 0;
+    if (term->over == SNN_OVER_FIRST_SPIKE) {
+        for (int32_t c = 0, f; c < s->C; ++c) z[c] = snn_point_of_time(term->inverse, first_spike(s, c, &f));
+        n = 0; /* has looked at all steps */
+    }
     for (int32_t t = term->over == SNN_OVER_LAST ? last : 0; t < n; ++t) {
         const real *o = s->o + t * s->stride;
         if (term->over == SNN_OVER_SOFTMAX_SUM) {
@@ -84,8 +136,12 @@ static double over_reduced(const struct snn_loss_term *term, const struct sample
         }
     }
     for (int32_t c = 0; c < s->C && term->over == SNN_OVER_MEAN; ++c) z[c] /= n;
-    double loss = point_loss(term, z, s->C, s->answer, n, gz), k = s->scale * term->weight;
+    double loss = row_loss(term, z, s->C, s->answer, s->w, s->length, gz), k = s->scale * term->weight;
     if (!s->g) return loss;
+    for (int32_t c = 0, f; term->over == SNN_OVER_FIRST_SPIKE && c < s->C; ++c) {
+        first_spike(s, c, &f);
+        s->g[f * s->stride + c] += (real)(k * gz[c] * snn_point_of_time_slope(term->inverse, z[c]));
+    }
     for (int32_t t = 0; t < n; ++t) {
         const real *o = s->o + t * s->stride;
         real *g = s->g + t * s->stride;
@@ -132,8 +188,10 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
             sample_loss[b] = 0;
             for (int i = 0; i < call->loss->terms && s.length > 0; ++i) {
                 const struct snn_loss_term *term = &call->loss->term[i];
-                sample_loss[b] += term->weight * (term->over == SNN_OVER_STEP ? over_steps(term, &s, z, gz)
-                                                                              : over_reduced(term, &s, z, gz, p));
+                s.w = term->weighted ? call->class_weight + (ptrdiff_t)i * call->C : NULL;
+                sample_loss[b] += term->weight * (term->over == SNN_OVER_STEP       ? over_steps(term, &s, z, gz)
+                                                  : term->over == SNN_OVER_FILTERED ? over_filtered(term, &s)
+                                                                                    : over_reduced(term, &s, z, gz, p));
             }
         }
 }

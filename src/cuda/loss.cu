@@ -7,6 +7,7 @@
  * results are put together in order. No sum depends on anything but the shape. */
 #include <math.h>
 
+#include "autograd/loss_point.h"
 #include "cuda/backend.h"
 #include "cuda/reduce.cuh"
 
@@ -48,22 +49,6 @@ static __device__ __forceinline__ void softmax_figures(const struct outputs &s, 
     *top = largest, *sum = lanes_sum(total, s.width);
 }
 
-/* What class c, whose share of the target is y, adds to l(z), and dl/dz[c]. `steps` scales the targets of mse_count. */
-static __device__ __forceinline__ double class_loss(const struct snn_loss_term &term, double z, double y, int32_t C,
-                                                    int32_t steps, double log_sum, double *g) {
-    if (term.kind == SNN_LOSS_CE) {
-        double eps = term.label_smoothing, q = eps / C + (1 - eps) * y;
-        *g = exp(z - log_sum) - q;
-        return q > 0 ? q * (log_sum - z) : 0;
-    }
-    double share = term.kind == SNN_LOSS_MSE_COUNT ? 1.0 / steps : 1;
-    double target = y * term.correct + (1 - y) * term.incorrect;
-    if (term.kind == SNN_LOSS_MSE_COUNT) target = floor(target * steps);
-    else if (!isnan(term.target)) target = term.target;
-    *g = 2 * (z - target) / C * share;
-    return (z - target) * (z - target) / C * share;
-}
-
 /* ---- class by class ---- */
 
 enum drawing { DRAW_SUM, DRAW_LARGEST, DRAW_SHARES, DRAW_FIRST_SPIKE }; /* shares: of the softmax of a step */
@@ -99,7 +84,7 @@ static __device__ void draw(const struct outputs &s, enum drawing how, int32_t f
                 if (how == DRAW_SUM) value += o;
                 else if (how == DRAW_SHARES) value += exp(o - shared->top[t]) / shared->sum[t];
                 else if (how == DRAW_LARGEST && o > value) value = o, at = t0 + t;
-                else if (how == DRAW_FIRST_SPIKE && o > 0 && value == -HUGE_VAL) value = -(t0 + t);
+                else if (how == DRAW_FIRST_SPIKE && o > 0 && value == -HUGE_VAL) value = -(t0 + t), at = t0 + t;
             }
         }
         __syncthreads();
@@ -129,6 +114,7 @@ struct job {
     const int32_t *label, *length, *total;
     const float *target;
     int32_t target_stride;
+    const double *class_weight;
     const double *scale;
 };
 
@@ -138,6 +124,7 @@ struct sample {
     int32_t length, total, label;
     const float *y;     /* (C) of step 0, or NULL: the label */
     ptrdiff_t y_stride; /* as s.stride; 0: one for all steps */
+    const double *w;    /* class weights of the present term, or NULL */
     double scale;       /* of the gradient */
 };
 
@@ -153,20 +140,77 @@ static __device__ __forceinline__ struct outputs outputs_of(const struct job &jo
     return s;
 }
 
+/* Of a row z whose answer is that of step t, for all lanes of the slot; nothing is read unless `live`. */
+template <typename N>
+static __device__ __forceinline__ struct snn_point row_of(const struct snn_loss_term &term, const struct sample &a,
+                                                          const N *z, int32_t t, bool live, int32_t steps) {
+    struct snn_point row = {0, 1, a.s.C, steps};
+    if (term.kind == SNN_LOSS_CE) {
+        double top = 0, sum = 1;
+        softmax_figures(a.s, z, live, &top, &sum);
+        row.norm = top + log(sum);
+    } else if (term.kind == SNN_LOSS_SHARE) {
+        double sum = 0;
+        EACH_CLASS(a.s, live, c) { sum += snn_point_rate(&term, (double)z[c]); }
+        row.norm = lanes_sum(sum, a.s.width);
+    }
+    if (a.w) {
+        double sum = 0;
+        EACH_CLASS(a.s, live, c) { sum += a.w[c] * snn_point_mass(&term, share_of(a, t, c), a.s.C); }
+        row.weight = lanes_sum(sum, a.s.width);
+    }
+    return row;
+}
+
 /* This thread's part of a term that sees one step at a time. */
 static __device__ double over_steps(const struct snn_loss_term &term, const struct sample &a) {
     double loss = 0;
     EACH_ROUND(a.s, t, a.length) {
         bool live = t < a.length;
         const real *o = a.s.o + t * a.s.stride;
-        double top = 0, sum = 1, gz;
-        if (term.kind == SNN_LOSS_CE) softmax_figures(a.s, o, live, &top, &sum);
-        double log_sum = top + log(sum);
+        struct snn_point row = row_of(term, a, o, t, live, a.total);
         EACH_CLASS(a.s, live, c) {
-            loss += class_loss(term, o[c], share_of(a, t, c), a.s.C, a.total, log_sum, &gz) / a.total;
+            double gz;
+            loss += snn_point_loss(&term, o[c], share_of(a, t, c), a.w ? a.w[c] : 1, row, &gz) / a.total;
             if (a.g) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
         }
     }
+    return loss;
+}
+
+/* What the filter's input is compared with: a train of the class's rate, or numbers. */
+static __device__ __forceinline__ double target_at(const struct snn_loss_term &term, const struct sample &a, int32_t t,
+                                                   int32_t c) {
+    double y = share_of(a, t, c);
+    return term.numbers ? y : snn_point_train(y * term.correct + (1 - y) * term.incorrect, t);
+}
+
+/* The same for a term on filtered outputs (loss_cpu.c has the formula): a thread takes whole classes, since a filter
+ * goes from step to step. */
+static __device__ double over_filtered(const struct snn_loss_term &term, const struct sample &a) {
+    int32_t n = a.length;
+    double decay = exp(-1 / term.tau), loss = 0, weight = 1;
+    __syncthreads(); /* gradients of terms before and after this one are added by other threads */
+    if (a.w) {
+        weight = 0;
+        for (int32_t c = 0; c < a.s.C; ++c) weight += a.w[c] * snn_point_mass(&term, share_of(a, 0, c), a.s.C);
+    }
+    double f = weight * (term.sum ? 1 : 1.0 / ((double)a.s.C * n)),
+           k = 2 * f * a.scale * term.weight / (1 - decay * decay);
+    for (int32_t c = (int32_t)threadIdx.x; c < a.s.C; c += BLOCK) {
+        double e = 0, b = 0, tail = 1;
+        for (int32_t t = 0; t < n; ++t) {
+            e = decay * e + a.s.o[t * a.s.stride + c] - target_at(term, a, t, c);
+            loss += f * e * e;
+            if (a.g) a.g[t * a.s.stride + c] += (real)(k * e);
+        }
+        for (int32_t t = n - 1; a.g && t >= 0; --t) { /* b is still d b[t+1] when it is added */
+            tail *= decay;
+            a.g[t * a.s.stride + c] += (real)(k * (b - tail * decay * e));
+            b = decay * (b + a.s.o[t * a.s.stride + c] - target_at(term, a, t, c));
+        }
+    }
+    __syncthreads();
     return loss;
 }
 
@@ -175,19 +219,26 @@ static __device__ double over_reduced(const struct snn_loss_term &term, const st
                                       double *memory) {
     int32_t C = a.s.C, n = a.length;
     double *z = memory, *gz = memory + C, *first = memory + 2 * C, loss = 0, top = 0, sum = 1;
+    bool timed = term.over == SNN_OVER_FIRST_SPIKE;
     enum drawing how = term.over == SNN_OVER_MAX           ? DRAW_LARGEST
                        : term.over == SNN_OVER_SOFTMAX_SUM ? DRAW_SHARES
+                       : timed                             ? DRAW_FIRST_SPIKE
                                                            : DRAW_SUM;
     draw(a.s, how, term.over == SNN_OVER_LAST ? n - 1 : 0, n, shared, z, first);
     double factor = term.over == SNN_OVER_MEAN ? n : 1, k = a.scale * term.weight;
-    if (factor != 1)
-        for (int32_t c = (int32_t)threadIdx.x; c < C; c += BLOCK) z[c] /= factor;
+    for (int32_t c = (int32_t)threadIdx.x; c < C && (factor != 1 || timed); c += BLOCK) {
+        z[c] /= factor;
+        if (!timed) continue;
+        bool fires = z[c] != -HUGE_VAL;
+        if (!fires) first[c] = n - 1;
+        z[c] = snn_point_of_time(term.inverse, first[c] + fires - (double)a.s.o[(int32_t)first[c] * a.s.stride + c]);
+    }
     __syncthreads();
     /* Every slot works out the same; the first one keeps it. */
-    if (term.kind == SNN_LOSS_CE) softmax_figures(a.s, (const double *)z, true, &top, &sum);
-    double log_sum = top + log(sum);
+    struct snn_point row = row_of(term, a, (const double *)z, 0, true, n);
     EACH_CLASS(a.s, (int32_t)threadIdx.x < a.s.width, c) {
-        loss += class_loss(term, z[c], share_of(a, 0, c), C, n, log_sum, &gz[c]);
+        loss += snn_point_loss(&term, z[c], share_of(a, 0, c), a.w ? a.w[c] : 1, row, &gz[c]);
+        if (timed) gz[c] *= snn_point_of_time_slope(term.inverse, z[c]);
     }
     __syncthreads();
     if (!a.g) return loss;
@@ -203,7 +254,7 @@ static __device__ double over_reduced(const struct snn_loss_term &term, const st
             EACH_CLASS(a.s, live, c) { g[c] += (real)(k * (exp(o[c] - top) / sum) * (gz[c] - dot)); }
         } else {
             EACH_CLASS(a.s, live && (term.over != SNN_OVER_LAST || t == n - 1), c) {
-                if (term.over != SNN_OVER_MAX || first[c] == t) g[c] += (real)(k * gz[c] / factor);
+                if ((term.over != SNN_OVER_MAX && !timed) || first[c] == t) g[c] += (real)(k * gz[c] / factor);
             }
         }
     }
@@ -228,8 +279,10 @@ static __global__ void __launch_bounds__(BLOCK, 1)
         double loss = 0;
         for (int i = 0; i < job.loss.terms && a.length > 0; ++i) {
             const struct snn_loss_term &term = job.loss.term[i];
-            loss += term.weight *
-                    (term.over == SNN_OVER_STEP ? over_steps(term, a) : over_reduced(term, a, &shared, memory));
+            a.w = term.weighted ? job.class_weight + (ptrdiff_t)i * job.C : NULL;
+            loss += term.weight * (term.over == SNN_OVER_STEP       ? over_steps(term, a)
+                                   : term.over == SNN_OVER_FILTERED ? over_filtered(term, a)
+                                                                    : over_reduced(term, a, &shared, memory));
         }
         loss = block_sum(loss, sums);
         if (threadIdx.x == 0) sample_loss[b] = loss;
@@ -287,6 +340,7 @@ static struct job job_of(const struct snn_loss_call *call) {
     job.width = power_of_two(call->C, 32), job.abreast = power_of_two(call->C, BLOCK);
     job.output = call->output, job.label = call->label, job.length = call->length, job.total = call->total;
     job.target = call->target, job.target_stride = call->target_stride;
+    job.class_weight = call->class_weight;
     job.scale = call->scale;
     return job;
 }

@@ -330,6 +330,11 @@ void snn_loader_close(struct snn_loader **where) {
 }
 
 int32_t snn_loader_samples(const struct snn_loader *loader) { return loader->samples; }
+void snn_loader_labels(const struct snn_loader *loader, int64_t *count) {
+    const struct snn_dataset *set = loader->recipe.set;
+    memset(count, 0, (size_t)set->info.classes * sizeof *count);
+    for (int32_t i = 0; i < loader->samples; ++i) ++count[set->ops->label(set, loader->recipe.split, loader->list[i])];
+}
 int32_t snn_loader_batches(const struct snn_loader *loader) { return loader->batches; }
 int32_t snn_loader_max_steps(const struct snn_loader *loader) { return loader->recipe.max_steps; }
 

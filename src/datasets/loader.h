@@ -99,6 +99,8 @@ int snn_loader_open(const struct snn_loader_options *options, struct snn_loader 
 void snn_loader_close(struct snn_loader **loader); /* stops the workers; safe at any time */
 
 int32_t snn_loader_samples(const struct snn_loader *loader); /* in the subset */
+/* Samples of each label in the subset, count (classes), without reading any. */
+void snn_loader_labels(const struct snn_loader *loader, int64_t *count);
 int32_t snn_loader_batches(const struct snn_loader *loader); /* an epoch */
 /* The most steps a batch can have: the plan's T. With `auto` every recording is read once, for its length. */
 int32_t snn_loader_max_steps(const struct snn_loader *loader);

@@ -181,6 +181,9 @@ int snn_check_yaml(struct snn_device *device, const char *model, const char *los
     if (asprintf(&text, "model: %s\nloss: %s\n", model, loss) < 0) return snn_error(SNN_EFAIL, "out of memory");
     int rc = snn_conf_parse(text, strlen(text), options->what, &doc);
     if (rc >= 0) rc = snn_loss_read(snn_conf_get(snn_conf_root(doc), "loss"), &n.loss);
+    if (rc >= 0 && options->targets >= SNN_CHECK_NUMBERS)
+        rc = snn_loss_check_targets(&n.loss, snn_conf_get(snn_conf_root(doc), "loss"), true,
+                                    options->targets == SNN_CHECK_NUMBERS_STEP);
     if (rc >= 0) rc = snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), input, 0, &n.model);
     if (rc >= 0) rc = snn_check_network(&n, options, report);
     snn_network_free(&n);
@@ -194,6 +197,7 @@ int snn_check_yaml(struct snn_device *device, const char *model, const char *los
 struct suite {
     struct snn_device *device;
     struct snn_check_report *report;
+    int per_tensor;
     int rc;
 };
 
@@ -204,7 +208,7 @@ static void with_targets(struct suite *s, const char *model, const char *loss, s
     char what[400];
     snprintf(what, sizeof what, "%s, loss %s%s%s", model, loss, words[targets], lengths ? ", lengths differ" : "");
     struct snn_check_options o = {
-        .what = what, .T = 5, .B = 3, .lengths = lengths, .targets = targets, .per_tensor = 10};
+        .what = what, .T = 5, .B = 3, .lengths = lengths, .targets = targets, .per_tensor = s->per_tensor};
     input.wants_grad = true;
     s->rc = snn_check_yaml(s->device, model, loss, &input, &o, s->report);
 }
@@ -257,33 +261,68 @@ static void check_neurons(struct suite *s) {
     }
 }
 
+/* ---- losses: each over all of its options, with lengths that differ and without, and every target it can have ---- */
+
+enum { CAN_NUMBERS = 1, CAN_STEPS = 2, CAN_OVER = 4, WANTS_SPIKES = 8 };
+static const struct {
+    const char *loss; /* without its end, to which `over` is added */
+    int can;
+} losses[] = {
+    {"{name: ce, label_smoothing: 0.1", CAN_OVER},
+    {"{name: ce, label_smoothing: 0.1, class_weights: [0.5, 2, 1.5, 0.25]", CAN_OVER},
+    {"{name: mse", CAN_OVER | CAN_NUMBERS | CAN_STEPS},
+    {"{name: mse, correct: 0.9, incorrect: 0.1, reduction: sum, class_weights: [0.5, 2, 1.5, 0.25]", CAN_OVER},
+    {"{name: smooth_l1, beta: 0.6", CAN_OVER | CAN_NUMBERS | CAN_STEPS},
+    {"{name: smooth_l1, beta: 0.1, reduction: sum, target: 0.3", CAN_OVER},
+    {"{name: bce, label_smoothing: 0.2", CAN_OVER | CAN_NUMBERS | CAN_STEPS},
+    {"{name: bce, alpha: 0.5, theta: 0.1, reduction: sum, class_weights: [0.5, 2, 1.5, 0.25]", CAN_OVER},
+    {"mse_membrane", CAN_NUMBERS | CAN_STEPS},
+    {"mse_count", 0},
+    {"{name: mse_count, class_weights: [0.5, 2, 1.5, 0.25]", 0},
+    {"tet", 0},
+    {"{name: tet, lambda: 0.3, target: one_hot, label_smoothing: 0.1, class_weights: [0.5, 2, 1.5, 0.25]", 0},
+    {"ce_rate", 0},
+    {"{name: ce_count, label_smoothing: 0.1", 0},
+    {"ce_max_membrane", 0},
+    {"integral_ce", 0},
+    {"ce_temporal", 0},
+    {"{name: ce_temporal, inverse: reciprocal, label_smoothing: 0.1, class_weights: [0.5, 2, 1.5, 0.25]", 0},
+    {"mse_temporal", CAN_NUMBERS},
+    {"{name: mse_temporal, correct: 1, incorrect: -2, tolerance: 0.5", 0},
+    {"{name: spike_max, eps: 0.05", WANTS_SPIKES},
+    {"{name: spike_max, label_smoothing: 0.2, class_weights: [0.5, 2, 1.5, 0.25]", WANTS_SPIKES},
+    {"{name: spike_moid, alpha: 0.3, theta: 0.4", 0},
+    {"spike_rate", CAN_NUMBERS},
+    {"spike_time", CAN_NUMBERS | CAN_STEPS},
+    {"{name: spike_time, tau: 2, reduction: mean, correct: 0.7, class_weights: [0.5, 2, 1.5, 0.25]", 0},
+};
+
 static void check_losses(struct suite *s) {
     static const char *const overs[] = {"mean", "sum", "step", "last", "max", "softmax_sum"};
-    char loss[200];
-    for (int i = 0; i < 6; ++i)
-        for (int lengths = 0; lengths < 2; ++lengths) {
-            snprintf(loss, sizeof loss, "{name: ce, over: %s, label_smoothing: 0.1}", overs[i]);
-            one(s, "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]", loss, flat, lengths);
-            snprintf(loss, sizeof loss, "{name: mse, over: %s}", overs[i]);
-            one(s, "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]", loss, flat, lengths);
-        }
-    static const char *const more[] = {"mse_count", "mse_membrane", "tet",
-                                       "[{name: ce, weight: 0.3}, {name: mse, target: 0.5, weight: 0.7}]"};
-    for (int i = 0; i < 4; ++i) one(s, "[linear: 5, lif: {}, linear: 4]", more[i], flat, true);
-
-    static const char *const readout = "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]";
-    for (int i = 0; i < 6; ++i) {
-        snprintf(loss, sizeof loss, "{name: ce, over: %s, label_smoothing: 0.1}", overs[i]);
-        with_targets(s, readout, loss, flat, i % 2, SNN_CHECK_SOFT);
-        snprintf(loss, sizeof loss, "{name: mse, over: %s, correct: 0.9, incorrect: 0.1}", overs[i]);
-        with_targets(s, readout, loss, flat, i % 2, SNN_CHECK_SOFT);
-        snprintf(loss, sizeof loss, "{name: mse, over: %s}", overs[i]);
-        with_targets(s, readout, loss, flat, i % 2, SNN_CHECK_NUMBERS);
-    }
-    for (int i = 0; i < 4; ++i) with_targets(s, "[linear: 5, lif: {}, linear: 4]", more[i], flat, true, SNN_CHECK_SOFT);
-    with_targets(s, readout, "mse_membrane", flat, true, SNN_CHECK_NUMBERS);
-    with_targets(s, readout, "mse_membrane", flat, true, SNN_CHECK_NUMBERS_STEP);
-    with_targets(s, readout, "{name: mse, over: step, weight: 2}", flat, false, SNN_CHECK_NUMBERS_STEP);
+    static const char *const membranes = "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]",
+                             *const spikes = "[linear: 5, lif: {}, linear: 4, lif: {threshold: 0.5}]";
+    s->per_tensor = 4; /* there are many, and all weights see a mistake of the loss */
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; ++i)
+        for (int k = 0; k < (losses[i].can & CAN_OVER ? 6 : 1); ++k)
+            for (int lengths = 0; lengths < 2; ++lengths) {
+                int can = losses[i].can;
+                char loss[300], over[40] = "";
+                const char *ends = losses[i].loss[0] == '{' ? "}" : "";
+                if (can & CAN_OVER) snprintf(over, sizeof over, ", over: %s", overs[k]);
+                snprintf(loss, sizeof loss, "%s%s%s", losses[i].loss, over, ends);
+                const char *model = can & WANTS_SPIKES ? spikes : membranes;
+                one(s, model, loss, flat, lengths);
+                if (model != spikes && lengths == (int)(i + (size_t)k) % 2) one(s, spikes, loss, flat, lengths);
+                with_targets(s, model, loss, flat, lengths, SNN_CHECK_SOFT);
+                if (can & CAN_NUMBERS && k < 5) with_targets(s, membranes, loss, flat, lengths, SNN_CHECK_NUMBERS);
+                if (can & CAN_STEPS && (k == 2 || !(can & CAN_OVER)))
+                    with_targets(s, membranes, loss, flat, lengths, SNN_CHECK_NUMBERS_STEP);
+            }
+    static const char *const two = "[{name: ce, weight: 0.3}, {name: mse, target: 0.5, weight: 0.7}, spike_time]";
+    one(s, membranes, two, flat, true);
+    with_targets(s, membranes, two, flat, true, SNN_CHECK_SOFT);
+    with_targets(s, membranes, "{name: mse, over: step, weight: 2}", flat, false, SNN_CHECK_NUMBERS_STEP);
+    s->per_tensor = 10;
 }
 
 static void check_layers(struct suite *s) {
@@ -337,7 +376,7 @@ static void check_layers(struct suite *s) {
 }
 
 int snn_check_everything(struct snn_device *device, struct snn_check_report *report) {
-    struct suite s = {device, report, SNN_OK};
+    struct suite s = {device, report, 10, SNN_OK};
     check_neurons(&s);
     check_losses(&s);
     check_layers(&s);

@@ -12,6 +12,8 @@
 #include "train/device.h"
 
 static const char *const none[] = {"none", NULL};
+static const char *const decide_words[] = {"mean", "sum", "max", "last", "softmax_sum", "first_spike", "auto", NULL};
+enum { DECIDE_AUTO = SNN_DECIDE_FIRST_SPIKE + 1 };
 static const char *const keep_names[] = {"best", "last", NULL};
 
 struct top {
@@ -35,8 +37,8 @@ const struct snn_key snn_train_keys[] = {
     {"batch", SNN_INT, TRAIN(batch), "64", 1, 1 << 20, NULL, "samples a batch"},
     {"accumulate", SNN_INT, TRAIN(accumulate), "1", 1, 1 << 16, NULL, "batches an optimiser step"},
     {"loss", SNN_NODE, TRAIN(loss), "ce", 0, 0, NULL, "NAME, {name, over, ...}, or a list of terms, each with weight"},
-    {"decide", SNN_CHOICE, TRAIN(decide), "mean", 0, 0, snn_decide_names,
-     "how a class is read out of the outputs in time"},
+    {"decide", SNN_CHOICE, TRAIN(decide), "auto", 0, 0, decide_words,
+     "how a class is read out of the outputs in time; auto: as the loss draws the steps together"},
     {"optimizer", SNN_NODE, TRAIN(optimizer), "adam", 0, 0, NULL, "NAME or {name, lr, ..., groups}"},
     {"schedule", SNN_NODE, TRAIN(schedule), "constant", 0, 0, NULL, "of the learning rate: NAME or {name, per, ...}"},
     {"clip", SNN_REAL, TRAIN(clip), "none", 1e-12, 1e12, none, "largest L2 norm of the gradient"},
@@ -202,6 +204,28 @@ static int open_set(struct snn_experiment *e, const char *data_dir) {
     return SNN_OK;
 }
 
+/* `auto` becomes what it means, in the config too. */
+static int settle_decide(struct snn_experiment *e) {
+    if (e->train.decide == DECIDE_AUTO) {
+        e->train.decide = (int)snn_loss_decide(&e->network.loss);
+        SNN_TRY(snn_conf_assign(snn_conf_at(e->doc, "train.decide"), snn_decide_names[e->train.decide]));
+    }
+    e->network.decide = (enum snn_decide)e->train.decide;
+    return SNN_OK;
+}
+
+/* Class weights that balance the training samples: the config gets the numbers, so that a run needs no labels to go on
+ * or to be evaluated. */
+static int balance_classes(struct snn_experiment *e) {
+    if (!e->loader[SNN_SUBSET_TRAIN] || !snn_loss_wants_balance(&e->network.loss)) return SNN_OK;
+    int64_t *samples = calloc((size_t)e->about.classes, sizeof *samples);
+    if (!samples) return snn_error(SNN_EFAIL, "out of memory");
+    snn_loader_labels(e->loader[SNN_SUBSET_TRAIN], samples);
+    int rc = snn_loss_balance(&e->network.loss, e->about.classes, samples);
+    free(samples);
+    return rc;
+}
+
 /* The shape of the input; where it lies in the files, they are opened for it. */
 static int settle_input(struct snn_experiment *e, const char *data_dir) {
     e->about = snn_dataset_about(snn_dataset_find(e->data.name), snn_data_set_options(&e->data));
@@ -252,10 +276,11 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     struct snn_model_input input = input_of(e, options->double_check);
     SNN_TRY(snn_model_build(top.model, &input, e->about.classes, &n->model));
     SNN_TRY(check_outputs(e, top.model));
+    SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
-    e->network.decide = (enum snn_decide)e->train.decide;
+    SNN_TRY(settle_decide(e));
     struct from_keys from;
     SNN_TRY(read_from(e, &from));
     /* The schedule's lengths are known with the data; its keys are judged now. */
@@ -304,7 +329,7 @@ int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned
         SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(e->network.optim), e->train.epochs, updates,
                                   &e->schedule));
     }
-    return SNN_OK;
+    return balance_classes(e);
 }
 
 int snn_experiment_init(struct snn_experiment *e) {

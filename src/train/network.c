@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/network.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "autograd/math.h"
@@ -24,6 +25,9 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     n->mask = snn_arena_alloc(arena, (size_t)n->plan.cut * B, SNN_MEM_STATE);
     n->cut_length = snn_arena_alloc(arena, B * sizeof *n->cut_length, SNN_MEM_STATE);
     n->sample_loss = snn_arena_alloc(arena, B * sizeof *n->sample_loss, SNN_MEM_STATE);
+    if (snn_loss_class_weights(&n->loss, 0, NULL))
+        n->class_weight =
+            snn_arena_alloc(arena, (size_t)n->loss.terms * (size_t)out->units * sizeof(double), SNN_MEM_STATE);
     n->loss_scratch = snn_arena_alloc(
         arena, (size_t)snn_loss_scratch(n->device->threads, (int32_t)out->units) * sizeof(double), SNN_MEM_SCRATCH);
 }
@@ -139,6 +143,19 @@ static int reserve(struct snn_network *n, struct snn_arena *arena) {
     return SNN_OK;
 }
 
+/* Of the loss: the config has them, and device memory wants them. */
+static int upload_class_weights(struct snn_network *n) {
+    int32_t C = (int32_t)n->model.tape.output->units;
+    size_t count = (size_t)n->loss.terms * (size_t)C;
+    if (!n->class_weight) return SNN_OK;
+    double *weights = malloc(count * sizeof *weights);
+    if (!weights) return snn_error(SNN_EFAIL, "out of memory for class weights");
+    snn_loss_class_weights(&n->loss, C, weights);
+    n->device->memory->upload(n->device, n->class_weight, weights, count * sizeof *weights);
+    free(weights);
+    return SNN_OK;
+}
+
 int snn_network_allocate(struct snn_network *n, const struct snn_network_plan *plan) {
     const struct snn_memory_kernels *memory = n->device->memory;
     struct snn_arena old = n->arena, fresh;
@@ -153,6 +170,7 @@ int snn_network_allocate(struct snn_network *n, const struct snn_network_plan *p
     if (old.base && values)
         memory->copy(n->device, n->model.params.value, values, (size_t)n->model.params.size * sizeof(real));
     memory->release(n->device, old.base);
+    SNN_TRY(upload_class_weights(n));
     return bind_mirror(n);
 }
 
@@ -236,12 +254,12 @@ static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cu
                                   .length = length,
                                   .total = length && cut->T != batch->T ? batch->length : length,
                                   .steps = batch->T,
+                                  .class_weight = n->class_weight,
                                   .scale = &n->controls->scale};
 }
 
 void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gradient) {
-    SNN_CHECK((cut->T == cut->batch->T && !cut->batch->target_steps) || snn_loss_is_stepwise(&n->loss),
-              "this loss needs all steps at once");
+    SNN_CHECK(cut->T == cut->batch->T || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
     set_lengths(n, cut);
     struct snn_loss_call call = loss_call(n, cut);
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? n->model.tape.output->grad : NULL,

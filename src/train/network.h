@@ -46,9 +46,10 @@ struct snn_network {
     /* Small arrays in the arena */
     struct snn_controls *controls;
     struct snn_tally *tally;
-    uint8_t *mask;       /* (cut, B) */
-    int32_t *cut_length; /* (B) valid steps within the cut */
-    double *sample_loss; /* (B) */
+    uint8_t *mask;        /* (cut, B) */
+    int32_t *cut_length;  /* (B) valid steps within the cut */
+    double *sample_loss;  /* (B) */
+    double *class_weight; /* (terms of the loss, classes), or NULL */
     double *loss_scratch;
 
     /* The batch, and where its arrays are in device memory */
