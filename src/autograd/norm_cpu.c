@@ -4,38 +4,8 @@
 #include <math.h>
 
 #include "autograd/norm.h"
+#include "autograd/runs_cpu.h"
 #include "core/isa.h"
-
-/* Sum of f(x) over a run in eight lanes, widened at the end: exact enough (runs are short) and vectorisable. */
-static double sum_run(const real *restrict x, ptrdiff_t n) {
-    double lane[8] = {0}, total = 0;
-    ptrdiff_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; ++k) lane[k] += x[i + k];
-    for (; i < n; ++i) lane[0] += x[i];
-    for (int k = 0; k < 8; ++k) total += lane[k];
-    return total;
-}
-
-static double sum_squares_run(const real *restrict x, double mean, ptrdiff_t n) {
-    double lane[8] = {0}, total = 0;
-    ptrdiff_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; ++k) lane[k] += (x[i + k] - mean) * (x[i + k] - mean);
-    for (; i < n; ++i) lane[0] += (x[i] - mean) * (x[i] - mean);
-    for (int k = 0; k < 8; ++k) total += lane[k];
-    return total;
-}
-
-static double dot_run(const real *restrict g, const real *restrict x, double mean, ptrdiff_t n) {
-    double lane[8] = {0}, total = 0;
-    ptrdiff_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; ++k) lane[k] += g[i + k] * (x[i + k] - mean);
-    for (; i < n; ++i) lane[0] += g[i] * (x[i] - mean);
-    for (int k = 0; k < 8; ++k) total += lane[k];
-    return total;
-}
 
 static int32_t groups(const struct snn_norm_shape *s) { return s->joint ? 1 : s->T; }
 static int32_t first_row(const struct snn_norm_shape *s, int32_t g) { return s->joint ? 0 : g * s->B; }
