@@ -106,6 +106,10 @@ void golden_sched(struct golden *c);
 void golden_train(struct golden *c);
 void golden_binning(struct golden *c);
 
+/* The shape of a convolution of the case, with y's size where it is transposed. */
+bool golden_conv_shape(struct golden *c, bool transposed, const struct snn_tensor *x, const struct snn_param *w,
+                       struct snn_conv_shape *shape);
+
 /* What no key of a neuron here can say. snnTorch subtracts again where the membrane was still above the threshold after
  * its immediate reset; Norse's membranes may leak towards another potential than they are reset to. */
 bool golden_resets_twice(struct golden *c);

@@ -18,11 +18,8 @@ static bool op_linear(struct golden_net *net) {
     return true;
 }
 
-static bool op_conv(struct golden_net *net) {
-    struct golden *c = net->c;
-    bool transposed = strstr(golden_text(c, "op"), "transpose") != NULL;
-    struct snn_tensor *x = golden_net_input(net, "x", true);
-    struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false);
+bool golden_conv_shape(struct golden *c, bool transposed, const struct snn_tensor *x, const struct snn_param *w,
+                       struct snn_conv_shape *shape) {
     const struct snn_st_tensor *y = golden_find(c, "y");
     int axes = x ? x->nd - 1 : 0, kernel[3], more[3];
     struct snn_conv_shape s = {.groups = (int32_t)golden_number_or(c, "groups", 1)};
@@ -51,7 +48,35 @@ static bool op_conv(struct golden_net *net) {
     }
     if (s.C % s.groups || w->dim[0] != s.O || w->dim[1] != s.C / s.groups)
         return golden_fail(c, "does not understand the shapes");
+    *shape = s;
+    return true;
+}
+
+static bool op_conv(struct golden_net *net) {
+    bool transposed = strstr(golden_text(net->c, "op"), "transpose") != NULL;
+    struct snn_conv_shape s;
+    struct snn_tensor *x = golden_net_input(net, "x", true);
+    struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false);
+    if (!golden_conv_shape(net->c, transposed, x, w, &s)) return false;
     (transposed ? snn_conv_transpose : snn_conv)(&net->network.model.tape, "conv", x, &s, w, b);
+    return true;
+}
+
+/* Of a linear layer or a convolution: w tells. */
+static bool op_weight_standardisation(struct golden_net *net) {
+    struct snn_conv_shape s;
+    struct snn_tape *tape = &net->network.model.tape;
+    struct snn_tensor *x = golden_net_input(net, "x", true);
+    struct snn_param *w = golden_net_param(net, "w", false), *b = golden_net_param(net, "b", false),
+                     *gain = golden_net_param(net, "gain", false);
+    double eps = golden_number(net->c, "eps");
+    if (!x || !w || !gain || gain->count != w->dim[0]) return golden_fail(net->c, "does not understand the shapes");
+    if (w->nd == 2 && (w->dim[1] != x->units || golden_number_or(net->c, "padding", 0) != 0))
+        return golden_fail(net->c, "does not understand the shapes");
+    if (w->nd != 2 && !golden_conv_shape(net->c, false, x, w, &s)) return false;
+    struct snn_tensor *made = snn_weight_standardised(tape, "weight", w, gain, eps);
+    if (w->nd == 2) snn_linear_with(tape, "linear", x, made, b);
+    else snn_conv_with(tape, "conv", x, &s, made, b);
     return true;
 }
 
@@ -183,6 +208,7 @@ static const struct {
     {"batch_norm", op_batch_norm},
     {"td_batch_norm", op_td_batch_norm},
     {"dropout with given mask", op_dropout},
+    {"weight standardisation", op_weight_standardisation},
 };
 
 /* Training starts from running statistics 0 and 1 and moves them; evaluation uses the stored ones. */

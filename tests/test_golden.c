@@ -68,7 +68,6 @@ static const struct {
 
     {"ops", "op", "adaptive_avg_pool2d_*", "pooling to a given size"},
     {"ops", "op", "te_batch_norm", "TEBN"},
-    {"ops", "op", "weight standardisation", "weight standardisation"},
 
     {"surrogates", "framework_name", "circ", "this surrogate"},
     {"surrogates", "framework_name", "heavi_erfc", "this surrogate"},

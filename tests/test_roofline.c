@@ -233,7 +233,8 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"conv", "linear", "loss", "math", "memory", "neuron", "norm", "optim", "pool"};
+static const char *const files[] = {"conv",   "linear", "loss",  "math", "memory",
+                                    "neuron", "norm",   "optim", "pool", "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];
@@ -421,6 +422,12 @@ static const struct sample_network {
      "        conv3d: {out: 2, kernel: [3, 2, 5], stride: [1, 1, 2]}, lif, reshape: [3, -1],\n"
      "        conv1d: {out: 6, kernel: 5, padding: 2, groups: 3}, lif, flatten, linear: 10]\n",
      4},
+    {EVENTS,
+     "model: [conv: {out: 8, kernel: 3, weight: standardised}, lif, avgpool: 4, flatten, linear: {out: 40, weight: "
+     "norm},\n"
+     "        lif, linear: {out: 10, weight: {name: standardised, eps: 1e-3}}]\n"
+     "train: {freeze: [model.0.conv.weight, model.6.linear.gain]}\n",
+     3},
 };
 
 /* What a plan counts is what the backend takes from the card. */

@@ -601,7 +601,10 @@ static const char *const cut_models[] = {
     "linear: 4, li: {tau: 5}]",
     "[maxpool: 2, flatten, linear: 12, lif, residual: {body: [linear: 12, lif: {tau: 4}]}, repeat: {times: 2, body: "
     "[linear: 12, plif: {tau: 3}]}, linear: 4]",
-    "[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0.7}, flatten, linear: 4, lif: {threshold: 0.1}]"};
+    "[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0.7}, flatten, linear: 4, lif: {threshold: 0.1}]",
+    "[conv: {out: 4, kernel: 3, weight: standardised}, lif, flatten, linear: {out: 9, weight: norm}, lif, linear: "
+    "{out: "
+    "4, weight: standardised}]"};
 enum { CUT_MODELS = sizeof cut_models / sizeof *cut_models };
 
 /* State is handed from cut to cut: outputs do not depend on where the time axis is cut. */
@@ -636,6 +639,8 @@ START_TEST(chunked_gradients) {
         "[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0, threshold: 0.5}, "
         "flatten, linear: 9, lif: {beta: 0, reset: "
         "subtract, threshold: 0.3}, linear: 4]",
+        "[conv: {out: 3, kernel: 3, weight: standardised}, lif: {beta: 0, threshold: 0.5}, flatten, linear: {out: 4, "
+        "weight: norm}]",
         "[flatten, linear: 20, lif: {beta: 0, threshold: 0.2}, residual: {body: [linear: 20, lif: "
         "{beta: 0, threshold: 0.2}]}, layernorm, "
         "linear: 4]"};
@@ -709,15 +714,15 @@ END_TEST
 
 /* The same gradient whether a batch passes at once, in slices, or as batches that share an optimiser step. */
 START_TEST(slices_and_accumulation) {
+    static const char *const weights[] = {"", ", weight: standardised", ", weight: norm"};
     struct snn_experiment e;
     const struct snn_batch *batch;
     char yaml[1024];
     real *whole = NULL;
     snprintf(yaml, sizeof yaml,
-             "data: {name: mnist, timesteps: 3%s}\nmodel: [conv: {out: 4, kernel: 5, stride: 3}, lif, dropout: 0.3, "
-             "flatten, "
-             "linear: 10]\ntrain: {batch: 24}\n",
-             inputs[_i]);
+             "data: {name: mnist, timesteps: 3%s}\nmodel: [conv: {out: 4, kernel: 5, stride: 3%s}, lif, dropout: 0.3, "
+             "flatten, linear: {out: 10%s}]\ntrain: {batch: 24}\n",
+             inputs[_i % 3], weights[_i / 3], weights[_i / 3]);
     open_run(yaml, 1, &e);
     for (int32_t slice = 24; slice > 0; slice -= 5) {
         struct snn_network_plan plan = {.T = 3, .B = 24, .cut = 3, .train = true, .slice = slice};
@@ -1124,10 +1129,10 @@ int main(void) {
     tcase_add_loop_test(t, plan_is_what_is_taken, 0, 3);
     tcase_add_loop_test(t, lifetimes, 0, 6);
     tcase_add_loop_test(t, chunked, 0, CUT_MODELS);
-    tcase_add_loop_test(t, chunked_gradients, 0, 2);
+    tcase_add_loop_test(t, chunked_gradients, 0, 3);
     tcase_add_loop_test(t, first_steps, 0, CUT_MODELS);
     tcase_add_loop_test(t, single_step, 0, CUT_MODELS);
-    tcase_add_loop_test(t, slices_and_accumulation, 0, 3);
+    tcase_add_loop_test(t, slices_and_accumulation, 0, 9);
     tcase_add_test(t, accumulated_steps);
     tcase_add_test(t, clip);
     tcase_add_test(t, frozen);

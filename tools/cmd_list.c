@@ -59,6 +59,9 @@ static void surrogates(struct listing *l) {
 static void layers(struct listing *l) {
     for (const struct snn_layer_ops *o = snn_layers; o->name; ++o) item(l, o->name, o->alias, o->help, o->keys);
 }
+static void weights(struct listing *l) {
+    for (const struct snn_weight_kind *k = snn_weight_kinds; k->name; ++k) item(l, k->name, NULL, k->help, k->keys);
+}
 static void rules(struct listing *l) {
     for (int i = 0; snn_trainers[i]; ++i)
         item(l, snn_trainers[i]->name, NULL, snn_trainers[i]->help, snn_trainers[i]->keys);
@@ -118,11 +121,22 @@ static void keys(struct listing *l) {
 static const struct {
     const char *name;
     void (*collect)(struct listing *l);
-} kinds[] = {{"neurons", neurons},       {"surrogates", surrogates}, {"layers", layers},
-             {"rules", rules},           {"datasets", datasets},     {"augmentations", augmentations},
-             {"codings", codings},       {"framings", framings},     {"presets", presets},
-             {"optimizers", optimizers}, {"schedules", schedules},   {"losses", losses},
-             {"recordings", recordings}, {"exports", exports},       {"keys", keys}};
+} kinds[] = {{"neurons", neurons},
+             {"surrogates", surrogates},
+             {"layers", layers},
+             {"weights", weights},
+             {"rules", rules},
+             {"datasets", datasets},
+             {"augmentations", augmentations},
+             {"codings", codings},
+             {"framings", framings},
+             {"presets", presets},
+             {"optimizers", optimizers},
+             {"schedules", schedules},
+             {"losses", losses},
+             {"recordings", recordings},
+             {"exports", exports},
+             {"keys", keys}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 int cmd_list(struct cli *cli) {

@@ -15,6 +15,7 @@ struct snn_math_kernels;   /* autograd/math.h */
 struct snn_conv_kernels;   /* autograd/conv.h */
 struct snn_pool_kernels;   /* autograd/pool.h */
 struct snn_norm_kernels;   /* autograd/norm.h */
+struct snn_weights_kernels; /* autograd/weights.h */
 struct snn_loss_kernels;   /* autograd/loss.h */
 struct snn_neuron_kernels; /* layers/neuron.h */
 struct snn_optim_kernels;  /* optim/optim_kernels.h */
@@ -34,6 +35,7 @@ struct snn_device {
     const struct snn_conv_kernels *conv;
     const struct snn_pool_kernels *pool;
     const struct snn_norm_kernels *norm;
+    const struct snn_weights_kernels *weights;
     const struct snn_loss_kernels *loss;
     const struct snn_neuron_kernels *neuron;
     const struct snn_optim_kernels *optim;

@@ -10,6 +10,7 @@
 #include "autograd/norm.h"
 #include "autograd/pool.h"
 #include "autograd/tape.h"
+#include "autograd/weights.h"
 
 /* x (rows, in) -> (rows, out): x W^T + b; w (out,in), b (out) or NULL */
 struct snn_tensor *snn_linear(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w,
@@ -28,6 +29,13 @@ struct snn_tensor *snn_conv_with(struct snn_tape *tape, const char *name, struct
  * the convolution whose input gradient this is. */
 struct snn_tensor *snn_conv_transpose(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                       const struct snn_conv_shape *shape, struct snn_param *w, struct snn_param *b);
+
+/* Weights made of parameters; w (rows,...): a row makes an output, and its gain (rows) is learned. n: numbers of a row.
+ *   standardised: g (w - mean) / sqrt(var n + eps), unbiased variance   normalised: g w / |w| */
+struct snn_tensor *snn_weight_standardised(struct snn_tape *tape, const char *name, struct snn_param *w,
+                                           struct snn_param *gain, double eps);
+struct snn_tensor *snn_weight_normalised(struct snn_tape *tape, const char *name, struct snn_param *w,
+                                         struct snn_param *gain);
 
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);

@@ -2,6 +2,7 @@
  * params.c - declaring, laying out and drawing the learned numbers. */
 #include "autograd/params.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,12 +77,23 @@ static void draw(const struct snn_param *param, uint64_t seed, uint32_t stream, 
     }
 }
 
+/* Root of the sum of squares of each row; a row is what belongs to one number of `param`. */
+static void measure(const struct snn_param *param, const real *rows, real *to) {
+    ptrdiff_t n = param->length_of->count / param->count;
+    for (ptrdiff_t k = 0; k < param->count; ++k) {
+        double squares = 0;
+        for (ptrdiff_t i = 0; i < n; ++i) squares += (double)rows[k * n + i] * (double)rows[k * n + i];
+        to[k] = (real)sqrt(squares);
+    }
+}
+
 void snn_params_init(const struct snn_params *params, uint64_t seed, real *values) {
     SNN_CHECK(values, "parameters are drawn before memory was bound");
     for (int k = 0; k < params->count; ++k) {
         const struct snn_param *param = params->list[k];
         real *to = values + param->offset;
-        if (param->bound > 0) draw(param, seed, (uint32_t)k, to);
+        if (param->length_of) measure(param, values + param->length_of->offset, to);
+        else if (param->bound > 0) draw(param, seed, (uint32_t)k, to);
         else
             for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fill;
     }

@@ -18,13 +18,14 @@ struct snn_param {
     char *name; /* nested: "model.0.conv.weight" */
     int nd;
     int32_t dim[6];
-    ptrdiff_t count;    /* elements */
-    ptrdiff_t offset;   /* in the slab */
-    bool buffer;        /* no gradient: running statistics */
-    bool frozen;        /* keeps its value: no step, no decay */
-    real *value, *grad; /* into the slabs after snn_params_bind: device memory */
-    double bound, fill; /* initial value: uniform(-bound, bound) or normal; else constant `fill` */
-    bool normal;        /* bound is a standard deviation */
+    ptrdiff_t count;                   /* elements */
+    ptrdiff_t offset;                  /* in the slab */
+    bool buffer;                       /* no gradient: running statistics */
+    bool frozen;                       /* keeps its value: no step, no decay */
+    real *value, *grad;                /* into the slabs after snn_params_bind: device memory */
+    double bound, fill;                /* initial value: uniform(-bound, bound) or normal; else constant `fill` */
+    bool normal;                       /* bound is a standard deviation */
+    const struct snn_param *length_of; /* not NULL: initial value k is the length of row k of this earlier one */
 };
 
 struct snn_params {

@@ -18,6 +18,7 @@
 #include "autograd/memory.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
+#include "autograd/weights.h"
 #include "core/arena.h"
 #include "core/status.h"
 #include "cuda/launch.h"
@@ -84,6 +85,7 @@ extern const struct snn_math_kernels snn_math_cuda;
 extern const struct snn_conv_kernels snn_conv_cuda;
 extern const struct snn_pool_kernels snn_pool_cuda;
 extern const struct snn_norm_kernels snn_norm_cuda;
+extern const struct snn_weights_kernels snn_weights_cuda;
 extern const struct snn_loss_kernels snn_loss_cuda;
 extern const struct snn_neuron_kernels snn_neuron_cuda;
 extern const struct snn_optim_kernels snn_optim_cuda;

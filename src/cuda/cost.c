@@ -18,6 +18,7 @@
 #include "autograd/memory.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
+#include "autograd/weights.h"
 #include "core/status.h"
 #include "cuda/sizes.h"
 #include "layers/neuron.h"
@@ -617,6 +618,26 @@ static void layer_grad(struct snn_device *device, ptrdiff_t rows, ptrdiff_t unit
 
 static const struct snn_norm_kernels norm_table = {batch, batch_eval, batch_grad, batch_eval_grad, layer, layer_grad};
 
+/* ---- weights made of parameters ---- */
+
+static void rescale(struct snn_device *device, const struct snn_rescale *how, const real *w, const real *g, real *saved,
+                    real *y) {
+    double n = (double)how->rows * (double)how->n;
+    (void)w, (void)g, (void)saved, (void)y;
+    launch(device, "weights.rescale_rows", NUMBER * (2 * n + 3.0 * how->rows), (how->centred ? 6 : 4) * n);
+}
+
+static void rescale_grad(struct snn_device *device, const struct snn_rescale *how, const real *w, const real *g,
+                         const real *saved, const real *gy, real *gw, real *gg) {
+    double n = (double)how->rows * (double)how->n;
+    (void)w, (void)g, (void)saved, (void)gy;
+    if (gw || gg)
+        launch(device, "weights.rescale_rows_gradient", NUMBER * ((gw ? 4 : 2) * n + (gg ? 5.0 : 3.0) * how->rows),
+               (gw ? 10 : 3) * n);
+}
+
+static const struct snn_weights_kernels weights_table = {rescale, rescale_grad};
+
 /* ---- loss: in double, a small part of a step ---- */
 
 static void evaluate(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
@@ -756,6 +777,7 @@ int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
                                .conv = &conv_table,
                                .pool = &pool_table,
                                .norm = &norm_table,
+                               .weights = &weights_table,
                                .loss = &loss_table,
                                .neuron = &neuron_table,
                                .optim = &optim_table};

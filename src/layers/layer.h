@@ -107,6 +107,24 @@ extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpo
     }
 int snn_init_read(struct snn_conf *node, int32_t fan_in, int32_t fan_out, struct snn_param *weight);
 
+/* What is made of a weight before it is used: the key `weight`, a struct snn_conf * in the options. */
+#define SNN_WEIGHT_KEY(type)                                                                                           \
+    {                                                                                                                  \
+        "weight", SNN_NODE, offsetof(type, weight), "plain", 0, 0, NULL,                                               \
+            "what is made of the parameter: NAME or {name, keys}, see `snntrain list weights`"                         \
+    }
+struct snn_weight_making;
+struct snn_weight_kind {
+    const char *name, *help;
+    const struct snn_key *keys;
+    int (*make)(struct snn_builder *b, struct snn_conf *node, const struct snn_weight_making *m, struct snn_param *w,
+                struct snn_tensor **made);
+};
+extern const struct snn_weight_kind snn_weight_kinds[]; /* ended by a NULL name */
+/* Of a parameter w whose initial values are settled and whose first axis counts outputs. *made: what the layer is to
+ * use; NULL: w itself. */
+int snn_weight_build(struct snn_builder *b, struct snn_conf *node, struct snn_param *w, struct snn_tensor **made);
+
 /* "(2,34,34)" into buffer */
 const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]);
 /* What `key` of a layer says for each axis after the channels of b->x, which has some. */

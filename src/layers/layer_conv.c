@@ -10,7 +10,7 @@ struct conv_options {
     long long out, groups;
     struct snn_sizes kernel, stride, padding, dilation, output_padding;
     bool bias;
-    struct snn_conf *init;
+    struct snn_conf *init, *weight;
 };
 #define CONV(field) offsetof(struct conv_options, field)
 #define CONV_WINDOW                                                                                                    \
@@ -25,7 +25,7 @@ struct conv_options {
         {"bias", SNN_BOOL, CONV(bias), "true", 0, 0, NULL, "add a learned bias by channel"},                           \
         SNN_INIT_KEY(struct conv_options), {0},
 
-const struct snn_key snn_conv_keys[] = {CONV_WINDOW, CONV_REST};
+const struct snn_key snn_conv_keys[] = {CONV_WINDOW, SNN_WEIGHT_KEY(struct conv_options), CONV_REST};
 const struct snn_key snn_conv_transpose_keys[] = {CONV_WINDOW,
                                                   {"output_padding", SNN_SIZES, CONV(output_padding), "0", 0, 63, NULL,
                                                    "more pixels at the end of each axis; less than stride or dilation"},
@@ -81,7 +81,10 @@ int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant) {
     if (s.OD < 1 || s.OH < 1 || s.OW < 1)
         return snn_conf_error(node, "the kernel does not fit into %s", snn_shape_text(b->x, text));
     SNN_TRY(make_parameters(b, node, &o, &s, s.O, s.C / s.groups, &w, &bias));
-    b->x = snn_conv(&b->model->tape, b->path, b->x, &s, w, bias);
+    struct snn_tape *tape = &b->model->tape;
+    struct snn_tensor *made;
+    SNN_TRY(snn_weight_build(b, o.weight, w, &made));
+    b->x = made ? snn_conv_with(tape, b->path, b->x, &s, made, bias) : snn_conv(tape, b->path, b->x, &s, w, bias);
     return SNN_OK;
 }
 

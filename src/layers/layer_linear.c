@@ -9,12 +9,13 @@
 struct linear_options {
     long long out;
     bool bias;
-    struct snn_conf *init;
+    struct snn_conf *init, *weight;
 };
 const struct snn_key snn_linear_keys[] = {
     {"out", SNN_INT, offsetof(struct linear_options, out), NULL, 1, 1 << 20, NULL, "units"},
     {"bias", SNN_BOOL, offsetof(struct linear_options, bias), "true", 0, 0, NULL, "add a learned bias"},
     SNN_INIT_KEY(struct linear_options),
+    SNN_WEIGHT_KEY(struct linear_options),
     {0},
 };
 
@@ -33,6 +34,9 @@ int snn_build_linear(struct snn_builder *b, struct snn_conf *node, int variant) 
                      *bias = o.bias ? snn_builder_param(b, "bias", false, 1, dim) : NULL;
     SNN_TRY(snn_init_read(o.init, dim[1], dim[0], w));
     if (bias) bias->bound = 1 / sqrt(dim[1]);
-    b->x = snn_linear(&b->model->tape, b->path, b->x, w, bias);
+    struct snn_tape *tape = &b->model->tape;
+    struct snn_tensor *made;
+    SNN_TRY(snn_weight_build(b, o.weight, w, &made));
+    b->x = made ? snn_linear_with(tape, b->path, b->x, made, bias) : snn_linear(tape, b->path, b->x, w, bias);
     return SNN_OK;
 }

@@ -363,6 +363,9 @@ static void check_layers(struct suite *s) {
         "kernel: 1}]}, lif, flatten, linear: 3]",
         "[reshape: [2, -1], conv_transpose1d: {out: 4, kernel: 4, stride: 2, groups: 2}, lif, flatten, linear: 3]",
         "[reshape: [2, 2, 3, -1], conv_transpose: {out: 2, kernel: 2, stride: [1, 2, 1]}, lif, flatten, linear: 3]",
+        "[conv: {out: 4, kernel: 3, groups: 2, weight: standardised}, lif, flatten, linear: {out: 3, weight: norm}]",
+        "[conv: {out: 3, kernel: 3, bias: false, weight: norm}, lif, flatten, linear: {out: 3, weight: {name: "
+        "standardised, eps: 0.1}}]",
     };
     for (size_t i = 0; i < sizeof images / sizeof *images; ++i) {
         one(s, images[i], "ce", image, false);
