@@ -2,6 +2,8 @@
  * test_events_h5.c - recordings in HDF5: four data sets of numbers in several types, packed and not, and broken ones.
  */
 #include <hdf5.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "made_events.h"
 
@@ -128,6 +130,72 @@ START_TEST(h5_refuses_broken) {
 }
 END_TEST
 
+enum { LINK, LINK_OF_GROUP, VIRTUAL, STORED_OUTSIDE, WAYS_OUT };
+
+/* A file whose times lie in another one: a FIFO, which whoever opened it would wait for. */
+static struct made made_outside(int way) {
+    struct made_column three[] = {{"/events/x", H5T_STD_U16LE, {1, 5, 639}, 0, 0, 0},
+                                  {"/events/y", H5T_STD_I32BE, {2, 6, 479}, 0, 0, 0},
+                                  {"/events/p", H5T_STD_U8LE, {1, 1, 0}, 0, 0, 0}};
+    struct made made = made_h5(three, 3, true);
+    char other[4200];
+    snprintf(other, sizeof other, "%s", in("fifo"));
+    hid_t file = H5Fopen(in("x.h5"), H5F_ACC_RDWR, H5P_DEFAULT), how = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t n = LENGTH;
+    hid_t space = H5Screate_simple(1, &n, NULL), set = -1;
+    herr_t done = 0;
+    if (way == LINK) done = H5Lcreate_external(other, "/t", file, "/events/t", H5P_DEFAULT, H5P_DEFAULT);
+    if (way == LINK_OF_GROUP) {
+        H5Ldelete(file, "/events", H5P_DEFAULT);
+        done = H5Lcreate_external(other, "/events", file, "/events", H5P_DEFAULT, H5P_DEFAULT);
+    }
+    if (way == VIRTUAL) done = H5Pset_virtual(how, space, other, "/t", space);
+    if (way == STORED_OUTSIDE) done = H5Pset_external(how, other, 0, LENGTH * 8);
+    ck_assert_int_ge(done, 0);
+    if (way >= VIRTUAL) set = H5Dcreate2(file, "/events/t", H5T_STD_I64LE, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    if (set >= 0) H5Dclose(set);
+    H5Sclose(space), H5Pclose(how), H5Fclose(file);
+    made.size = read_whole("x.h5", made.bytes, sizeof made.bytes);
+    return made;
+}
+
+/* Another file is not even opened. */
+START_TEST(h5_stays_in_its_file) {
+    static const char *const said[WAYS_OUT] = {
+        "x.h5: /events/t is a link to another file, which is not followed",
+        "x.h5: holds neither /events/t, x, y and p nor /t, /x, /y and /p",
+        "x.h5: /events/t is virtual or stored in another file, which is not read",
+        "x.h5: /events/t is virtual or stored in another file, which is not read"};
+    ck_assert_int_eq(mkfifo(in("fifo"), 0600), 0);
+    struct made made = made_outside(_i);
+    expect_refused(&made, "x.h5", NULL, SNN_EDATA, said[_i]);
+    unlink(in("fifo"));
+}
+END_TEST
+
+/* A column of one number packs a thousandfold: it is no lie. */
+START_TEST(h5_constant_columns) {
+    enum { MANY = 200000 };
+    static const char *const names[] = {"/t", "/x", "/y", "/p"};
+    static int64_t zeros[MANY];
+    hid_t file = H5Fcreate(in("x.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hsize_t n = MANY, chunk = MANY;
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &n, NULL);
+    H5Pset_chunk(how, 1, &chunk), H5Pset_deflate(how, 9);
+    for (int c = 0; c < 4; ++c) {
+        hid_t set = H5Dcreate2(file, names[c], H5T_STD_I64LE, space, H5P_DEFAULT, how, H5P_DEFAULT);
+        ck_assert_int_ge(H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros), 0);
+        H5Dclose(set);
+    }
+    H5Sclose(space), H5Pclose(how), H5Fclose(file);
+    struct snn_sample sample = {0};
+    struct snn_events_facts facts;
+    ck_assert_int_eq(snn_events_read(in("x.h5"), NULL, &sample, &facts), SNN_OK);
+    ck_assert_int_eq(facts.events, MANY);
+    snn_sample_free(&sample);
+}
+END_TEST
+
 /* A real file in another layout. */
 START_TEST(h5_of_spikes) {
     char root[4200], path[4300];
@@ -148,6 +216,8 @@ int main(void) {
     tcase_add_loop_test(events, h5_forms, 0, 2);
     tcase_add_loop_test(events, h5_cut_everywhere, 0, 2);
     tcase_add_test(events, h5_refuses_broken);
+    tcase_add_loop_test(events, h5_stays_in_its_file, 0, WAYS_OUT);
+    tcase_add_test(events, h5_constant_columns);
     tcase_add_test(events, h5_of_spikes);
     suite_add_tcase(suite, events);
     return run_suite(suite);

@@ -2,8 +2,10 @@
  * test_shd.c - spike trains in HDF5: SHD, SSC and spoken digits, well-formed and hostile.
  *
  * Every case works in a fresh folder with files it writes itself; cases on real data say so when they have none. */
+#include <hdf5.h>
 #include <math.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "data_folder.h"
 #include "datasets/parts.h"
@@ -452,6 +454,32 @@ START_TEST(other_files_and_none) {
 }
 END_TEST
 
+/* Whoever opened the FIFO would wait for it. */
+START_TEST(stays_in_its_file) {
+    struct snn_dataset *set;
+    char other[4200];
+    ck_assert_int_eq(mkfifo(in("shd_train.h5"), 0600), 0);
+    make_test_file("shd_test.h5");
+    ck_error(open_digits(&set), SNN_EDATA, "shd_train.h5: is not a regular file");
+    snprintf(other, sizeof other, "%s", in("shd_train.h5"));
+    ck_assert_int_eq(rename(other, in("fifo")), 0);
+    snprintf(other, sizeof other, "%s", in("fifo"));
+    make("shd_train.h5", &good);
+    hid_t file = H5Fopen(in("shd_train.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    H5Ldelete(file, "/labels", H5P_DEFAULT);
+    ck_assert_int_ge(H5Lcreate_external(other, "/labels", file, "/labels", H5P_DEFAULT, H5P_DEFAULT), 0);
+    H5Fclose(file);
+    ck_error(open_digits(&set), SNN_EDATA, "shd_train.h5: /labels is a link to another file, which is not followed");
+    /* With lists of another file, references would point into the wrong one. */
+    file = H5Fopen(in("shd_train.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    H5Ldelete(file, "/spikes/times", H5P_DEFAULT);
+    ck_assert_int_ge(
+        H5Lcreate_external(in("shd_test.h5"), "/spikes/times", file, "/spikes/times", H5P_DEFAULT, H5P_DEFAULT), 0);
+    H5Fclose(file);
+    ck_error(open_digits(&set), SNN_EDATA, "shd_train.h5: /spikes/times is a link to another file");
+}
+END_TEST
+
 /* ---- validation samples of the set's own ---- */
 
 static int read_config(const char *text, struct snn_data_config *config) {
@@ -709,6 +737,7 @@ int main(void) {
     tcase_add_test(shd, survives_a_bad_heap);
     tcase_add_test(shd, cut_anywhere_is_refused);
     tcase_add_test(shd, other_files_and_none);
+    tcase_add_test(shd, stays_in_its_file);
     tcase_add_test(shd, ssc_keeps_its_validation_samples_apart);
     tcase_add_test(shd, validation_by_speaker_holds_whole_speakers);
     tcase_add_loop_test(shd, refuses_a_bad_validation, 0, (int)(sizeof bad_validation / sizeof *bad_validation));

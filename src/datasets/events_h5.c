@@ -13,7 +13,11 @@
 #include "datasets/events_parts.h"
 #include "datasets/hdf5_library.h"
 
-enum { SLAB = 1 << 14, NAME = 64 };
+enum {
+    SLAB = 1 << 14,
+    NAME = 64,
+    DEFLATE_RATIO = 1032 /* a column may be all the same: deflate cannot pack tighter than this */
+};
 
 static const unsigned char mark[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
 
@@ -85,7 +89,7 @@ static bool find_name(hid_t file, const char *group, enum snn_column c, char nam
         for (int end = 0; end < (c == SNN_COLUMN_T ? 5 : 1); ++end) {
             int length = (int)strcspn(at, " "), skip = snprintf(name, NAME, "%s", group);
             snprintf(name + skip, NAME - (size_t)skip, "%.*s%s", length, at, ends[end]);
-            if (H5Lexists(file, name, H5P_DEFAULT) <= 0) continue;
+            if (!snn_hdf5_has(file, name)) continue;
             if (c == SNN_COLUMN_T) snn_column_find(name + skip, strlen(name + skip), unit);
             return true;
         }
@@ -94,12 +98,11 @@ static bool find_name(hid_t file, const char *group, enum snn_column c, char nam
 
 static int find_names(const struct snn_events_job *job, struct table *table) {
     static const char *const groups[] = {"/events/", "/"};
-    if (H5Lexists(table->file, "/offsets", H5P_DEFAULT) > 0) /* hdf5_write.h */
+    if (snn_hdf5_has(table->file, "/offsets")) /* hdf5_write.h */
         return snn_error(SNN_EDATA, "%s: holds many recordings one behind the other (/offsets), expected one",
                          job->path);
     for (int g = 0; g < 2; ++g) {
         int found = 0;
-        if (!g && H5Lexists(table->file, "/events", H5P_DEFAULT) <= 0) continue;
         for (enum snn_column c = 0; c < SNN_COLUMNS; ++c)
             found += find_name(table->file, groups[g], c, table->column[c].name, &table->unit);
         if (found == SNN_COLUMNS) return SNN_OK;
@@ -121,7 +124,7 @@ static int check_storage(const struct snn_events_job *job, const struct column *
     H5D_layout_t layout = how >= 0 ? H5Pget_layout(how) : H5D_LAYOUT_ERROR;
     int filters = how >= 0 ? H5Pget_nfilters(how) : -1, status = SNN_OK;
     if (stored > job->size) stored = job->size;
-    if (stored * SNN_EVENTS_RATIO > most) most = stored * SNN_EVENTS_RATIO;
+    if (stored * DEFLATE_RATIO > most) most = stored * DEFLATE_RATIO;
     if (layout == H5D_CHUNKED && H5Pget_chunk(how, 1, &chunk) != 1) filters = -1;
     if (layout == H5D_LAYOUT_ERROR || filters < 0) status = unreadable(job, column->name);
     for (int i = 0; status == SNN_OK && i < filters; ++i) {
@@ -143,8 +146,10 @@ static int check_storage(const struct snn_events_job *job, const struct column *
 
 static int open_column(const struct snn_events_job *job, struct table *table, enum snn_column c) {
     struct column *column = &table->column[c];
+    const char *wrong;
     hsize_t rows;
-    column->set = H5Dopen2(table->file, column->name, H5P_DEFAULT);
+    column->set = snn_hdf5_open_set(table->file, column->name, &wrong);
+    if (column->set < 0 && wrong) return snn_error(SNN_EDATA, "%s: %s %s", job->path, column->name, wrong);
     if (column->set < 0) return unreadable(job, column->name);
     column->space = H5Dget_space(column->set);
     if (column->space < 0 || H5Sget_simple_extent_ndims(column->space) != 1)

@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/status.h"
@@ -75,21 +76,12 @@ static int no_memory(const struct snn_spikes_file *file) {
 
 /* ---- what is there ---- */
 
-/* Does every group and the last name of `path` exist? H5Lexists wants to be asked step by step. */
-static bool exists(hid_t file, const char *path) {
-    char part[64];
-    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
-        const char *end = strchr(slash + 1, '/');
-        snprintf(part, sizeof part, "%.*s", end ? (int)(end - path) : (int)strlen(path), path);
-        if (H5Lexists(file, part, H5P_DEFAULT) <= 0) return false;
-    }
-    return true;
-}
-
 /* The data set `name` and its space; it has to be a list. *count: its length. */
 static int open_list(const struct snn_spikes_file *file, const char *name, hid_t *set, hid_t *space, int64_t *count) {
-    if (!exists(file->file, name)) return snn_error(SNN_EDATA, "%s: holds no %s", file->path, name);
-    *set = H5Dopen2(file->file, name, H5P_DEFAULT);
+    const char *wrong;
+    if (!snn_hdf5_has(file->file, name)) return snn_error(SNN_EDATA, "%s: holds no %s", file->path, name);
+    *set = snn_hdf5_open_set(file->file, name, &wrong);
+    if (*set < 0 && wrong) return snn_error(SNN_EDATA, "%s: %s %s", file->path, name, wrong);
     if (*set < 0) return unreadable(file, name);
     *space = H5Dget_space(*set);
     if (*space < 0) return unreadable(file, name);
@@ -185,7 +177,7 @@ static int read_keys(struct snn_spikes_file *file) {
     const char *name = "/extra/keys";
     hid_t set = -1, space = -1, type = -1;
     int64_t count;
-    if (!exists(file->file, name)) return SNN_OK;
+    if (!snn_hdf5_has(file->file, name)) return SNN_OK;
     int status = open_list(file, name, &set, &space, &count);
     if (status == SNN_OK) {
         type = H5Dget_type(set);
@@ -261,8 +253,12 @@ static int open_trains(struct snn_spikes_file *file, struct trains *trains, H5T_
 /* ---- open and close ---- */
 
 static int open_file(struct snn_spikes_file *file) {
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (file->fd < 0) return snn_error(SNN_EDATA, "%s: cannot be read: %s", file->path, strerror(errno));
+    struct stat info;
+    /* Not blocking: a FIFO without a writer is refused, not waited for. */
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file->fd < 0 || fstat(file->fd, &info))
+        return snn_error(SNN_EDATA, "%s: cannot be read: %s", file->path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) return snn_error(SNN_EDATA, "%s: is not a regular file", file->path);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return unreadable(file, "the file");
     H5Pset_file_locking(access, 0, 1); /* nothing is written, and some file systems have no locks */
@@ -283,7 +279,8 @@ static int read_file(struct snn_spikes_file *file) {
     if (!times) return snn_error(SNN_EDATA, "%s: holds no recordings", file->path);
     file->count = (int32_t)times;
     SNN_TRY(read_column(file, "/labels", file->layout.classes - 1, &file->label));
-    if (exists(file->file, "/extra/speaker")) SNN_TRY(read_column(file, "/extra/speaker", INT32_MAX, &file->speaker));
+    if (snn_hdf5_has(file->file, "/extra/speaker"))
+        SNN_TRY(read_column(file, "/extra/speaker", INT32_MAX, &file->speaker));
     return read_keys(file);
 }
 
