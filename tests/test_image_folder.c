@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_image_folder.c - folders of PNG files: classes and order, forms of PNG, other sizes, and hostile files. */
 #include <png.h>
+#include <sys/resource.h>
 
 #include "data_folder.h"
 #include "datasets/parts.h"
@@ -394,6 +395,24 @@ END_TEST
 
 /* ---- through the loader ---- */
 
+/* Of a text, which nobody reads: what it claims is not made room for. */
+START_TEST(claims_of_a_chunk) {
+    unsigned char bytes[512], text[8] = {0x7f, 0xff, 0xff, 0xff, 't', 'E', 'X', 't'};
+    struct snn_dataset *set;
+    enum { HEAD = 33 /* signature, IHDR */ };
+    put_grey("train/a/1.png", 1);
+    size_t size = read_whole("train/a/1.png", bytes, sizeof bytes - sizeof text);
+    memmove(bytes + HEAD + sizeof text, bytes + HEAD, size - HEAD);
+    memcpy(bytes + HEAD, text, sizeof text);
+    write_file("train/a/1.png", bytes, size + sizeof text);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    ck_error(open_one("", &set), SNN_EDATA, "train/a/1.png: is no PNG image that can be read: it ends too early");
+    getrusage(RUSAGE_SELF, &after);
+    ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 1 << 18); /* kB */
+}
+END_TEST
+
 START_TEST(batches) {
     struct snn_dataset *set;
     struct snn_loader *loader;
@@ -442,6 +461,7 @@ int main(void) {
     tcase_add_test(t, cut_anywhere_is_refused);
     tcase_add_test(t, changed_bits_are_harmless);
     tcase_add_test(t, claims_of_size);
+    tcase_add_test(t, claims_of_a_chunk);
     tcase_add_test(t, batches);
     tcase_set_timeout(t, 60);
     suite_add_tcase(suite, t);

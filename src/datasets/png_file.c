@@ -43,6 +43,18 @@ static void give_bytes(png_structp png, png_bytep out, size_t n) {
     r->at += n;
 }
 
+/* libpng takes memory for what a chunk claims before it reads it: so every one has to be there. */
+static bool chunks_are_there(const struct reading *r) {
+    enum { SIGNATURE = 8, AROUND = 12 /* length, name, checksum */ };
+    for (size_t at = SIGNATURE; r->size - at >= AROUND;) {
+        size_t length = png_get_uint_32(r->bytes + at);
+        if (length > r->size - at - AROUND) return false;
+        if (!memcmp(r->bytes + at + 4, "IEND", 4)) return true;
+        at += AROUND + length;
+    }
+    return false;
+}
+
 /* False: libpng gave up, or there is no memory (then without a message). */
 static bool decode(struct reading *r) {
     if (setjmp(png_jmpbuf(r->png))) return false;
@@ -76,6 +88,8 @@ int snn_png_read(const char *path, struct snn_png *out) {
     bool good = false;
     if (r.size < 8 || png_sig_cmp(r.bytes, 0, 8)) {
         snprintf(r.message, sizeof r.message, "it does not begin as one");
+    } else if (!chunks_are_there(&r)) {
+        snprintf(r.message, sizeof r.message, "it ends too early");
     } else {
         r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, give_up, ignore);
         r.info = r.png ? png_create_info_struct(r.png) : NULL;
