@@ -171,8 +171,11 @@ START_TEST(config_input_shape) {
     struct snn_data_config c =
         read_resolved("data: {name: nmnist, downsample: {space: [2, 4], polarity: merged}}", &resolved);
     int32_t shape[3];
-    snn_data_input(&c, &info, shape);
+    ck_ok(snn_data_input(&c, &info, shape));
     ck_assert(shape[0] == 1 && shape[1] == 17 && shape[2] == 9);
+    const struct snn_dataset_info wide = {.name = "wide", .kind = SNN_RECORDINGS, .C = 2, .H = 65536, .W = 65536};
+    ck_error(snn_data_input(&c, &wide, shape), SNN_EUSAGE,
+             "a step of wide has 1 x 32768 x 16384 numbers, expected at most 67108864 in all: see data.downsample");
     ck_assert_ptr_nonnull(strstr(resolved, "rest: keep"));
     free(resolved);
 }

@@ -14,7 +14,7 @@ static void check_frames(const struct snn_data_config *config, int32_t most) {
     int32_t shape[3];
     struct snn_loader *loader = open_loader(&set, config, true);
     struct snn_sample sample = {0};
-    snn_data_input(config, &set.base.info, shape);
+    ck_ok(snn_data_input(config, &set.base.info, shape));
     int32_t units = shape[0] * shape[1] * shape[2];
     ck_assert(units > 0 && units <= UNITS);
     ck_ok(snn_loader_start(loader, 2, 0));

@@ -115,8 +115,7 @@ static int read_x(const struct part *part, struct snn_dataset_info *info) {
     if (!x->count) return wrong_shape(x, "no 0 in it");
     const int64_t *dim = x->dim + 1 + sequence, steps = sequence ? x->dim[1] : 0;
     int64_t C = dim[0], H = image ? dim[1] : 1, W = image ? dim[2] : 1;
-    enum { MOST_UNITS = INT32_MAX / 64 };
-    if (x->dim[0] > INT32_MAX || C > MOST_UNITS || H > MOST_UNITS / C || W > MOST_UNITS / C / H)
+    if (x->dim[0] > INT32_MAX || C > SNN_MAX_UNITS || H > SNN_MAX_UNITS / C || W > SNN_MAX_UNITS / C / H)
         return wrong_shape(x, "fewer numbers a step");
     if (steps > SNN_MAX_STEPS) return wrong_shape(x, "at most a million steps");
     info->C = (int32_t)C, info->H = (int32_t)H, info->W = (int32_t)W, info->steps = (int32_t)steps;

@@ -255,9 +255,14 @@ int snn_data_config_read(struct snn_conf *map, struct snn_data_config *out) {
 
 const void *snn_data_set_options(const struct snn_data_config *config) { return &config->set; }
 
-void snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]) {
+int snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]) {
     const int32_t sensor[3] = {info->C, info->H, info->W};
     snn_downsample_shape(&config->downsample, sensor, shape);
+    int64_t units = (int64_t)shape[1] * shape[2];
+    if (units <= SNN_MAX_UNITS / shape[0]) return SNN_OK;
+    return snn_error(SNN_EUSAGE, "a step of %s has %d x %d x %d numbers, expected at most %d in all%s", info->name,
+                     shape[0], shape[1], shape[2], SNN_MAX_UNITS,
+                     info->kind == SNN_RECORDINGS ? ": see data.downsample" : "");
 }
 
 double snn_data_step_seconds(const struct snn_data_config *config) {

@@ -270,7 +270,7 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
         .samples = loader->samples,
     };
     SNN_TRY(check_sensor(config, &options->set->info));
-    snn_data_input(&loader->config, &options->set->info, loader->recipe.shape);
+    SNN_TRY(snn_data_input(&loader->config, &options->set->info, loader->recipe.shape));
     loader->batches = (loader->samples - 1) / loader->recipe.batch + 1;
     loader->workers = (int32_t)config->workers;
     loader->slots = loader->workers ? loader->workers + 2 : 1;

@@ -75,8 +75,8 @@ extern const struct snn_bin_preset snn_bin_presets[]; /* ended by a NULL name */
 int snn_data_config_read(struct snn_conf *section, struct snn_data_config *out);
 /* The set's own options (struct snn_dataset_ops, keys), or NULL. */
 const void *snn_data_set_options(const struct snn_data_config *config);
-/* (C,H,W) of one step as the network gets it, from a set of that shape. */
-void snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]);
+/* (C,H,W) of one step as the network gets it, from a set of that shape. SNN_EUSAGE when it is too large. */
+int snn_data_input(const struct snn_data_config *config, const struct snn_dataset_info *info, int32_t shape[3]);
 /* Seconds from step to step, or 0 where that is not known (by count, by time ...). */
 double snn_data_step_seconds(const struct snn_data_config *config);
 

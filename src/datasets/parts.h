@@ -11,6 +11,7 @@
 #include "datasets/loader.h"
 
 enum { SNN_MAX_STEPS = 1000000 };              /* of a batch: beyond it a config is a mistake */
+enum { SNN_MAX_UNITS = 1 << 26 };              /* of a step: sizes of single tensors stay in 32 bits */
 enum { SNN_PAD_MAX = -1, SNN_PAD_BATCH = -2 }; /* the words of pad.to */
 
 /* ---- order.c ---- */

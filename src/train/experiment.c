@@ -230,7 +230,7 @@ static int balance_classes(struct snn_experiment *e) {
 static int settle_input(struct snn_experiment *e, const char *data_dir) {
     e->about = snn_dataset_about(snn_dataset_find(e->data.name), snn_data_set_options(&e->data));
     if (!e->about.C) SNN_TRY(open_set(e, data_dir));
-    snn_data_input(&e->data, &e->about, e->input);
+    SNN_TRY(snn_data_input(&e->data, &e->about, e->input));
     struct snn_network *n = &e->network;
     n->regression = e->about.classes == 0, n->targets = e->about.targets, n->target_steps = e->about.target_steps;
     return SNN_OK;
