@@ -142,6 +142,18 @@ static const struct {
     {"class,startTime_usec,endTime_usec\n", "trials_to_train.txt: leads to no sample"},
 };
 
+/* A table of a few bytes is no reason for memory without end. */
+START_TEST(refuses_windows_without_number) {
+    struct snn_dataset *set;
+    write_set("class,startTime_usec,endTime_usec\n1,0,999999999999999999\n", test_rows);
+    ck_ok(open_at(folder, "", &set));
+    snn_dataset_close(&set);
+    ck_error(open_at(folder, ", samples: windows, window: 1 ms", &set), SNN_EDATA,
+             "user07_led_labels.csv: a row of 999999999999999999 us makes 999999999999999 windows, expected at most "
+             "16777216 samples a split");
+}
+END_TEST
+
 START_TEST(refuses_a_bad_table) {
     struct snn_dataset *set;
     write_set(bad_rows[_i].train, test_rows);
@@ -332,6 +344,7 @@ int main(void) {
     tcase_add_loop_test(gesture, windows_of_rows, 0, (int)(sizeof windows / sizeof *windows));
     tcase_add_loop_test(gesture, refuses_a_bad_table, 0, (int)(sizeof bad_rows / sizeof *bad_rows));
     tcase_add_test(gesture, refuses_what_is_missing);
+    tcase_add_test(gesture, refuses_windows_without_number);
     tcase_add_test(gesture, cut_anywhere);
     tcase_add_test(gesture, archive_is_unpacked_once);
     tcase_add_test(gesture, damaged_archive_leaves_nothing);

@@ -13,7 +13,7 @@
 #include "datasets/events.h"
 #include "datasets/unpacked.h"
 
-enum { SIDE = 128, CLASSES = 11, MAX_TEXT = 1 << 20 };
+enum { SIDE = 128, CLASSES = 11, MAX_TEXT = 1 << 20, MAX_SAMPLES = 1 << 24 /* of a split */ };
 
 static const char *const gesture[CLASSES] = {"hand_clapping",
                                              "right_hand_wave",
@@ -99,7 +99,7 @@ static int add_trial(struct gesture_set *set, enum snn_split split, const struct
     int32_t *count = &set->base.info.count[split];
     if (*count == set->room[split]) {
         int32_t room = 2 * set->room[split] + 64;
-        struct trial *list = room > 0 ? reallocarray(set->trial[split], (size_t)room, sizeof *list) : NULL;
+        struct trial *list = *count < MAX_SAMPLES ? reallocarray(set->trial[split], (size_t)room, sizeof *list) : NULL;
         if (!list) return snn_error(SNN_EFAIL, "%s: out of memory", set->file[trial->file].path);
         set->trial[split] = list;
         set->room[split] = room;
@@ -116,6 +116,10 @@ static int add_row(struct gesture_set *set, enum snn_split split, const struct o
         if (row.end - row.begin > window) row.end = row.begin + window;
         return add_trial(set, split, &row);
     }
+    if ((end - row.begin) / window > MAX_SAMPLES - set->base.info.count[split])
+        return snn_error(SNN_EDATA, "%s: a row of %lld us makes %lld windows, expected at most %d samples a split",
+                         set->file[row.file].labels, (long long)(end - row.begin),
+                         (long long)((end - row.begin) / window), MAX_SAMPLES);
     for (; row.begin + window <= end; row.begin += window) {
         row.end = row.begin + window;
         SNN_TRY(add_trial(set, split, &row));
