@@ -366,12 +366,15 @@ START_TEST(folders_of_ones_own) {
     write_at("f/train/off/2.bs2", record, sizeof record);
     write_at("f/test/on/1.bin", record, sizeof record);
     write_at("f/test/other/1.bin", record, sizeof record);
+    ck_error(open_at("event_folder", in("f"), ", shape: [2, 20, 30]", &set), SNN_EDATA,
+             "test/other/1.bin: is of a class of which ");
+    write_at("f/train/other/1.bin", record, sizeof record);
     ck_error(open_at("event_folder", in("f"), "", &set), SNN_EUSAGE,
              "train/off/1.bin: does not say how large the sensor is: set data.shape to [2, H, W]");
     ck_ok(open_at("event_folder", in("f"), ", shape: [2, 20, 30]", &set));
     ck_assert(set->info.classes == 3 && set->info.C == 2 && set->info.H == 20 && set->info.W == 30);
-    ck_assert_str_eq(set->info.class_name[2], "other"); /* classes of both splits, numbered together */
-    ck_assert(set->info.count[SNN_TRAIN] == 3 && set->info.count[SNN_TEST] == 2 && !set->info.split_rule);
+    ck_assert_str_eq(set->info.class_name[2], "other");
+    ck_assert(set->info.count[SNN_TRAIN] == 4 && set->info.count[SNN_TEST] == 2 && !set->info.split_rule);
     ck_assert_int_eq(set->ops->label(set, SNN_TRAIN, 2), 1);
     ck_assert_int_eq(set->ops->label(set, SNN_TEST, 1), 2);
     snn_dataset_close(&set);

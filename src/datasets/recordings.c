@@ -89,6 +89,21 @@ static int part(struct recordings *set, const char *root, const struct snn_split
     return snn_split_tree(&set->tree[0], root, split, set->list, info->count);
 }
 
+/* What nobody can learn is not to be tested. */
+static int check_classes(const struct recordings *set, const char *root) {
+    const struct snn_tree *train = &set->tree[0], *test = &set->tree[1];
+    for (int32_t i = 0, k = 0; i < test->count; ++i) { /* both are in order of their classes */
+        while (k < train->count && train->file[k].class < test->file[i].class) ++k;
+        if (k < train->count && train->file[k].class == test->file[i].class) continue;
+        char *path = snn_tree_path(test, i);
+        int status =
+            snn_error(SNN_EDATA, "%s: is of a class of which %s/train holds no recording", path ? path : root, root);
+        free(path);
+        return status;
+    }
+    return SNN_OK;
+}
+
 static int open_tree(struct recordings *set, const char *root, const struct snn_tree_want *want,
                      const struct snn_split_options *split) {
     struct snn_dataset_info *info = &set->base.info;
@@ -102,7 +117,8 @@ static int open_tree(struct recordings *set, const char *root, const struct snn_
     if (!want->classes) info->classes = set->name_count;
     if (set->tree[1].places) {
         for (int s = 0; s < 2; ++s) info->count[s] = set->tree[s].count;
-        return info->count[SNN_TEST] ? SNN_OK : snn_error(SNN_EDATA, "%s: its test folder holds no recordings", root);
+        if (info->count[SNN_TEST]) return check_classes(set, root);
+        return snn_error(SNN_EDATA, "%s: its test folder holds no recordings", root);
     }
     return part(set, root, split);
 }
