@@ -169,7 +169,7 @@ START_TEST(a_wrong_checksum_is_refused) {
     size_t size = read_whole("a.tar.gz", bytes, sizeof bytes);
     bytes[size - 6] ^= 1;
     write_file("a.tar.gz", bytes, size);
-    refused("a.tar.gz", "incorrect data check");
+    refused("a.tar.gz", "a.tar.gz: cannot be read as a tar archive: incorrect data check");
 }
 END_TEST
 

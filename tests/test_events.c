@@ -868,6 +868,7 @@ START_TEST(csv_refuses_broken) {
         {"1,2,3,1\n1,2,3,2\n", "x.csv: line 2: polarity 2, expected 0, 1 or -1"},
         {"1.5,2,3,1\n", "x.csv:1: '1.5', expected whole microseconds, as nothing says the unit of the times"},
         {"1,2,3,1\n\n-1,2,3,1\n", "x.csv: line 3: event at t=-1 us"},
+        {"1,2,3,1\n\n-250,2,3,1\n", "x.csv: line 3: event at t=-250 us"},
         {"1,65536,3,1\n", "x.csv: line 1: event at x=65536 y=3"},
         {"1,2,-3,1\n", "x.csv: line 1: event at x=2 y=-3"},
         {"99999999999999999999,2,3,1\n", "x.csv: line 1: event at t="},

@@ -45,11 +45,12 @@ static int source_open(const char *path, struct source *source) {
     return SNN_OK;
 }
 
-/* zlib's complaint about what has been read so far, or NULL. */
+/* zlib's complaint about what has been read so far, or NULL. Before it stands a name, which is that of a descriptor. */
 static const char *complaint(const struct source *source) {
     int code;
-    const char *text = gzerror(source->file, &code);
-    return code == Z_OK || code == Z_STREAM_END ? NULL : code == Z_BUF_ERROR ? "it ends too early" : text;
+    const char *text = gzerror(source->file, &code), *behind = strstr(text, ": ");
+    if (code == Z_OK || code == Z_STREAM_END) return NULL;
+    return code == Z_BUF_ERROR ? "it ends too early" : behind ? behind + 2 : text;
 }
 
 static la_ssize_t feed(struct archive *tar, void *payload, const void **block) {

@@ -182,7 +182,8 @@ void snn_events_warn(struct snn_events_job *job, const char *format, ...) {
 
 void snn_events_cut(struct snn_events_job *job, int64_t bytes, const char *what) {
     job->facts->cut_bytes = bytes;
-    snn_events_warn(job, "ends in the middle of a %s (its last %lld bytes are left out)", what, (long long)bytes);
+    if (!bytes) snn_events_warn(job, "ends in the middle of a %s", what);
+    else snn_events_warn(job, "ends in the middle of a %s (its last %lld bytes are left out)", what, (long long)bytes);
 }
 
 bool snn_all_zero(const unsigned char *bytes, size_t size) {

@@ -44,15 +44,16 @@ enum snn_column snn_column_find(const char *name, size_t length, int *unit) {
 
 /* Values outside of what a column can hold become ones that are refused later. */
 static int64_t scaled(int64_t value, int unit) {
-    int64_t by = unit == SNN_EVENTS_S ? 1000000 : unit == SNN_EVENTS_MS ? 1000 : 1;
-    if (unit == SNN_EVENTS_NS) return value < 0 ? -1 : value / 1000 + (value % 1000 >= 500);
-    return value < 0 ? -1 : value > SNN_EVENTS_LATEST / by ? SNN_EVENTS_LATEST + 1 : value * by;
+    int64_t by = unit == SNN_EVENTS_S ? 1000000 : unit == SNN_EVENTS_MS ? 1000 : 1, most = SNN_EVENTS_LATEST / by;
+    if (unit == SNN_EVENTS_NS) return value < 0 ? value / 1000 - 1 : value / 1000 + (value % 1000 >= 500);
+    return value < -most ? -SNN_EVENTS_LATEST : value > most ? SNN_EVENTS_LATEST + 1 : value * by;
 }
 
 static int64_t scaled_real(double value, int unit) {
     double by = unit == SNN_EVENTS_S ? 1e6 : unit == SNN_EVENTS_MS ? 1e3 : unit == SNN_EVENTS_NS ? 1e-3 : 1;
+    const double most = (double)SNN_EVENTS_LATEST;
     value = value * by;
-    return value <= -0.5 ? -1 : value < (double)SNN_EVENTS_LATEST ? llround(value) : SNN_EVENTS_LATEST + 1;
+    return value < -most ? -SNN_EVENTS_LATEST : value < most ? llround(value) : SNN_EVENTS_LATEST + 1;
 }
 
 /* Whole, or a time of a unit that is known. */
