@@ -24,7 +24,11 @@ static const struct {
     {{"data", "frobnicate", "mnist"},
      2,
      "data: expected info, verify, show, fetch, convert or cache, got 'frobnicate'"},
-    {{"data", "info", "mnits"}, 2, "'mnits' is neither a data set (snntrain list datasets names them) nor a config"},
+    {{"data", "info", "mnits"}, 2, "'mnits' is no data set (did you mean 'mnist'?)"},
+    {{"data", "info", "frobnicate.csv"},
+     2,
+     "'frobnicate.csv' is neither a data set (snntrain list datasets names them) nor a file or run that is there"},
+    {{"data", "info", "no/walk.csv"}, 3, "no/walk.csv: there is no such file or folder"},
     {{"data", "show", "mnist", "--set", "a=b"}, 2, "--set a=b: a: expected a key below data"},
     {{"data", "show", "mnist", "--data", mnist, "--split", "validation"},
      2,
@@ -297,6 +301,15 @@ START_TEST(data_of_a_file) {
     made_text("walk.csv", "t,x,y,p\n");
     expect_fails(snntrain("data", "show", "walk.csv"), 3, "walk.csv: holds no events to draw", "empty");
     expect_done(snntrain("data", "info", "walk.csv"));
+    ck_assert(!mkdir("walks", 0777));
+    expect_fails(snntrain("data", "info", "walks"), 3,
+                 "walks: is a folder without config.yaml, not a run; that of a data set's files is named behind its "
+                 "name: nmnist --data DIR",
+                 "folder");
+    made_text("b\xff.csv", "1,2,3,1\n");
+    expect_done(snntrain("data", "info", "b\xff.csv"));
+    expect_fails(snntrain("data", "info", "b\xff.csv", "--json"), 1,
+                 "the result cannot be written as JSON: a name in it is not UTF-8, or a number is not finite", "name");
     made_text("walk.txt", "1,2\n");
     expect_fails(snntrain("data", "info", "walk.txt"), 3, "walk.txt:1: '1,2', expected 4 columns", "broken");
 }

@@ -180,7 +180,9 @@ int cli_expect_args(const struct cli *cli, int least, int most) {
 int cli_print_json(json_t *json) {
     char *text = json ? json_dumps(json, JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
-    if (!text) return snn_error(SNN_EFAIL, "the result cannot be written as JSON (a number is not finite)");
+    if (!text)
+        return snn_error(SNN_EFAIL,
+                         "the result cannot be written as JSON: a name in it is not UTF-8, or a number is not finite");
     int n = printf("%s\n", text);
     free(text);
     return n < 0 || fflush(stdout) ? snn_error(SNN_EFAIL, "cannot write to stdout: %s", strerror(errno)) : SNN_OK;
@@ -226,16 +228,39 @@ int cli_load_config(const struct cli *cli, const char *path, struct snn_conf_doc
     return rc;
 }
 
+static int no_such_data(const char *name) {
+    enum { MOST = 64 };
+    const char *names[MOST + 1];
+    int n = 0;
+    if (snn_is_directory(name))
+        return snn_error(SNN_EDATA,
+                         "%s: is a folder without config.yaml, not a run; that of a data set's files is named behind "
+                         "its name: nmnist --data DIR",
+                         name);
+    if (strchr(name, '/')) return snn_error(SNN_EDATA, "%s: there is no such file or folder", name);
+    while (n < MOST && snn_datasets[n]) names[n] = snn_datasets[n]->name, ++n;
+    names[n] = NULL;
+    const char *near = snn_nearest(name, names);
+    if (near) return snn_error(SNN_EUSAGE, "'%s' is no data set (did you mean '%s'?)", name, near);
+    return snn_error(SNN_EUSAGE,
+                     "'%s' is neither a data set (snntrain list datasets names them) nor a file or run that is there",
+                     name);
+}
+
+static bool is_run(const char *path) {
+    char file[4096];
+    return snn_is_directory(path) && snprintf(file, sizeof file, "%s/config.yaml", path) < (int)sizeof file &&
+           snn_file_exists(file);
+}
+
 int cli_load_data(const struct cli *cli, const char *name, struct snn_data_config *config, struct snn_conf_doc **doc) {
     char text[300];
     *doc = NULL;
     bool known = snn_dataset_find(name) != NULL; /* also where a folder of that name lies */
-    if (!known && (ends_with(name, ".yaml") || ends_with(name, ".yml") || snn_is_directory(name))) {
+    if (!known && (ends_with(name, ".yaml") || ends_with(name, ".yml") || is_run(name))) {
         SNN_TRY(cli_load_config(cli, name, doc));
     } else {
-        if (!known)
-            return snn_error(SNN_EUSAGE, "'%s' is neither a data set (snntrain list datasets names them) nor a config",
-                             name);
+        if (!known) return no_such_data(name);
         snprintf(text, sizeof text, "data: {name: %s}", name);
         SNN_TRY(snn_conf_parse(text, strlen(text), "data", doc));
         int rc = apply_changes(cli, *doc);
