@@ -81,7 +81,7 @@ START_TEST(forms_of_the_header) {
     for (int version = 1; version <= 3; ++version)
         for (int k = 0; k < 3; ++k) {
             ck_ok(open_header(version, forms[k], 24, &npy));
-            ck_assert(npy.dims == 2 && npy.dim[0] == 2 && npy.dim[1] == 3 && npy.count == 6 && npy.size == 4);
+            ck_assert(npy.dims == 2 && npy.dim[0] == 2 && npy.dim[1] == 3 && npy.count == 6 && npy.number.size == 4);
             ck_assert_str_eq(snn_npy_shape(&npy, shape, sizeof shape), "(2, 3)");
             snn_npy_close(&npy);
         }
@@ -103,35 +103,35 @@ static const struct {
     size_t bytes;
     const char *sentence;
 } hostile[] = {
-    {"", 0, "expected a dict"},
-    {"(1, 2)", 0, "expected a dict"},
-    {"{'descr': '<f4', 'fortran_order': False}", 0, "expected each of descr, fortran_order and shape once"},
-    {"{'descr': '<f4', 'descr': '<f4', 'shape': ()}", 4, "each of descr, fortran_order and shape once"},
-    {"{'descr': '<f4', 'order': False, 'shape': ()}", 4, "each of descr, fortran_order and shape once"},
-    {HEADER("'<f4'", "False", "(1,)") "x", 4, "nothing behind the dict"},
-    {HEADER("'<f4'", "False", "(1,)") "\xff", 4, "nothing behind the dict"},
-    {"{'descr' '<f4'}", 0, "expected a colon"},
-    {"{'descr': '<f4' 'shape': ()}", 0, "expected a comma or the end of the dict"},
-    {"{'descr': '<f4', 'fortran_order': False, 'shape': (1", 0, "expected a comma or the end of the shape"},
-    {"{'a key that is much too long for us': 1}", 0, "expected a short string"},
-    {HEADER("'<f4", "False", "()"), 4, "elements of type '<f4, '"},
-    {HEADER("'<c8'", "False", "(1,)"), 8, "elements of type '<c8'"},
-    {HEADER("'<f1'", "False", "(1,)"), 1, "elements of type '<f1'"},
-    {HEADER("'<f16'", "False", "(1,)"), 16, "elements of type '<f16'"},
-    {HEADER("'<f'", "False", "(1,)"), 4, "elements of type '<f'"},
-    {HEADER("'|O'", "False", "(1,)"), 8, "elements of type '|O'"},
-    {HEADER("'<U4'", "False", "(1,)"), 16, "elements of type '<U4'"},
-    {HEADER("''", "False", "(1,)"), 16, "elements of type ''"},
+    {"", 0, "byte 0 of its header: expected '{'"},
+    {"(1, 2)", 0, "byte 0 of its header: expected '{'"},
+    {"{'descr': '<f4', 'fortran_order': False}", 0, "expected each of 'descr', 'fortran_order' and 'shape' once"},
+    {"{'descr': '<f4', 'descr': '<f4', 'shape': ()}", 4, "each of 'descr', 'fortran_order' and 'shape' once"},
+    {"{'descr': '<f4', 'order': False, 'shape': ()}", 4, "each of 'descr', 'fortran_order' and 'shape' once"},
+    {HEADER("'<f4'", "False", "(1,)") "x", 4, "nothing behind '}'"},
+    {HEADER("'<f4'", "False", "(1,)") "\xff", 4, "nothing behind '}'"},
+    {"{'descr' '<f4'}", 0, "expected ':'"},
+    {"{'descr': '<f4' 'shape': ()}", 0, "expected ',' or '}'"},
+    {"{'descr': '<f4', 'fortran_order': False, 'shape': (1", 0, "expected ',' or ')'"},
+    {"{'a key that is much too long for us': 1}", 0, "each of 'descr', 'fortran_order' and 'shape' once"},
+    {HEADER("'<f4", "False", "()"), 4, "or bools, got '<f4, '"},
+    {HEADER("'<c8'", "False", "(1,)"), 8, "or bools, got '<c8'"},
+    {HEADER("'<f1'", "False", "(1,)"), 1, "or bools, got '<f1'"},
+    {HEADER("'<f16'", "False", "(1,)"), 16, "or bools, got '<f16'"},
+    {HEADER("'<f'", "False", "(1,)"), 4, "or bools, got '<f'"},
+    {HEADER("'|O'", "False", "(1,)"), 8, "or bools, got '|O'"},
+    {HEADER("'<U4'", "False", "(1,)"), 16, "or bools, got '<U4'"},
+    {HEADER("''", "False", "(1,)"), 16, "or bools, got ''"},
     {HEADER("[('x', '<f4')]", "False", "(1,)"), 4, "holds records, expected an array of numbers"},
     {HEADER("'<f4'", "0", "(1,)"), 4, "expected True or False"},
     {HEADER("'<f4'", "True", "(1, 1)"), 4, "is in Fortran order, expected C order (numpy.ascontiguousarray)"},
-    {HEADER("'<f4'", "False", "[1]"), 4, "expected a shape in parentheses"},
+    {HEADER("'<f4'", "False", "[1]"), 4, "expected '(': a shape"},
     {HEADER("'<f4'", "False", "(-1,)"), 4, "expected a number"},
-    {HEADER("'<f4'", "False", "(1.5,)"), 4, "expected a comma or the end of the shape"},
+    {HEADER("'<f4'", "False", "(1.5,)"), 4, "expected ',' or ')'"},
     {HEADER("'<f4'", "False", "(,)"), 4, "expected a number"},
     {HEADER("'<f4'", "False", "(99999999999999999999999,)"), 4, "expected a smaller number"},
     {HEADER("'<f4'", "False", "(1000000000, 1000000000, 10)"), 4, "expected fewer elements"},
-    {HEADER("'<f4'", "False", "(1,1,1,1,1,1,1,1,1)"), 4, "has more than 8 dimensions"},
+    {HEADER("'<f4'", "False", "(1,1,1,1,1,1,1,1,1)"), 4, "expected at most 8 dimensions"},
     {HEADER("'<f4'", "False", "(100000000000, 3)"), 12, "promises 1200000000000 bytes, but 12 follow the header"},
     {HEADER("'<f4'", "False", "(2, 2)"), 15, "its shape (2, 2) promises 16 bytes, but 15 follow the header"},
     {HEADER("'<f4'", "False", "(2, 2)"), 17, "goes on behind the 16 bytes that its shape (2, 2) says"},
@@ -152,7 +152,8 @@ START_TEST(hostile_starts) {
     write_file("a.npy", "\x93NUMPX\1\0\0\0", 10);
     ck_error(snn_npy_open(in("a.npy"), &npy), SNN_EDATA, "does not start as an array of NumPy does");
     write_file("a.npy", "\x93NUMPY\4\0\0\0", 10);
-    ck_error(snn_npy_open(in("a.npy"), &npy), SNN_EDATA, "is of version 4 of the format, expected 1 to 3");
+    ck_error(snn_npy_open(in("a.npy"), &npy), SNN_EDATA,
+             "is of version 4.0 of NumPy's format, expected 1.0, 2.0 or 3.0");
     write_file("a.npy", "\x93NUMPY\2\0\xff\xff\xff\xff", 12); /* nothing of that size is allocated */
     ck_error(snn_npy_open(in("a.npy"), &npy), SNN_EDATA, "its header has 4294967295 bytes, expected at most 65536");
 }

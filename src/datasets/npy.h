@@ -2,15 +2,11 @@
  * npy.h - an array in a file of NumPy's format (.npy), read piece by piece; only this folder and its tests include it.
  *
  * A file is taken at its true size: what its header promises beyond that is refused before anything is allocated, and
- * elements stay in the file until somebody asks for them. The format: numpy.lib.format, versions 1 to 3. */
+ * elements stay in the file until somebody asks for them. */
 #ifndef SNN_DATASETS_NPY_H
 #define SNN_DATASETS_NPY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum { SNN_NPY_DIMS = 8 };
+#include "datasets/npy_header.h"
 
 struct snn_npy {
     char *path; /* NULL: not open */
@@ -19,9 +15,7 @@ struct snn_npy {
     int64_t dim[SNN_NPY_DIMS]; /* the last one runs fastest */
     int64_t count;             /* elements: the product of dim */
     int64_t offset;            /* bytes before the first one */
-    char kind;                 /* of an element: 'b' (0 or 1), 'u', 'i', 'f' */
-    int size;                  /* its bytes: 1, 2, 4, 8 */
-    bool big_endian;
+    struct snn_npy_number number;
 };
 
 /* SNN_EDATA when it is no such file, is cut off or goes on behind its elements, holds something other than numbers, or
