@@ -263,6 +263,10 @@ START_TEST(a_file_of_that_name_is_not_overwritten) {
              "it is not overwritten: move it away to fetch the distributed file");
     expect_whole("file.bin", zeros, 1000);
     ck_assert_int_eq(web_log->asked, 0);
+    unlink(in("file.bin"));
+    ck_assert(!mkfifo(in("file.bin"), 0600)); /* nobody waits for its writer */
+    ck_error(fetch_from("good/f", NULL), SNN_EDATA, "file.bin: is not a regular file; it is not overwritten");
+    unlink(in("file.bin"));
 }
 END_TEST
 

@@ -67,12 +67,17 @@ static int check(int fd, const char *path, const char *wanted, const struct snn_
 
 /* A file that was there before we came. It is not ours to replace. */
 static int check_present(const char *path, const char *wanted, const struct snn_fetch_view *view) {
-    if (!wanted) return SNN_FETCH_KEPT_UNPROVEN;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return snn_error(SNN_EDATA, "%s: cannot be opened: %s", path, strerror(errno));
-    int rc = check(fd, path, wanted, view);
+    struct stat info;
+    /* Not blocking: a FIFO without a writer is refused, not waited for. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = SNN_FETCH_KEPT_UNPROVEN;
+    if (fd < 0 || fstat(fd, &info)) {
+        if (fd >= 0) close(fd);
+        return snn_error(SNN_EDATA, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    if (!S_ISREG(info.st_mode)) rc = snn_error(SNN_EDATA, "%s: is not a regular file", path);
+    else if (wanted && (rc = check(fd, path, wanted, view)) >= 0) rc = SNN_FETCH_KEPT;
     close(fd);
-    if (rc != SNN_EDATA) return rc < 0 ? rc : SNN_FETCH_KEPT;
+    if (rc != SNN_EDATA) return rc;
     char why[1024];
     snprintf(why, sizeof why, "%s", snn_error_text());
     return snn_error(SNN_EDATA, "%.800s; it is not overwritten: move it away to fetch the distributed file", why);
