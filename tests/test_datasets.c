@@ -369,6 +369,8 @@ START_TEST(places_are_tried_in_order) {
     ck_error(snn_dataset_open("mnist", "/nowhere", root, NULL, &set),
              SNN_EDATA, /* --data is the only place looked at */
              "mnist was not found in /nowhere: run `snntrain data fetch mnist -o DIR`, or download the four");
+    ck_error(snn_dataset_open("mnist", base, NULL, NULL, &set), SNN_EDATA,
+             "but in its folder mnist: name that one with --data");
     setenv("SNNTRAIN_DATA", "/none", 1);
     ck_error(
         snn_dataset_open("nmnist", NULL, "/nowhere", NULL, &set), SNN_EDATA,

@@ -120,7 +120,7 @@ int snn_dataset_open(const char *name, const char *data_dir, const char *root, c
     SNN_CHECK(options || !ops->keys, "%s is opened without its options", name);
     if (ops->made) return open_at(ops, "", options, out);
 
-    char below[4096];
+    char below[4096], inside[4096];
     const char *base = getenv("SNNTRAIN_DATA");
     bool has_base = base && *base && snprintf(below, sizeof below, "%s/%s", base, name) < (int)sizeof below;
     const char *place[] = {data_dir, root, has_base ? below : NULL, ops->system_dir};
@@ -130,6 +130,9 @@ int snn_dataset_open(const char *name, const char *data_dir, const char *root, c
     for (size_t i = 0; i < places; ++i) {
         if (!place[i]) continue;
         if (ops->has(place[i])) return open_at(ops, place[i], options, out);
+        if (i < 2 && snprintf(inside, sizeof inside, "%s/%s", place[i], name) < (int)sizeof inside && ops->has(inside))
+            return snn_error(SNN_EDATA, "%s was not found in %s, but in its folder %s: name that one with --data", name,
+                             place[i], name);
         size_t used = strlen(looked);
         snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : " in ", place[i]);
     }
