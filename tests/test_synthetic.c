@@ -187,6 +187,37 @@ START_TEST(functions_of_the_index) {
 }
 END_TEST
 
+/* Spikes reach a network as lists of what is not zero, numbers as they are. */
+START_TEST(spikes_are_lists) {
+    static const char *const tasks[] = {"task: delayed_xor", "task: random_latency, noise: 0.05",
+                                        "task: random_poisson, rate: 0.2, timesteps: 12", "task: adding"};
+    struct snn_dataset *set = open_task(tasks[_i]);
+    const struct snn_loader_options options = {.config = &config, .set = set, .subset = SNN_SUBSET_TEST, .batch = 3};
+    struct snn_loader *loader;
+    const struct snn_batch *b;
+    ck_ok(snn_loader_open(&options, &loader));
+    ck_ok(snn_loader_start(loader, 0, 0));
+    ck_ok(snn_loader_next(loader, &b));
+    int32_t units = b->C;
+    ck_assert_int_eq(b->form, _i == 3 ? SNN_BATCH_FRAMES : SNN_BATCH_EVENTS);
+    ck_assert_int_eq(b->T, _i == 2 ? 12 : 30);
+    for (int32_t s = 0; _i < 3 && s < 3; ++s) {
+        const struct snn_sample *sample = sample_of(set, SNN_TEST, s);
+        for (int32_t t = 0; t < b->T; ++t) {
+            int32_t k = b->row[t * 3 + s], end = b->row[t * 3 + s + 1];
+            for (int32_t i = 0; i < units; ++i) {
+                bool listed = k < end && b->index[k] == i;
+                ck_assert(sample->numbers[t * units + i] == (listed ? b->value ? b->value[k] : 1 : 0));
+                k += listed;
+            }
+            ck_assert_int_eq(k, end);
+        }
+    }
+    snn_loader_close(&loader);
+    snn_dataset_close(&set);
+}
+END_TEST
+
 START_TEST(wrong_options) {
     ck_error(read_config("task: xor"), SNN_EUSAGE, "task: expected");
     ck_error(read_config("length: 5"), SNN_EUSAGE, "length: expected an integer of 6..");
@@ -313,6 +344,7 @@ int main(void) {
     tcase_add_loop_test(tasks, patterns, 0, 2);
     tcase_add_test(tasks, noise);
     tcase_add_loop_test(tasks, functions_of_the_index, 0, 4);
+    tcase_add_loop_test(tasks, spikes_are_lists, 0, 4);
     tcase_add_test(tasks, wrong_options);
     tcase_add_test(runs, regression_runs);
     tcase_add_test(runs, regression_resumes);

@@ -165,6 +165,19 @@ static int draw_dots(struct picture *p, const struct snn_batch *b, int32_t T, do
     return SNN_OK;
 }
 
+/* The same picture of a sequence, whether it comes as numbers or as a list. */
+static int draw_lines(struct picture *p, const struct snn_batch *b, int32_t T) {
+    if (b->form == SNN_BATCH_FRAMES) return lines_of_sequence(p, b->frames, T, b->C);
+    float *numbers = calloc((size_t)T * (size_t)b->C, sizeof *numbers);
+    if (!numbers) return no_memory();
+    for (int32_t t = 0; t < T; ++t)
+        for (int32_t k = b->row[t]; k < b->row[t + 1]; ++k)
+            numbers[(size_t)t * (size_t)b->C + (size_t)b->index[k]] = b->value ? b->value[k] : 1;
+    int rc = lines_of_sequence(p, numbers, T, b->C);
+    free(numbers);
+    return rc;
+}
+
 static int show_batch(const struct snn_data_config *config, const struct snn_dataset_info *info, double step_ms,
                       const struct snn_batch *b, struct picture *p) {
     int32_t T = b->length[0];
@@ -172,8 +185,9 @@ static int show_batch(const struct snn_data_config *config, const struct snn_dat
     p->label = b->label[0];
     p->events = -1;
     p->padding = b->T - T;
+    if (info->kind == SNN_SEQUENCES && b->form != SNN_BATCH_STATIC && b->H == 1 && b->W == 1)
+        return draw_lines(p, b, T);
     if (b->form == SNN_BATCH_EVENTS && b->C == 1 && b->H == 1) return draw_dots(p, b, T, step_ms);
-    if (b->form == SNN_BATCH_FRAMES && b->H == 1 && b->W == 1) return lines_of_sequence(p, b->frames, T, b->C);
     SNN_TRY(draw_frames(p, b, T));
     p->frames.step_ms = step_ms;
     if (info->kind == SNN_IMAGES && b->form == SNN_BATCH_STATIC) { /* black and white as the config moves them */

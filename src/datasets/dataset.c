@@ -101,7 +101,8 @@ static int open_at(const struct snn_dataset_ops *ops, const char *root, const vo
     if (about.C) {
         info->classes = about.classes;
         info->C = about.C, info->H = about.H, info->W = about.W;
-        info->steps = about.steps, info->targets = about.targets, info->target_steps = about.target_steps;
+        info->steps = about.steps, info->spikes = about.spikes, info->targets = about.targets,
+        info->target_steps = about.target_steps;
     }
     set->root = strdup(root);
     if (!set->root) {

@@ -59,6 +59,7 @@ struct snn_dataset_info {
     int32_t C, H, W; /* of one step */
     enum snn_kind kind;
     int32_t steps;                 /* sequences: the most that a sample has; 0: samples are still, of one step */
+    bool spikes;                   /* sequences: of 0 and 1, nearly all 0: they reach a network as lists of events */
     int32_t targets;               /* numbers of a sample's target (or of one step of it); 0: labels only */
     bool target_steps;             /* sequences: there is a target for every step */
     int32_t count[2];              /* samples by enum snn_split */
@@ -90,8 +91,8 @@ struct snn_dataset_ops {
     const struct snn_key *keys;             /* of the set's own options beside the keys of `data:`; NULL: none */
     /* What keys and ranges cannot say about options: SNN_EUSAGE at a place below `map`. NULL: nothing. */
     int (*check)(struct snn_conf *map, const void *options);
-    /* Sets classes, C, H, W, steps, targets and target_steps of `info` as far as options tell; C stays 0 when a file
-     * has to be looked at. NULL: the numbers above hold. */
+    /* Sets classes, C, H, W, steps, spikes, targets and target_steps of `info` as far as options tell; C stays 0 when a
+     * file has to be looked at. NULL: the numbers above hold. */
     void (*shape)(const void *options, struct snn_dataset_info *info);
     const char *system_dir;        /* where a system package puts it, or NULL */
     const char *how_to_get;        /* one sentence: what to download, from where, how large */

@@ -12,6 +12,7 @@ static int32_t units_of(const struct snn_recipe *recipe) {
 
 static enum snn_batch_form form_of(const struct snn_recipe *recipe) {
     const struct snn_dataset_info *info = &recipe->set->info;
+    if (info->spikes) return SNN_BATCH_EVENTS;
     if (info->kind == SNN_SEQUENCES) return snn_dataset_is_still(info) ? SNN_BATCH_STATIC : SNN_BATCH_FRAMES;
     return info->kind == SNN_IMAGES && recipe->config->coding == SNN_CODING_DIRECT ? SNN_BATCH_STATIC
                                                                                    : SNN_BATCH_EVENTS;
@@ -144,6 +145,24 @@ static void place_numbers(const struct snn_fill *fill, int32_t b, struct snn_fil
                units * sizeof *batch->frames);
 }
 
+/* The same where its numbers are spikes: what is not zero of its first `length` steps, as rows. */
+static int list_numbers(struct snn_fill *fill, int32_t length, int32_t *count) {
+    struct snn_rows *rows = &fill->rows;
+    int32_t units = units_of(fill->recipe);
+    const float *number = fill->sample.numbers;
+    for (int32_t t = 0; t < length; ++t, number += units) {
+        SNN_TRY(snn_rows_room(rows, (size_t)units));
+        size_t first = rows->used;
+        for (int32_t i = 0; i < units; ++i) {
+            rows->index[rows->used] = i;
+            rows->value[rows->used] = number[i];
+            rows->used += number[i] != 0;
+        }
+        count[t] = (int32_t)(rows->used - first);
+    }
+    return SNN_OK;
+}
+
 static void place_target(const struct snn_fill *fill, int32_t b, struct snn_filled *out) {
     const struct snn_batch *batch = &out->batch;
     size_t K = (size_t)batch->targets, B = (size_t)batch->B;
@@ -242,11 +261,12 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
                            out->batch.target + (size_t)b * (size_t)out->batch.targets);
     out->batch.label[b] = sample->label;
     *length = recipe->longest;
-    if (form_of(recipe) == SNN_BATCH_FRAMES) {
+    if (recipe->set->info.kind == SNN_SEQUENCES && !snn_dataset_is_still(&recipe->set->info)) {
         out->cut += sample->steps > *length;
         if (sample->steps < *length) *length = sample->steps;
     }
     if (recipe->set->info.targets) place_target(fill, b, out);
+    if (recipe->set->info.spikes) return list_numbers(fill, *length, count);
     if (recipe->set->info.kind == SNN_SEQUENCES) {
         place_numbers(fill, b, out);
         return SNN_OK;

@@ -131,6 +131,7 @@ static void shape(const void *options, struct snn_dataset_info *info) {
     const struct options *o = options;
     info->C = (int32_t)inputs(o), info->H = info->W = 1;
     info->steps = (int32_t)o->length;
+    info->spikes = o->task != ADDING;
     info->classes = o->task == ADDING ? 0 : o->task == DELAYED_XOR ? 2 : (int32_t)o->classes;
     info->targets = o->task == ADDING;
 }

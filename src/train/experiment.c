@@ -185,7 +185,7 @@ static int read_from(struct snn_experiment *e, struct from_keys *keys) {
 /* ---- the whole ---- */
 
 static struct snn_model_input input_of(const struct snn_experiment *e, bool wants_grad) {
-    bool spikes = e->about.kind == SNN_RECORDINGS || e->data.coding != SNN_CODING_DIRECT,
+    bool spikes = e->about.kind == SNN_RECORDINGS || e->about.spikes || e->data.coding != SNN_CODING_DIRECT,
          still = e->about.kind == SNN_IMAGES || snn_dataset_is_still(&e->about);
     return (struct snn_model_input){.C = e->input[0],
                                     .H = e->input[1],
