@@ -51,6 +51,20 @@ static const struct conv_case fixed_cases[] = {
     {1, 4, 4, 5, 6, .groups = 2, KERNEL(1), .stride = {1, 2}, .dilation = {1, 1}, .depth = {4, 4, 3, 3, 1}},
     {2, 2, 5, 5, 3, PLAIN, KERNEL(1), .depth = {1, 1, 3, 1, 1}}, /* nothing but padding in depth */
     {2, 2, 9, 8, 3, PLAIN, KERNEL(1), .depth = {3, 1, 1, 0, 1}}, /* points */
+    /* few channels a group: vectors of pixels */
+    {2, 9, 16, 16, 9, .groups = 9, KERNEL(3), .stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1}},
+    {70, 8, 7, 7, 8, .groups = 8, KERNEL(3), .stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1}},
+    {3, 8, 14, 13, 16, .groups = 8, KERNEL(3), .stride = {2, 2}, .padding = {1, 1}, .dilation = {1, 1}},
+    {2, 16, 17, 20, 8, .groups = 8, KERNEL(5), .stride = {3, 2}, .padding = {2, 0}, .dilation = {2, 1}},
+    {2, 10, 11, 24, 10, .groups = 10, KERNEL(1), .stride = {1, 1}, .dilation = {1, 1}},
+    {2, 8, 12, 12, 8, .groups = 8, KERNEL(1), .stride = {5, 5},
+     .dilation = {1, 1}}, /* most pixels are read by nothing */
+    {2, 8, 15, 9, 8, .groups = 8, KERNEL(2), .stride = {3, 4}, .padding = {3, 3}, .dilation = {4, 3}},
+    {1, 24, 1, 50, 24, .groups = 8, .kernel = {1, 9}, .stride = {1, 1}, .padding = {0, 4}, .dilation = {1, 1}},
+    {2, 8, 6, 16, 8, .groups = 8, KERNEL(3), .stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1},
+     .depth = {4, 2, 1, 1, 1}},
+    {2, 8, 5, 16, 8, .groups = 8, KERNEL(1), .stride = {1, 2}, .dilation = {1, 1}, .depth = {7, 3, 2, 1, 2}},
+    {5, 8, 90, 120, 8, .groups = 8, KERNEL(3), .stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1}},
 };
 static const int32_t edges[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 15, 16,
                                 17, 18, 20, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65};
@@ -59,7 +73,10 @@ static const int32_t edges[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 
 static struct conv_case random_case(struct ops *ops) {
 #define ONE_OF(n) (1 + (int32_t)ops_below(ops, n))
     struct conv_case c = {.rows = ONE_OF(4), .groups = ops_below(ops, 3) ? 1 : ONE_OF(4)};
-    c.C = c.groups * ONE_OF(ops_below(ops, 4) ? 3 : 20), c.O = c.groups * ONE_OF(ops_below(ops, 4) ? 10 : 70);
+    if (!ops_below(ops, 4)) c.groups = 7 + ONE_OF(6);
+    bool many = c.groups < 8;
+    c.C = c.groups * ONE_OF(ops_below(ops, 4) || !many ? 3 : 20);
+    c.O = c.groups * ONE_OF(!many ? 3 : ops_below(ops, 4) ? 10 : 70);
     c.H = ONE_OF(12), c.W = ONE_OF(ops_below(ops, 4) ? 14 : 50);
     for (int i = 0; i < 2; ++i) {
         c.kernel[i] = ONE_OF(5), c.stride[i] = ops_below(ops, 2) ? 1 : ONE_OF(4),
@@ -255,6 +272,8 @@ static void check_scratch(struct ops *ops) {
         {7, 1, 17, 33, 1, .groups = 1, KERNEL(2), .stride = {3, 3}, .dilation = {1, 1}},
         {7, 1, 2, 2, 1, .groups = 1, KERNEL(2), .stride = {1, 1}, .padding = {3, 3}, .dilation = {3, 3}},
         {66, 3, 2, 1, 3, .groups = 3, KERNEL(1), .stride = {1, 1}, .dilation = {1, 1}},
+        {7, 8, 16, 16, 8, .groups = 8, KERNEL(2), .stride = {1, 1}, .padding = {3, 3}, .dilation = {3, 3}},
+        {70, 8, 4, 4, 16, .groups = 8, KERNEL(1), .stride = {1, 1}, .dilation = {1, 1}},
     };
     for (int i = 0; i < OPS_COUNT(cases); ++i)
         for (int d = 0; d < OPS_COUNT(kinds); ++d) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * conv_cpu.c - direct convolution on the CPU, vectorised over output channels.
+ * conv_cpu.c - direct convolution on the CPU, vectorised over output channels (or, where groups have few, over pixels:
+ * conv_pixels_cpu.c).
  *
  * One register tile holds P output pixels of a row times one or two vectors of output channels; for every tap the
  * weights of those channels are loaded once and multiplied by P broadcast inputs. Nothing is unfolded (no im2col).
@@ -16,6 +17,7 @@
 
 #include "autograd/conv.h"
 #include "autograd/conv_lists_cpu.h"
+#include "autograd/conv_pixels_cpu.h"
 #include "autograd/vector_cpu.h"
 #include "core/isa.h"
 
@@ -336,12 +338,20 @@ static void forward(struct snn_device *device, const struct snn_conv_shape *s, p
         SNN_ISA(snn_conv_lists)(device, s, rows, &x->lists, w, b, y, scratch);
         return;
     }
+    if (SNN_ISA(snn_conv_pixels_suit)(s, false)) {
+        SNN_ISA(snn_conv_pixels)(device, s, rows, x, w, b, adds, y, scratch);
+        return;
+    }
     struct field f = forward_field(s);
     correlate_all(device, s, &f, rows, x, s->C, s->O, b, adds, y, pack_forward, w, scratch);
 }
 
 static void grad_input(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const real *gy,
                        const real *w, const real *b, bool adds, real *gx, void *scratch) {
+    if (SNN_ISA(snn_conv_pixels_suit)(s, true)) {
+        SNN_ISA(snn_conv_pixels_grad_input)(device, s, rows, gy, w, b, adds, gx, scratch);
+        return;
+    }
     struct field f = backward_field(s);
     struct snn_rows from = {.dense = gy};
     correlate_all(device, s, &f, rows, &from, s->O, s->C, b, adds, gx, pack_backward, w, scratch);
@@ -429,6 +439,10 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
         SNN_ISA(snn_conv_lists_grad_weight)(device, s, rows, &x->lists, gy, gw, gb, scratch);
         return;
     }
+    if (SNN_ISA(snn_conv_pixels_suit)(s, false)) {
+        SNN_ISA(snn_conv_pixels_grad_weight)(device, s, rows, x, gy, gw, gb, scratch);
+        return;
+    }
     struct field f = forward_field(s);
     struct gather_layout l = gather_layout(s, &f);
     int32_t channels = s->O / s->groups;
@@ -485,10 +499,12 @@ static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff
     ptrdiff_t forward_size = a.packed + threads * a.thread, backward_size = b.packed + threads * b.thread;
     ptrdiff_t weight_size = w.parts * w.sums + w.images * (w.field + w.transposed + w.row + w.bias);
     ptrdiff_t most = forward_size > backward_size ? forward_size : backward_size;
-    size_t dense = (size_t)(most > weight_size ? most : weight_size) * sizeof(real);
+    size_t bytes = (size_t)(most > weight_size ? most : weight_size) * sizeof(real);
     size_t lists = x == SNN_LISTS ? SNN_ISA(snn_conv_lists_scratch)(threads, s) : 0;
+    size_t pixels = SNN_ISA(snn_conv_pixels_scratch)(threads, s);
     (void)rows;
-    return lists > dense ? lists : dense;
+    if (lists > bytes) bytes = lists;
+    return pixels > bytes ? pixels : bytes;
 }
 
 extern const struct snn_conv_kernels SNN_ISA(snn_conv_cpu);
