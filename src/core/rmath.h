@@ -39,6 +39,24 @@ SNN_HD real r_exp(real x) {
 #endif
 }
 
+/* log(1+x) for 0 <= x <= 2, relative error below 2e-7 in float: log(1+x) = 2 atanh(w) with w = x/(2+x), a series in
+ * w^2.
+ */
+SNN_HD real r_log1p(real x) {
+#ifdef SNN_DOUBLE
+    return log1p(x);
+#else
+    float w = x / (2.0f + x), y = w * w;
+    float p = 1.58137545e-1f;
+    p = p * y + 6.45500347e-2f;
+    p = p * y + 1.14782251e-1f;
+    p = p * y + 1.42632425e-1f;
+    p = p * y + 2.00004965e-1f;
+    p = p * y + 3.33333313e-1f;
+    return 2.0f * w + 2.0f * w * y * p;
+#endif
+}
+
 /* cos(x) for |x| <= pi/2, absolute error below 1e-7 in float. */
 SNN_HD real r_cos_quarter(real x) {
 #ifdef SNN_DOUBLE
