@@ -104,6 +104,7 @@ void golden_losses(struct golden *c);
 void golden_optim(struct golden *c);
 void golden_sched(struct golden *c);
 void golden_train(struct golden *c);
+void golden_ultra(struct golden *c);
 void golden_binning(struct golden *c);
 
 /* The shape of a convolution of the case, with y's size where it is transposed. */

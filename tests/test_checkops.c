@@ -27,5 +27,6 @@ int main(int argc, char **argv) {
     suite_add_tcase(suite, ops_loss());
     suite_add_tcase(suite, ops_neuron());
     suite_add_tcase(suite, ops_optim());
+    suite_add_tcase(suite, ops_ultra());
     return run_suite(suite);
 }

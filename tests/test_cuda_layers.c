@@ -38,6 +38,10 @@ static const char *const models[] = {
     "reshape: "
     "[3, 2, 5, 5], conv3d: {out: 4, kernel: [2, 3, 3], padding: [0, 1, 1], stride: [1, 2, 1]}, lif, reshape: [6, -1], "
     "conv1d: {out: 6, kernel: 3, groups: 6}, lif, conv_transpose: {out: 2, kernel: 1}, flatten, linear: 4]",
+    "[conv: {out: 3, kernel: 3, padding: 1}, ultradlif: {epsilon: 0.5, learn_threshold: true}, avgpool: 2, flatten, "
+    "linear: 70, ultradplif: {reset: excess, slope: 3, learn_slope: true}, linear: 20, ultraplif: {reset: subtract, "
+    "leak_offset: eps_log_tau}, linear: 40, lif, linear: 4, ultralif: {membrane: linear, learn_epsilon: softplus, "
+    "learn_reset: true}]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -160,8 +164,9 @@ static void forward_layer(struct pair *p, int i) {
 
 static void compare_params(struct pair *p, const struct snn_node *node, const struct snn_node *on_card, bool gradients,
                            double terms) {
-    for (int k = 0; k < SNN_NODE_PARAMS && node->param[k]; ++k) {
+    for (int k = 0; k < SNN_NODE_PARAMS; ++k) {
         const struct snn_param *a = node->param[k], *b = on_card->param[k];
+        if (!a) continue;
         if (gradients && !a->buffer) compare_sums(p, "gradient", a->name, a->grad, b->grad, a->count, terms);
         if (!gradients) compare_numbers(p, "value", a->name, a->value, b->value, a->count);
     }

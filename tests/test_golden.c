@@ -18,6 +18,7 @@ static const struct {
 } families[] = {
     {"binning", golden_binning}, {"losses", golden_losses}, {"neurons", golden_neurons},       {"ops", golden_ops},
     {"optim", golden_optim},     {"sched", golden_sched},   {"surrogates", golden_surrogates}, {"train", golden_train},
+    {"ultra", golden_ultra},
 };
 
 /* What is not here yet. Without a key: the whole family; else cases whose `key` is a text that fits the pattern, or,
@@ -30,7 +31,6 @@ static const struct {
     {"dcls", NULL, NULL, "learned delays"},
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
-    {"ultra", NULL, NULL, "UltraLIF"},
 
     {"neurons", "neuron", "*recurrent*", "recurrent layers"},
     {"neurons", "neuron", "rleaky", "recurrent layers"},

@@ -233,8 +233,8 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"conv",   "linear", "loss",  "math", "memory",
-                                    "neuron", "norm",   "optim", "pool", "weights"};
+static const char *const files[] = {"conv", "linear", "loss", "math",  "memory", "neuron",
+                                    "norm", "optim",  "pool", "ultra", "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];

@@ -51,6 +51,7 @@ static void item(struct listing *l, const char *name, const char *alias, const c
 static void neurons(struct listing *l) {
     for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m)
         item(l, m->name, m->alias, m->help, m->keys);
+    for (const struct snn_ultra_model *m = snn_ultra_models; m->name; ++m) item(l, m->name, NULL, m->help, m->keys);
 }
 static void surrogates(struct listing *l) {
     for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)

@@ -18,6 +18,7 @@ struct snn_norm_kernels;   /* autograd/norm.h */
 struct snn_weights_kernels; /* autograd/weights.h */
 struct snn_loss_kernels;   /* autograd/loss.h */
 struct snn_neuron_kernels; /* layers/neuron.h */
+struct snn_ultra_kernels;  /* layers/ultra.h */
 struct snn_optim_kernels;  /* optim/optim_kernels.h */
 
 struct snn_device {
@@ -38,6 +39,7 @@ struct snn_device {
     const struct snn_weights_kernels *weights;
     const struct snn_loss_kernels *loss;
     const struct snn_neuron_kernels *neuron;
+    const struct snn_ultra_kernels *ultra;
     const struct snn_optim_kernels *optim;
 };
 

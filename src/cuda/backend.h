@@ -24,6 +24,7 @@
 #include "cuda/launch.h"
 #include "cuda/open.h"
 #include "layers/neuron.h"
+#include "layers/ultra.h"
 #include "optim/optim_kernels.h"
 
 /* Threads of a block. A build for the race detector, which knows few threads, sets it lower: a multiple of 32. */
@@ -88,6 +89,7 @@ extern const struct snn_norm_kernels snn_norm_cuda;
 extern const struct snn_weights_kernels snn_weights_cuda;
 extern const struct snn_loss_kernels snn_loss_cuda;
 extern const struct snn_neuron_kernels snn_neuron_cuda;
+extern const struct snn_ultra_kernels snn_ultra_cuda;
 extern const struct snn_optim_kernels snn_optim_cuda;
 
 #endif

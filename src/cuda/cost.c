@@ -22,6 +22,7 @@
 #include "core/status.h"
 #include "cuda/sizes.h"
 #include "layers/neuron.h"
+#include "layers/ultra.h"
 #include "optim/optim_kernels.h"
 #include "optim/optim_rules.h"
 
@@ -705,6 +706,70 @@ static void plif_grad(struct snn_device *device, const struct snn_plif *plif, co
 static const struct snn_neuron_kernels neuron_table = {scan_forward, scan_backward, count, plif_coefficients,
                                                        plif_grad};
 
+/* ---- soft neurons: an exponential is counted as 15 operations, a logarithm as 15, a quotient as 1 ---- */
+
+enum { LSE_TWO = 35, LSE_THREE = 60, FIRE = 22 };
+
+static bool couples(const struct snn_ultra_spec *spec) {
+    return spec->charge == SNN_ULTRA_DILATE || spec->charge == SNN_ULTRA_SPREAD;
+}
+
+static ptrdiff_t ultra_scratch(int threads, const struct snn_ultra_spec *spec, int32_t B, ptrdiff_t N) {
+    (void)threads;
+    return couples(spec) ? 5 * snn_ultra_items(spec, B, N) * snn_ultra_item(spec, N) : 0;
+}
+
+/* Of one unit and step: its charge and what fires, its spike and reset. */
+static double ultra_operations(const struct snn_ultra_spec *spec) {
+    double reset = spec->reset == SNN_ULTRA_EXCESS ? LSE_TWO : 3;
+    if (spec->hard) return 8;
+    return FIRE + reset + (couples(spec) ? LSE_THREE : spec->charge == SNN_ULTRA_MAXIMUM ? LSE_TWO : 2);
+}
+
+static void ultra_forward(struct snn_device *device, const struct snn_ultra_scan *s) {
+    double state = (double)s->B * (double)s->N, all = s->T * state;
+    if (s->B < 1 || s->N < 1) return;
+    bool rows = couples(s->spec);
+    double numbers = (s->x_step ? all : state) +
+                     (s->u_step ? all
+                      : rows    ? state
+                                : 0) +
+                     (s->y ? all : 0) + (s->state_in ? state : 0) + state;
+    launch(device, rows ? "ultra.scan_rows" : "ultra.scan_apart",
+           NUMBER * numbers + (s->bits ? (double)s->T * s->B * s->words * WORD : 0), ultra_operations(s->spec) * all);
+}
+
+static void ultra_backward(struct snn_device *device, const struct snn_ultra_scan *s) {
+    double state = (double)s->B * (double)s->N, all = s->T * state;
+    if (s->B < 1 || s->N < 1) return;
+    double gx = s->gx ? (s->x_step ? all : state) * (s->adds ? 2 : 1) : 0;
+    double x = s->spec->charge == SNN_ULTRA_MAXIMUM ? s->x_step ? all : state : 0;
+    double sums = s->partial ? SNN_ULTRA_SUMS * sizeof(double) * (double)snn_ultra_items(s->spec, s->B, s->N) : 0;
+    double rows = couples(s->spec) ? 5 * state : 0;
+    launch(device,
+           couples(s->spec) ? "ultra.scan_rows_backward"
+           : s->partial     ? "ultra.scan_apart_backward_sums"
+                            : "ultra.scan_apart_backward",
+           NUMBER * (2 * all + gx + x + rows + (s->state_in ? state : 0)) + sums,
+           (ultra_operations(s->spec) + FIRE + 20) * all);
+}
+
+static void ultra_numbers_of(struct snn_device *device, const struct snn_ultra_learned *learned,
+                             struct snn_ultra *out) {
+    (void)learned, (void)out;
+    launch(device, "ultra.make_numbers", 20 * NUMBER, 60);
+}
+
+static void ultra_grad(struct snn_device *device, const struct snn_ultra_learned *learned, const struct snn_ultra *k,
+                       const double *partial, ptrdiff_t items) {
+    (void)learned, (void)k, (void)partial;
+    launch(device, "ultra.add_grad", SNN_ULTRA_SUMS * sizeof(double) * (double)items + 20 * NUMBER,
+           SNN_ULTRA_SUMS * (double)items);
+}
+
+static const struct snn_ultra_kernels ultra_table = {ultra_scratch, ultra_forward, ultra_backward, ultra_numbers_of,
+                                                     ultra_grad};
+
 /* ---- optimiser ---- */
 
 static void step(struct snn_device *device, int rule, ptrdiff_t n, real *restrict value, const real *restrict grad,
@@ -780,6 +845,7 @@ int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
                                .weights = &weights_table,
                                .loss = &loss_table,
                                .neuron = &neuron_table,
+                               .ultra = &ultra_table,
                                .optim = &optim_table};
     return SNN_OK;
 }

@@ -9,6 +9,7 @@
 #include "autograd/ops.h"
 #include "core/config.h"
 #include "layers/neuron.h"
+#include "layers/ultra.h"
 
 struct snn_bound { /* numbers of a layer that may be annealed */
     char *path;    /* in the config: "model.2.lif" */
@@ -32,6 +33,7 @@ struct snn_model {
     struct snn_bound *bound;
     void **owned; /* option structs */
     int layers, bounds, owned_count, layer_room, bound_room, owned_room;
+    bool soft; /* some neuron's spikes are numbers, unless the model was built hard */
 };
 
 struct snn_model_input {
@@ -40,6 +42,7 @@ struct snn_model_input {
     bool is_sparse;      /* events */
     bool wants_grad;     /* of the loss with respect to the input (the gradient check asks for it) */
     double step_seconds; /* 0: bins have no known duration */
+    bool hard;           /* neurons whose spikes are numbers in training give ones and zeros: for evaluation alone */
 };
 
 /* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that
@@ -60,6 +63,7 @@ struct snn_builder {
     struct snn_tensor *x; /* what the next layer reads */
     char path[512];       /* of the layer being built; parameters are named below it */
     double step_seconds;
+    bool hard;         /* of snn_model_input */
     uint32_t dropouts; /* numbers the random streams */
 };
 
@@ -93,6 +97,7 @@ int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int v
 int snn_build_reshape(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
 extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_reshape_keys[],

@@ -31,6 +31,10 @@ const struct snn_layer_ops snn_layers[] = {
     {"lif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 1},
     {"plif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 2},
     {"li", NULL, "non-spiking readout, see `snntrain list neurons`", NULL, snn_build_neuron, 3},
+    {"ultralif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 0},
+    {"ultraplif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 1},
+    {"ultradlif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 2},
+    {"ultradplif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 3},
     {"residual", NULL, "body(x) + shortcut(x); the shortcut is x when left out", snn_residual_keys, snn_build_residual,
      0},
     {"repeat", NULL, "the body, `times` times, each with parameters of its own", snn_repeat_keys, snn_build_repeat, 0},
@@ -122,6 +126,12 @@ static int refuse_rank(const struct snn_builder *b, const struct snn_conf *map) 
     return snn_conf_error(map, "needs an input %s, got %s", shapes[axes - 1], snn_shape_text(b->x, text));
 }
 
+static const struct snn_key *keys_of(const struct snn_layer_ops *layer) {
+    if (layer->keys) return layer->keys;
+    return layer->build == snn_build_ultra ? snn_ultra_models[layer->variant].keys
+                                           : snn_neuron_models[layer->variant].keys;
+}
+
 /* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the
  * `name:` beside it. */
 static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, struct snn_conf **map,
@@ -149,7 +159,7 @@ static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, 
     if (!body) return snn_conf_error(item, "expected a layer");
     *layer = find_layer(body->key);
     if (!*layer) return unknown_layer(body, body->key);
-    const struct snn_key *keys = (*layer)->keys ? (*layer)->keys : snn_neuron_models[(*layer)->variant].keys;
+    const struct snn_key *keys = keys_of(*layer);
     if (body->kind == SNN_CONF_SCALAR) {
         if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", (*layer)->name);
         SNN_TRY(body->text[0] ? snn_conf_wrap(body, keys[0].name) : snn_conf_assign(body, "{}"));
@@ -205,7 +215,7 @@ int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, 
     snn_tape_init(&out->tape, &out->params);
     int32_t dim[3] = {input->C, input->H, input->W};
     bool flat = input->H == 1 && input->W == 1;
-    struct snn_builder b = {.model = out, .step_seconds = input->step_seconds};
+    struct snn_builder b = {.model = out, .step_seconds = input->step_seconds, .hard = input->hard};
     b.x = snn_tape_input(&out->tape, flat ? 1 : 3, dim, input->is_static);
     b.x->is_sparse = input->is_sparse;
     b.x->needs_grad = input->wants_grad;

@@ -261,6 +261,44 @@ static void check_neurons(struct suite *s) {
     }
 }
 
+/* UltraLIF's family: every charge with every reset and kind of slope; epsilon is learned in all ways. */
+static void check_ultra(struct suite *s) {
+    static const char *const charges[] = {"ultralif: {tau: 0.8",
+                                          "ultraplif: {leak_offset: eps_log_tau",
+                                          "ultraplif: {leak: log, form: code",
+                                          "ultraplif: {leak: log, leak_offset: eps_log_tau",
+                                          "ultraplif: {membrane: linear",
+                                          "ultradlif: {form: paper",
+                                          "ultradlif: {form: code, tau: 0.7",
+                                          "ultradplif: {tau: 0.6",
+                                          "ultradplif: {leak: log"};
+    static const char *const resets[] = {"reset: value", "reset: value, v_reset: -0.3, learn_reset: true",
+                                         "reset: subtract", "reset: excess"};
+    static const char *const epsilons[] = {"epsilon: 0.6", "epsilon: 0.7, learn_epsilon: softplus",
+                                           "epsilon: 0.5, learn_epsilon: none"};
+    static const char *const slopes[] = {"", ", slope: 2", ", slope: 3, learn_slope: true"};
+    char model[400];
+    for (int c = 0; c < 9; ++c)
+        for (int r = 0; r < 4; ++r)
+            for (int k = 0; k < 3; ++k) {
+                snprintf(model, sizeof model, "[linear: 5, %s, %s, %s%s, learn_threshold: %s}, linear: 3]", charges[c],
+                         resets[r], epsilons[(c + r + k) % 3], slopes[k], (r + k) % 2 ? "true" : "false");
+                one(s, model, "ce", flat, k == 2);
+            }
+    static const char *const rings[] = {"[linear: 1, ultradlif: {}, linear: 3]",
+                                        "[linear: 2, ultradlif: {form: code}, linear: 3]",
+                                        "[linear: 3, ultradplif: {}, linear: 4, ultradlif: {}, linear: 3]"};
+    for (int i = 0; i < 3; ++i) one(s, rings[i], "ce", flat, false);
+    static const char *const images[] = {
+        "[conv: {out: 3, kernel: 3, padding: 1}, ultradlif: {epsilon: 0.4}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, ultradplif: {epsilon: 0.4}, avgpool: 2, flatten, linear: 3]",
+        "[conv: {out: 2, kernel: 3}, ultraplif: {epsilon: 0.4}, flatten, linear: 3]"};
+    for (int i = 0; i < 3; ++i)
+        for (int k = 0; k < 2; ++k) one(s, images[i], "ce", k ? still : image, false);
+    one(s, "[flatten, residual: {body: [linear: 72, ultraplif]}, linear: 3]", "ce", still, false);
+    one(s, "[flatten, linear: 4, residual: {body: [ultralif, linear: 4]}, linear: 3]", "ce", still, false);
+}
+
 /* ---- losses: each over all of its options, with lengths that differ and without, and every target it can have ---- */
 
 enum { CAN_NUMBERS = 1, CAN_STEPS = 2, CAN_OVER = 4, WANTS_SPIKES = 8 };
@@ -381,6 +419,7 @@ static void check_layers(struct suite *s) {
 int snn_check_everything(struct snn_device *device, struct snn_check_report *report) {
     struct suite s = {device, report, 10, SNN_OK};
     check_neurons(&s);
+    check_ultra(&s);
     check_losses(&s);
     check_layers(&s);
     return s.rc;
