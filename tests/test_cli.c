@@ -614,6 +614,37 @@ START_TEST(bench_timesteps) {
 }
 END_TEST
 
+/* Soft spikes are multiply-adds; judged hard they are spikes, and both accuracies are told. */
+START_TEST(hard_spikes) {
+    static const char *const config =
+        "data: {name: synthetic, task: delayed_xor, length: 12, delay: 4, train: 64, test: 20}\n"
+        "model: [linear: 12, %s, linear: 2]\ntrain: {epochs: 1}\nrun: {dir: %s}\n";
+    char yaml[400];
+    snprintf(yaml, sizeof yaml, config, "ultralif: {epsilon: 0.5}", "out");
+    made_text("c.yaml", yaml);
+    snprintf(yaml, sizeof yaml, config, "lif", "other");
+    made_text("d.yaml", yaml);
+    json_decref(expect_json(snntrain("train", "c.yaml", "--json")));
+    json_decref(expect_json(snntrain("train", "d.yaml", "--json")));
+    json_t *alone = expect_json(snntrain("eval", "out", "--json")),
+           *both = expect_json(snntrain("eval", "out", "--json", "--hard"));
+    json_t *hard = json_incref(json_object_get(both, "hard"));
+    ck_assert(json_is_object(hard) && !json_object_del(both, "hard"));
+    ck_assert_msg(json_equal(alone, both), "--hard changes the figures of soft spikes");
+    expect_keys(hard, "split checkpoint samples correct accuracy loss timesteps spikes_per_sample synops_per_sample "
+                      "confusion");
+    ck_assert(number(both, "spikes_per_sample") == 0 && number(hard, "spikes_per_sample") > 0);
+    ck_assert(number(hard, "synops_per_sample") > number(both, "synops_per_sample"));
+    json_decref(hard), json_decref(both), json_decref(alone);
+    struct said said = snntrain("eval", "out", "--hard");
+    const char *soft = strstr(said.out, "soft spikes:\n"), *then = strstr(said.out, "\nhard spikes:\n");
+    ck_assert_msg(said.status == 0 && soft && then && then > soft, "%s%s", said.out, said.err);
+    forget(said);
+    expect_fails(snntrain("eval", "other", "--hard"), 2,
+                 "--hard: the network has no neurons with soft spikes (ultralif and its family)", "eval --hard");
+}
+END_TEST
+
 /* Where numbers are learned nothing claims an accuracy, and nothing stumbles over there being none. */
 START_TEST(regression) {
     char line[200];
@@ -1040,6 +1071,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, augmented);
     tcase_add_test(t, predictions);
     tcase_add_loop_test(t, bench_timesteps, 0, 4);
+    tcase_add_test(t, hard_spikes);
     tcase_add_test(t, regression);
     tcase_add_test(t, bench_timesteps_lists);
     tcase_add_test(t, bench_speed);

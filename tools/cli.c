@@ -36,6 +36,8 @@ static const struct option option_table[] = {
     {"--protocol", "NAME", "truncate: the first N steps; rebin: the whole recording in N steps (default truncate)",
      TEXT, AT(protocol)},
     {"--predictions", "FILE", "write sample,label,predicted as CSV", TEXT, AT(predictions)},
+    {"--hard", NULL, "also evaluate soft spikes as hard ones: maximum for soft maximum, 1 from the threshold on", FLAG,
+     AT(hard)},
     {"--iters", "N", "measured training steps (default 20)", NUMBER, AT(iters)},
     {"--warmup", "N", "steps before measuring (default 3)", NUMBER, AT(warmup)},
     {"--profile", NULL, "also time by layer, forward and backward", FLAG, AT(profile)},
@@ -335,8 +337,11 @@ int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_
         snn_conf_free(&doc);
         return rc;
     }
-    struct snn_experiment_options options = {
-        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data, .warnings = cli_warnings(cli)};
+    struct snn_experiment_options options = {.device = cli->device,
+                                             .threads = (int)cli->threads,
+                                             .hard = cli->hard,
+                                             .data_dir = cli->data,
+                                             .warnings = cli_warnings(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &out->e));
     rc = ready(cli, subset, timesteps, data, out);
     if (rc < 0) cli_close_trained(out);

@@ -22,7 +22,7 @@ struct cli { /* what the user typed */
         *map, *cache;
     long threads, iters, warmup, index;
     const char *seed, *rule, *roofline;
-    bool json, quiet, resume, profile, clear, help;
+    bool json, quiet, resume, profile, clear, hard, help;
     FILE *text;     /* where words for people go: stdout, or stderr with --json */
     double started; /* when the process began */
 };

@@ -39,18 +39,22 @@ static void print_confusion(const struct snn_metrics *m, const struct snn_datase
     }
 }
 
-static int print_result(const struct cli *cli, const struct cli_trained *t, const struct snn_metrics *m,
-                        const char *split) {
+static json_t *result_json(const struct cli_trained *t, const struct snn_metrics *m, const char *split) {
     const struct snn_score *s = &m->score[m->scores - 1];
     double n = m->samples ? (double)m->samples : 1;
-    if (cli->json)
-        return cli_print_json(
-            json_pack("{s:s,s:s,s:I,s:o,s:o,s:f,s:o,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint,
-                      "samples", (json_int_t)m->samples, "correct", m->classes ? json_integer(s->correct) : json_null(),
-                      "accuracy", snn_json_number(snn_metrics_accuracy(m)), "loss", snn_metrics_loss(m), "rmse",
-                      snn_json_number(snn_metrics_rmse(m)), "timesteps", (int)s->timesteps, "spikes_per_sample",
-                      s->spikes / n, "synops_per_sample", s->synops / n, "confusion", confusion_json(m)));
-    cli_say_device(cli, &t->e.device);
+    return json_pack("{s:s,s:s,s:I,s:o,s:o,s:f,s:o,s:i,s:f,s:f,s:o}", "split", split, "checkpoint", t->checkpoint,
+                     "samples", (json_int_t)m->samples, "correct", m->classes ? json_integer(s->correct) : json_null(),
+                     "accuracy", snn_json_number(snn_metrics_accuracy(m)), "loss", snn_metrics_loss(m), "rmse",
+                     snn_json_number(snn_metrics_rmse(m)), "timesteps", (int)s->timesteps, "spikes_per_sample",
+                     s->spikes / n, "synops_per_sample", s->synops / n, "confusion", confusion_json(m));
+}
+
+static void print_result(const struct cli *cli, const struct cli_trained *t, bool hard, const struct snn_metrics *m,
+                         const char *split) {
+    const struct snn_score *s = &m->score[m->scores - 1];
+    double n = m->samples ? (double)m->samples : 1;
+    if (!hard) cli_say_device(cli, &t->e.device);
+    if (cli->hard) printf("%s\n", hard ? "\nhard spikes:" : "soft spikes:");
     if (m->classes)
         printf("%s: %.2f %% (%lld of %lld), loss %.4f, %d steps\n", split, 100 * snn_metrics_accuracy(m),
                (long long)s->correct, (long long)m->samples, snn_metrics_loss(m), (int)s->timesteps);
@@ -63,16 +67,17 @@ static int print_result(const struct cli *cli, const struct cli_trained *t, cons
     printf("a sample: %.0f spikes, %.3g synaptic operations, %.3g multiply-adds, about %.3g uJ (45 nm constants)\n",
            s->spikes / n, s->synops / n, s->macs / n, snn_energy_uj(s->macs / n, s->synops / n));
     if (!cli->quiet) print_confusion(m, t->e.set);
-    return SNN_OK;
 }
 
-static int evaluate(const struct cli *cli, struct cli_trained *t, int subset, const char *split, int32_t timesteps) {
+/* `json` receives the result where JSON is wanted. */
+static int evaluate(const struct cli *cli, struct cli_trained *t, bool hard, int subset, const char *split,
+                    int32_t timesteps, json_t **json) {
     struct snn_metrics m;
     struct snn_bar bar;
     FILE *predictions = NULL;
     if (timesteps > t->e.steps)
         return snn_error(SNN_EUSAGE, "--timesteps %d: the data has %d steps", (int)timesteps, (int)t->e.steps);
-    if (cli->predictions) {
+    if (cli->predictions && !hard) { /* of the network as it was trained */
         predictions = fopen(cli->predictions, "w");
         if (!predictions) return snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
     }
@@ -84,13 +89,29 @@ static int evaluate(const struct cli *cli, struct cli_trained *t, int subset, co
     snn_bar_clear(&bar);
     if (predictions && fclose(predictions) && rc >= 0)
         rc = snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
-    if (rc >= 0) rc = print_result(cli, t, &m, split);
+    if (rc >= 0 && cli->json) *json = result_json(t, &m, split);
+    else if (rc >= 0) print_result(cli, t, hard, &m, split);
     snn_metrics_free(&m);
     return rc;
 }
 
-int cmd_eval(struct cli *cli) {
+static int open_and_evaluate(struct cli *cli, bool hard, int subset, const char *split, int32_t timesteps,
+                             json_t **json) {
     struct cli_trained t;
+    struct cli as = *cli;
+    as.hard = hard;
+    SNN_TRY(cli_open_trained(&as, cli->arg[0], subset, 0, true, &t));
+    int rc =
+        cli->hard && !t.e.network.model.soft
+            ? snn_error(SNN_EUSAGE, "--hard: the network has no neurons with soft spikes (ultralif and its family)")
+            : SNN_OK;
+    if (rc >= 0) rc = evaluate(cli, &t, hard, subset, split, timesteps, json);
+    cli_close_trained(&t);
+    return rc;
+}
+
+int cmd_eval(struct cli *cli) {
+    json_t *soft = NULL, *hard = NULL;
     int subset;
     const char *split = cli->split ? cli->split : "test";
     char *end = NULL;
@@ -99,8 +120,11 @@ int cmd_eval(struct cli *cli) {
     SNN_TRY(cli_subset(split, &subset));
     if (cli->timesteps && (*end || timesteps < 1 || timesteps > 1000000))
         return snn_error(SNN_EUSAGE, "--timesteps: expected a number of steps, got '%s'", cli->timesteps);
-    SNN_TRY(cli_open_trained(cli, cli->arg[0], subset, 0, true, &t));
-    int rc = evaluate(cli, &t, subset, split, (int32_t)timesteps);
-    cli_close_trained(&t);
+    int rc = open_and_evaluate(cli, false, subset, split, (int32_t)timesteps, &soft);
+    if (rc >= 0 && cli->hard) rc = open_and_evaluate(cli, true, subset, split, (int32_t)timesteps, &hard);
+    if (rc >= 0 && hard) json_object_set(soft, "hard", hard);
+    json_decref(hard);
+    if (rc >= 0 && cli->json) return cli_print_json(soft);
+    json_decref(soft);
     return rc;
 }

@@ -23,9 +23,10 @@ const struct cli_command cli_commands[] = {
      COMMON " --out --resume", cmd_train},
     {"eval",
      "eval RUN|FILE.safetensors [--split test|validation|train] [--checkpoint best|last] [--timesteps N] "
-     "[--predictions F.csv]",
-     "evaluate a trained network: accuracy, loss, confusion matrix, spikes and operations",
-     COMMON " --split --checkpoint --timesteps --predictions", cmd_eval},
+     "[--predictions F.csv] [--hard]",
+     "evaluate a trained network: accuracy, loss, confusion matrix, spikes and operations\n\n--hard tells how accurate "
+     "a network of soft spikes (ultralif) is once they are ones and zeros",
+     COMMON " --split --checkpoint --timesteps --predictions --hard", cmd_eval},
     {"bench",
      "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
      "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]\n"

@@ -184,7 +184,7 @@ static int read_from(struct snn_experiment *e, struct from_keys *keys) {
 
 /* ---- the whole ---- */
 
-static struct snn_model_input input_of(const struct snn_experiment *e, bool wants_grad) {
+static struct snn_model_input input_of(const struct snn_experiment *e, const struct snn_experiment_options *options) {
     bool spikes = e->about.kind == SNN_RECORDINGS || e->about.spikes || e->data.coding != SNN_CODING_DIRECT,
          still = e->about.kind == SNN_IMAGES || snn_dataset_is_still(&e->about);
     return (struct snn_model_input){.C = e->input[0],
@@ -192,7 +192,8 @@ static struct snn_model_input input_of(const struct snn_experiment *e, bool want
                                     .W = e->input[2],
                                     .is_static = still && !spikes,
                                     .is_sparse = spikes,
-                                    .wants_grad = wants_grad,
+                                    .wants_grad = options->double_check,
+                                    .hard = options->hard,
                                     .step_seconds =
                                         e->about.kind == SNN_RECORDINGS ? snn_data_step_seconds(&e->data) : 0};
 }
@@ -273,7 +274,7 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(snn_loss_read(e->train.loss, &n->loss));
     SNN_TRY(settle_input(e, options->data_dir));
     SNN_TRY(snn_loss_check_targets(&n->loss, e->train.loss, n->regression, n->target_steps));
-    struct snn_model_input input = input_of(e, options->double_check);
+    struct snn_model_input input = input_of(e, options);
     SNN_TRY(snn_model_build(top.model, &input, e->about.classes, &n->model));
     SNN_TRY(check_outputs(e, top.model));
     SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));

@@ -67,6 +67,7 @@ struct snn_experiment_options {
     const char *device; /* auto, cpu, cuda[:N] */
     int threads;
     bool double_check;    /* the gradient check: the input's gradient is wanted */
+    bool hard;            /* neurons with soft spikes give hard ones; such a network is evaluated, not trained */
     const char *data_dir; /* of --data, or NULL: sets whose shape lies in their files are opened at once */
     FILE *warnings;       /* of what the run goes on without; NULL: nowhere */
 };
