@@ -13,6 +13,7 @@ static const struct snn_data_config by_count = {.name = "made",
                                                 .timesteps = 4,
                                                 .bin = {SNN_BIN_COUNT, {0.01, true}, false},
                                                 .std = 1,
+                                                .gain = 1,
                                                 .pad = {-1, true},
                                                 .workers = 1};
 

@@ -25,13 +25,17 @@ START_TEST(direct_is_normalised_pixels) {
 }
 END_TEST
 
+static const double rates[][3] = {{0, 1, 1}, {0.1307, 0.3081, 0.5}, {0, 1, 0.25}}; /* mean, std, gain */
+
 START_TEST(rate_follows_the_pixel) {
     enum { T = 20000, UNITS = 6 };
+    const double *how = rates[_i];
+    struct snn_rate rate = snn_rate_of(how[0], how[1], how[2]);
     static const uint8_t pixels[UNITS] = {0, 255, 64, 128, 1, 254};
     static int32_t count[T];
     struct snn_rows rows = {0};
     int spikes[UNITS] = {0};
-    ck_ok(snn_code_rate(pixels, UNITS, T, 7, 0, 3, count, &rows));
+    ck_ok(snn_code_rate(pixels, UNITS, T, &rate, 7, 0, 3, count, &rows));
     size_t at = 0;
     for (int t = 0; t < T; ++t)
         for (int i = 0; i < count[t]; ++i, ++at) {
@@ -41,7 +45,7 @@ START_TEST(rate_follows_the_pixel) {
         }
     ck_assert_uint_eq(at, rows.used);
     for (int i = 0; i < UNITS; ++i) { /* within five standard deviations; 0 and 255 exactly */
-        double p = pixels[i] / 255.0;
+        double p = how[2] * fmin(fmax((pixels[i] / 255.0 - how[0]) / how[1], 0), 1);
         ck_assert_double_le(fabs(spikes[i] - p * T), 5 * sqrt(p * (1 - p) * T));
     }
     snn_rows_free(&rows);
@@ -52,7 +56,8 @@ static uint64_t rate_digest(uint64_t seed, uint32_t epoch, uint32_t sample) {
     static const uint8_t pixels[5] = {100, 100, 100, 100, 100}; /* 5: steps do not begin on a block of four draws */
     int32_t count[40];
     struct snn_rows rows = {0};
-    ck_ok(snn_code_rate(pixels, 5, 40, seed, epoch, sample, count, &rows));
+    struct snn_rate rate = snn_rate_of(0, 1, 1);
+    ck_ok(snn_code_rate(pixels, 5, 40, &rate, seed, epoch, sample, count, &rows));
     uint64_t hash = mix(mix(1, count, sizeof count), rows.index, rows.used * sizeof *rows.index);
     snn_rows_free(&rows);
     return hash;
@@ -90,8 +95,9 @@ START_TEST(rate_batches_are_keyed_by_seed_epoch_and_sample) {
     for (int b = 0; b < batch->B; ++b) {
         int32_t count[4];
         struct snn_rows rows = {0};
+        struct snn_rate rate = snn_rate_of(0, 1, 1);
         ck_ok(made_get(&set.base, SNN_TRAIN, batch->sample[b], &sample));
-        ck_ok(snn_code_rate(sample.pixels, 24, 4, 5, 9, (uint32_t)batch->sample[b], count, &rows));
+        ck_ok(snn_code_rate(sample.pixels, 24, 4, &rate, 5, 9, (uint32_t)batch->sample[b], count, &rows));
         const int32_t *index = rows.index;
         for (int t = 0; t < 4; index += count[t++]) {
             const int32_t *row = batch->row + t * batch->B + b;
@@ -134,7 +140,7 @@ int main(void) {
     tcase_set_timeout(coding, 60);
     suite_add_tcase(suite, coding);
     tcase_add_test(coding, direct_is_normalised_pixels);
-    tcase_add_test(coding, rate_follows_the_pixel);
+    tcase_add_loop_test(coding, rate_follows_the_pixel, 0, 3);
     tcase_add_test(coding, rate_depends_on_its_key_alone);
     tcase_add_test(coding, rate_batches_are_keyed_by_seed_epoch_and_sample);
     tcase_add_test(coding, rate_in_evaluation_does_not_move_with_the_epoch);

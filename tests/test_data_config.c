@@ -304,8 +304,11 @@ static const struct {
     {"data: {name: mnist, downsample: 2}", "data.downsample: expected a map"},
     {"data: {name: mnist, pad: {to: 4}}", "data.pad.to: is for recordings"},
     {"data: {name: mnist, std: 0}", "data.std: "},
-    {"data: {name: mnist, coding: rate, mean: 0.1}", "data.mean: needs coding: direct"},
-    {"data: {name: mnist, coding: latency, std: 0.1}", "data.std: needs coding: direct"},
+    {"data: {name: mnist, coding: latency, mean: 0.1}", "data.mean: needs coding: direct or rate"},
+    {"data: {name: mnist, coding: latency, std: 0.1}", "data.std: needs coding: direct or rate"},
+    {"data: {name: mnist, gain: 0.5}", "data.gain: needs coding: rate"},
+    {"data: {name: mnist, coding: rate, gain: 1.5}", "data.gain: expected"},
+    {"data: {name: nmnist, gain: 0.5}", "data.gain: is for images, and nmnist has recordings"},
 };
 
 START_TEST(config_refuses) {

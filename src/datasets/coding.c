@@ -37,20 +37,27 @@ void snn_code_direct(const uint8_t *pixels, int32_t units, double mean, double s
     for (int32_t i = 0; i < units; ++i) out[i] = table[pixels[i]];
 }
 
-/* Of 2^24 equally likely draws, those below x * 2^24 / 255 are a spike: black never fires, white always. */
-static bool fires(uint32_t word, uint8_t x) { return (uint64_t)(word >> 8) * 255 < (uint64_t)x << 24; }
+/* Of 2^24 equally likely draws: black never fires and white always, where nothing is shifted or scaled. */
+struct snn_rate snn_rate_of(double mean, double std, double gain) {
+    struct snn_rate rate;
+    for (int x = 0; x < 256; ++x) {
+        double value = (x / 255.0 - mean) / std;
+        rate.limit[x] = (uint32_t)ceil(gain * (value < 0 ? 0 : value > 1 ? 1 : value) * 16777216);
+    }
+    return rate;
+}
 
-int snn_code_rate(const uint8_t *pixels, int32_t units, int32_t T, uint64_t seed, uint32_t epoch, uint32_t sample,
-                  int32_t *count, struct snn_rows *rows) {
+int snn_code_rate(const uint8_t *pixels, int32_t units, int32_t T, const struct snn_rate *rate, uint64_t seed,
+                  uint32_t epoch, uint32_t sample, int32_t *count, struct snn_rows *rows) {
     uint32_t word[4] = {0}, block = UINT32_MAX; /* UINT32_MAX: none drawn; T*units < 2^32 has no such block */
     for (int32_t t = 0; t < T; ++t) {
         SNN_TRY(snn_rows_room(rows, (size_t)units));
         size_t before = rows->used;
         for (int32_t i = 0; i < units; ++i) {
-            if (!pixels[i]) continue;
+            if (!rate->limit[pixels[i]]) continue;
             uint32_t draw = (uint32_t)t * (uint32_t)units + (uint32_t)i;
             if (draw >> 2 != block) snn_rng_block(seed, SNN_RNG_CODING, epoch, sample, block = draw >> 2, word);
-            if (!fires(word[draw & 3], pixels[i])) continue;
+            if (word[draw & 3] >> 8 >= rate->limit[pixels[i]]) continue;
             rows->index[rows->used] = i;
             rows->value[rows->used++] = 1;
         }

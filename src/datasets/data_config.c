@@ -40,6 +40,8 @@ const struct snn_key snn_data_keys[] = {
      "how images become input: direct, rate, latency"},
     {"mean", SNN_REAL, AT(config.mean), "0", -1e6, 1e6, NULL, "images coded direct are (pixel/255 - mean)/std"},
     {"std", SNN_REAL, AT(config.std), "1", 1e-6, 1e6, NULL, "see mean"},
+    {"gain", SNN_REAL, AT(config.gain), "1", 0, 1, NULL,
+     "images coded by rate spike with a probability of gain times (pixel/255 - mean)/std, cut to 0..1"},
     {"pad", SNN_NODE, AT(pad), "{}", 0, 0, NULL, "how recordings of different length share a batch: {to, mask}"},
     {"validation", SNN_NODE, AT(validation), "none", 0, 0, NULL,
      "training samples set apart: none, own (those that the data set has for it), a fraction of each class, or {by, "
@@ -80,6 +82,8 @@ static int check_recordings(const struct snn_conf *map, const struct section *se
         return snn_conf_error(snn_conf_get(map, "mean"), "is for images, and %s has recordings", config->name);
     if (config->std != 1)
         return snn_conf_error(snn_conf_get(map, "std"), "is for images, and %s has recordings", config->name);
+    if (config->gain != 1)
+        return snn_conf_error(snn_conf_get(map, "gain"), "is for images, and %s has recordings", config->name);
     if (config->timesteps < 0 && !own_steps)
         return snn_conf_error(snn_conf_get(map, "timesteps"),
                               "auto needs bin.by: duration, window, events or adaptive");
@@ -104,9 +108,11 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     SNN_TRY(snn_bin_config_refuse(map, config->name, "images"));
     if (config->pad.to > 0)
         return snn_conf_error(snn_conf_get(section->pad, "to"), "is for recordings, and %s has images", config->name);
-    if (config->coding == SNN_CODING_DIRECT) return SNN_OK;
-    if (config->mean != 0) return snn_conf_error(snn_conf_get(map, "mean"), "needs coding: direct");
-    if (config->std != 1) return snn_conf_error(snn_conf_get(map, "std"), "needs coding: direct");
+    if (config->gain != 1 && config->coding != SNN_CODING_RATE)
+        return snn_conf_error(snn_conf_get(map, "gain"), "needs coding: rate");
+    if (config->coding != SNN_CODING_LATENCY) return SNN_OK;
+    if (config->mean != 0) return snn_conf_error(snn_conf_get(map, "mean"), "needs coding: direct or rate");
+    if (config->std != 1) return snn_conf_error(snn_conf_get(map, "std"), "needs coding: direct or rate");
     return SNN_OK;
 }
 
@@ -116,6 +122,7 @@ static int check_sequences(const struct snn_conf *map, const struct section *sec
     if (config->coding != SNN_CODING_DIRECT) wrong = snn_conf_get(map, "coding");
     if (config->mean != 0) wrong = snn_conf_get(map, "mean");
     if (config->std != 1) wrong = snn_conf_get(map, "std");
+    if (config->gain != 1) wrong = snn_conf_get(map, "gain");
     if (wrong) return snn_conf_error(wrong, "is for images, and %s has numbers", config->name);
     return snn_bin_config_refuse(map, config->name, "numbers");
 }

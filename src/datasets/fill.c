@@ -67,6 +67,7 @@ void snn_filled_free(struct snn_filled *filled) {
 
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
     *out = (struct snn_fill){.recipe = recipe};
+    out->rate = snn_rate_of(recipe->config->mean, recipe->config->std, recipe->config->gain);
     if (recipe->augment) SNN_TRY(snn_augmenting_open(recipe, &out->augmenting));
     if (form_of(recipe) != SNN_BATCH_EVENTS) return SNN_OK;
     size_t units = (size_t)units_of(recipe);
@@ -286,7 +287,8 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
                         out->batch.frames + (size_t)b * (size_t)units);
         return SNN_OK;
     case SNN_CODING_RATE:
-        return snn_code_rate(sample->pixels, units, *length, recipe->seed, epoch, (uint32_t)index, count, &fill->rows);
+        return snn_code_rate(sample->pixels, units, *length, &fill->rate, recipe->seed, epoch, (uint32_t)index, count,
+                             &fill->rows);
     default:
         return snn_code_latency(sample->pixels, units, *length, count, &fill->rows);
     }

@@ -40,6 +40,7 @@ struct snn_data_config { /* the `data:` section */
     struct snn_downsample downsample;
     int coding;
     double mean, std; /* images: (pixel/255 - mean)/std */
+    double gain;      /* coded by rate: the probability is gain times that, cut to 0..1 */
     struct {
         long long to; /* N, or -1 max, -2 batch */
         bool mask;

@@ -100,9 +100,14 @@ void snn_rows_free(struct snn_rows *rows);
 
 /* Images, `units` pixels x = pixel/255. Direct: out[i] = (x - mean)/std. */
 void snn_code_direct(const uint8_t *pixels, int32_t units, double mean, double std, float *out);
-/* Rate: a spike in step t with probability x; key (seed, epoch, sample, t*units+i). `count` (T) is written. */
-int snn_code_rate(const uint8_t *pixels, int32_t units, int32_t T, uint64_t seed, uint32_t epoch, uint32_t sample,
-                  int32_t *count, struct snn_rows *rows);
+/* Rate: a spike in step t with probability gain * ((x - mean)/std, cut to 0..1), of which `limit` is the table; key
+ * (seed, epoch, sample, t*units+i). `count` (T) is written. */
+struct snn_rate {
+    uint32_t limit[256]; /* of 2^24 equally likely draws those below are a spike */
+};
+struct snn_rate snn_rate_of(double mean, double std, double gain);
+int snn_code_rate(const uint8_t *pixels, int32_t units, int32_t T, const struct snn_rate *rate, uint64_t seed,
+                  uint32_t epoch, uint32_t sample, int32_t *count, struct snn_rows *rows);
 /* Latency: one spike at t = round((T-1)(1-x)), none for x = 0. `count` (T) is written. */
 int snn_code_latency(const uint8_t *pixels, int32_t units, int32_t T, int32_t *count, struct snn_rows *rows);
 
@@ -150,6 +155,7 @@ struct snn_fill { /* a worker's scratch */
     float *value;   /* (units) their numbers; zero between steps */
     struct snn_cache_bytes bytes;
     struct snn_augmenting augmenting;
+    struct snn_rate rate;
 };
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out);
 void snn_fill_free(struct snn_fill *fill);
