@@ -220,6 +220,8 @@ static const struct {
      "3:18: train.anneal.0: 'model.2.lif.beta' has no starting value"},
     {TRAIN, "train: {anneal: [{key: model.2.lif.tau, to: -1, shape: exp}]}",
      "3:18: train.anneal.0: shape: exp needs a start and an end of one sign, got 2 and -1"},
+    {TRAIN, "train: {anneal: [{key: model.2.lif.tau, to: -1}]}",
+     "3:45: train.anneal.0.to: 'model.2.lif.tau' goes from 0 to 1e+06, got -1"},
     {TRAIN, "train: {freeze: [model.7.*]}",
      "3:18: train.freeze.0: no parameter matches 'model.7.*' (the first is model.1.linear.weight)"},
     {TRAIN, "train: {freeze: model.1.*}", "3:17: train.freeze: expected a list of patterns, [model.0.*]"},

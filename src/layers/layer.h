@@ -55,6 +55,8 @@ int snn_model_freeze(struct snn_model *model, struct snn_conf *patterns);
  * one. Returns how many. */
 int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number),
                       void *payload);
+/* The key that such a number was read by, with its range; NULL: there is none. */
+const struct snn_key *snn_model_number_key(const struct snn_model *model, const char *path);
 
 /* ---- for layers ---- */
 

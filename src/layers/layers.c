@@ -256,19 +256,30 @@ int snn_model_freeze(struct snn_model *model, struct snn_conf *patterns) {
     return SNN_OK;
 }
 
+/* Of what is bound: the key that `path` names, if it is a number. */
+static const struct snn_key *number_key(const struct snn_bound *bound, const char *path) {
+    size_t n = strlen(bound->path);
+    if (strncmp(path, bound->path, n) || path[n] != '.') return NULL;
+    for (const struct snn_key *key = bound->keys; key->name; ++key)
+        if (!strcmp(key->name, path + n + 1) && (key->type == SNN_REAL || key->type == SNN_TIME)) return key;
+    return NULL;
+}
+
+const struct snn_key *snn_model_number_key(const struct snn_model *model, const char *path) {
+    const struct snn_key *key = NULL;
+    for (int i = 0; i < model->bounds && !key; ++i) key = number_key(&model->bound[i], path);
+    return key;
+}
+
 int snn_model_numbers(struct snn_model *model, const char *path, void (*each)(void *payload, double *number),
                       void *payload) {
     int found = 0;
     for (int i = 0; i < model->bounds; ++i) {
-        size_t n = strlen(model->bound[i].path);
-        if (strncmp(path, model->bound[i].path, n) || path[n] != '.') continue;
-        for (const struct snn_key *key = model->bound[i].keys; key->name; ++key) {
-            if (strcmp(key->name, path + n + 1)) continue;
-            if (key->type != SNN_REAL && key->type != SNN_TIME) continue;
-            /* struct snn_time begins with its value */
-            each(payload, (double *)((char *)model->bound[i].options + key->field));
-            ++found;
-        }
+        const struct snn_key *key = number_key(&model->bound[i], path);
+        if (!key) continue;
+        /* struct snn_time begins with its value */
+        each(payload, (double *)((char *)model->bound[i].options + key->field));
+        ++found;
     }
     return found;
 }

@@ -144,6 +144,10 @@ static int read_anneal(struct snn_experiment *e) {
         if (a->shape == 1 && a->from * a->to <= 0)
             return snn_conf_error(item, "shape: exp needs a start and an end of one sign, got %g and %g", a->from,
                                   a->to);
+        const struct snn_key *key = snn_model_number_key(&e->network.model, a->key);
+        if ((key->min != 0 || key->max != 0) && (a->to < key->min || a->to > key->max))
+            return snn_conf_error(snn_conf_get(item, "to"), "'%s' goes from %g to %g, got %g", a->key, key->min,
+                                  key->max, a->to);
     }
     return SNN_OK;
 }
