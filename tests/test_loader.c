@@ -222,6 +222,30 @@ START_TEST(pad_to_the_batch) {
 }
 END_TEST
 
+/* Steps that begin when all is over. */
+START_TEST(recordings_without_an_event_are_counted) {
+    struct snn_data_config config = config_of(SNN_BIN_DURATION, 5, 1000);
+    struct made_set set = make_set(true);
+    struct snn_sample sample = {0};
+    int32_t silent = 0;
+    for (int i = 0; i < SAMPLES; ++i) {
+        ck_ok(made_get(&set.base, SNN_TRAIN, i, &sample));
+        silent += !sample.event_count;
+    }
+    snn_sample_free(&sample);
+    for (int late = 0; late < 2; ++late) {
+        if (late) config.bin.from = SNN_BIN_FROM_ZERO, config.bin.start_us = 1000000000;
+        struct snn_loader *loader = open_loader(&set, &config, true);
+        for (int epoch = 0; epoch < 2; ++epoch) {
+            ck_ok(snn_loader_start(loader, epoch, 0));
+            while (next(loader)) continue;
+            ck_assert_int_eq(snn_loader_empty(loader), late ? SAMPLES : silent);
+        }
+        snn_loader_close(&loader);
+    }
+}
+END_TEST
+
 START_TEST(pad_to_n_cuts_and_counts) {
     struct snn_data_config config = config_of(SNN_BIN_DURATION, -1, 1000);
     config.pad.to = 6;
@@ -657,6 +681,7 @@ int main(void) {
     tcase_add_test(pad, longest_of_each_framing);
     tcase_add_test(pad, pad_to_the_batch);
     tcase_add_test(pad, pad_to_n_cuts_and_counts);
+    tcase_add_test(pad, recordings_without_an_event_are_counted);
     tcase_add_test(pad, pad_beyond_and_below_timesteps);
     tcase_add_loop_test(pad, rebin_frames_the_whole_recording, 0, 8);
     tcase_add_loop_test(pad, sequences_and_targets, 0, 2);

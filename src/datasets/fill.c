@@ -340,12 +340,14 @@ int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uin
     const struct snn_recipe *recipe = fill->recipe;
     struct snn_batch *batch = &out->batch;
     batch->B = n;
-    out->cut = 0;
+    out->cut = out->empty = 0;
     fill->rows.used = 0;
     int32_t shortest = recipe->max_steps, longest = 1;
     for (int32_t b = 0; b < n; ++b) {
         batch->sample[b] = samples[b];
+        size_t before = fill->rows.used;
         SNN_TRY(add_sample(fill, b, epoch, out));
+        out->empty += recipe->set->info.kind == SNN_RECORDINGS && fill->rows.used == before;
         if (batch->length[b] < shortest) shortest = batch->length[b];
         if (batch->length[b] > longest) longest = batch->length[b];
     }

@@ -41,7 +41,7 @@ struct snn_loader {
     struct worker *worker;           /* one at least, for its scratch */
     int32_t slots, workers, threads; /* workers asked for; threads running */
 
-    pthread_mutex_t lock; /* guards what follows; wait_s and cut are the caller's thread's alone */
+    pthread_mutex_t lock; /* guards what follows; wait_s, cut and empty are the caller's thread's alone */
     pthread_cond_t work, done;
     bool stop;
     int32_t busy;     /* workers inside a batch */
@@ -50,7 +50,7 @@ struct snn_loader {
     int32_t released; /* batches before this one were given back: their slots are free */
     int64_t epoch;
     double wait_s;
-    int32_t cut;
+    int32_t cut, empty;
 };
 
 static double now_s(void) {
@@ -354,7 +354,7 @@ int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first) {
     loader->claimed = loader->handed = loader->released = first;
     loader->epoch = epoch;
     loader->wait_s = 0;
-    loader->cut = 0;
+    loader->cut = loader->empty = 0;
     pthread_cond_broadcast(&loader->work);
     pthread_mutex_unlock(&loader->lock);
     return SNN_OK;
@@ -380,7 +380,7 @@ int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch) {
     loader->wait_s += now_s() - begin;
     int status = slot->status;
     if (status == SNN_OK) {
-        loader->cut += slot->filled.cut;
+        loader->cut += slot->filled.cut, loader->empty += slot->filled.empty;
         ++loader->handed;
         *batch = &slot->filled.batch;
     }
@@ -390,3 +390,4 @@ int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch) {
 
 double snn_loader_wait_s(const struct snn_loader *loader) { return loader->wait_s; }
 int32_t snn_loader_cut(const struct snn_loader *loader) { return loader->cut; }
+int32_t snn_loader_empty(const struct snn_loader *loader) { return loader->empty; }

@@ -111,8 +111,9 @@ int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first);
 /* The next batch (valid until the next call), or *batch = NULL at the epoch's end. Errors of workers arrive here. */
 int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch);
 double snn_loader_wait_s(const struct snn_loader *loader); /* time next() spent waiting since start() */
-int32_t
-snn_loader_cut(const struct snn_loader *loader); /* recordings handed out since start() that were longer than T */
+/* Recordings handed out since start() that were longer than T; that have nothing in any step. */
+int32_t snn_loader_cut(const struct snn_loader *loader);
+int32_t snn_loader_empty(const struct snn_loader *loader);
 
 /* ---- one recording (downsample.c, framing.c, frame.c) ---- */
 

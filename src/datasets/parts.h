@@ -140,9 +140,10 @@ int snn_recipe_get(const struct snn_recipe *recipe, int32_t index, struct snn_sa
 
 struct snn_filled { /* a batch and its memory */
     struct snn_batch batch;
-    float *value; /* what batch.value points at when some number is not 1 */
-    size_t room;  /* of batch.index and value */
-    int32_t cut;  /* recordings that were longer than recipe.longest */
+    float *value;  /* what batch.value points at when some number is not 1 */
+    size_t room;   /* of batch.index and value */
+    int32_t cut;   /* recordings that were longer than recipe.longest */
+    int32_t empty; /* and those with nothing in any step */
 };
 int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out);
 void snn_filled_free(struct snn_filled *filled);

@@ -256,13 +256,16 @@ static void print_epoch(const struct loop *l, const struct snn_record *train, co
 static void print_losses_of_data(const struct loop *l) {
     const struct snn_experiment *e = l->e;
     const struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
-    int32_t cut = snn_loader_cut(loader);
+    int32_t cut = snn_loader_cut(loader), empty = snn_loader_empty(loader);
     char text[600];
     int64_t warnings = snn_dataset_warnings(e->set, text);
     if (l->options->quiet) return;
     if (cut)
         fprintf(l->options->lines, "note: %d of %d recordings are longer than %d steps and were cut\n", (int)cut,
                 (int)snn_loader_samples(loader), (int)snn_loader_max_steps(loader));
+    if (empty)
+        fprintf(l->options->lines, "note: %d of %d recordings have no event in any step (data.bin, data.downsample)\n",
+                (int)empty, (int)snn_loader_samples(loader));
     if (warnings)
         fprintf(l->options->lines, "note: %s%s\n", text,
                 warnings > 1 ? " (and others: `snntrain data verify` names them)" : "");
