@@ -936,7 +936,7 @@ START_TEST(list) {
     } kinds[] = {{"neurons", "lif"},        {"surrogates", "atan"}, {"layers", "conv"},      {"rules", "bptt"},
                  {"datasets", "nmnist"},    {"codings", "latency"}, {"optimizers", "adamw"}, {"schedules", "one_cycle"},
                  {"augmentations", "crop"}, {"losses", "ce"},       {"recordings", "csv"},   {"exports", NULL},
-                 {"keys", "train"},         {"framings", "voxel"},  {"presets", "tonic"}};
+                 {"keys", "train"},         {"framings", "voxel"},  {"presets", "tonic"},    {"weights", "norm"}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     json_t *all = expect_json(snntrain("list", "--json"));
     ck_assert_int_eq(json_object_size(all), KINDS);
