@@ -22,7 +22,7 @@ while read -r header; do compiles "$as_c" c "$header"; done < <(find src -name '
 
 if command -v "${CXX:-c++}" >/dev/null; then
     for header in src/core/{real,rng,rmath,batch}.h src/autograd/{device,memory,math,conv,pool,norm,weights,loss}.h src/layers/{surrogates,neuron}.h \
-        src/layers/neurons/*.h src/optim/{optim_rules,optim_kernels}.h; do
+        src/layers/cells/*.h src/optim/{optim_rules,optim_kernels}.h; do
         compiles "$as_cxx" c++ "$header"
         compiles "$as_cxx -DSNN_DOUBLE" c++ "$header"
     done

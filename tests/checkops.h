@@ -40,7 +40,7 @@ struct ops_sum {
 };
 static inline void ops_term(struct ops_sum *sum, wide term) { sum->value += term, sum->terms += fabsl(term), ++sum->n; }
 
-enum { OPS_BUFFERS = 24, OPS_PIECES = 48, OPS_SCRATCHES = 8, OPS_DEVICES = 3 };
+enum { OPS_BUFFERS = 32, OPS_PIECES = 48, OPS_SCRATCHES = 8, OPS_DEVICES = 3 };
 struct ops_buffer {
     unsigned char *block, *data;
     unsigned char *start, *first[OPS_DEVICES]; /* contents before a call; after a device's call with one thread */

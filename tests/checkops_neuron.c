@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * checkops_neuron.c - the scan of spiking layers (layers/neuron.h) to the bit: one neuron and one step at a time here,
- * as neurons/affine.h defines them. Surrogates come from surrogates.h; check_backward holds each of them to its formula
- * in long double besides. */
+ * by the same equations (layers/cells/), which the gradient check and other frameworks' values hold. Surrogates come
+ * from surrogates.h; check_backward holds each of them to its formula in long double besides. */
 #include "checkops.h"
 
-#include "layers/neuron.h"
+#include "cell_reference.h"
 
-enum { RESETS = SNN_RESET_VALUE + 1 };
+enum { RESETS = SNN_RESET_VALUE + 1, STATES = SNN_CELL_STATES, COEFS = SNN_CELL_COEFS };
 
 static const double parameters[SNN_SURROGATE_COUNT][2] = {
 #define X(name, alias, p0, d0, p1, d1, help) {d0, d1},
@@ -42,82 +42,89 @@ static real smooth_step(const struct snn_scan *scan, real x) {
 
 /* ---- the reference ---- */
 
-static real fires(const struct snn_scan *scan, real h) {
-    const struct snn_affine *k = scan->coefficients;
-    return scan->spec->strict ? h > k->theta : h >= k->theta;
+static const struct snn_cell_shape *shape_of(const struct snn_scan *scan) { return &snn_cell_shapes[scan->spec->cell]; }
+static const struct cell_reference *cell_of(const struct snn_scan *scan) { return &cell_references[scan->spec->cell]; }
+
+static real fires(const struct snn_scan *scan, real z) { return scan->spec->strict ? z > 0 : z >= 0; }
+
+/* What comes out at z: hard, smooth, or the derivative. */
+static real out_of(const struct snn_scan *scan, real z, real (*step)(const struct snn_scan *scan, real z), bool slope) {
+    const struct snn_neuron_spec *spec = scan->spec;
+    real s = step(scan, z);
+    if (spec->firing == SNN_FIRES_NEVER) return slope ? 1 : z;
+    if (spec->firing == SNN_FIRES_SIGNED) {
+        real other = step(scan, -z - 2 * *scan->spacing);
+        return slope ? s + other : s - other;
+    }
+    for (int k = 1; spec->firing == SNN_FIRES_LEVELS && k < spec->levels; ++k)
+        s += step(scan, z - (real)k * *scan->spacing);
+    return s;
+}
+static real spike_of(const struct snn_scan *scan, real z) {
+    return out_of(scan, z, scan->smooth ? smooth_step : fires, false);
 }
 
-static real initial_state(const struct snn_scan *scan) {
-    return scan->spec->reset == SNN_RESET_VALUE ? scan->coefficients->v_reset : 0;
+static void coefficients(const struct snn_scan *scan, ptrdiff_t at, real *c) {
+    for (int j = 0; j < shape_of(scan)->coefs; ++j) c[j] = scan->coef[j].at[at % scan->N / scan->coef[j].inner];
 }
 
-static real after_reset(const struct snn_scan *scan, real h, real s) {
-    const struct snn_affine *k = scan->coefficients;
-    if (scan->spec->reset == SNN_RESET_NONE) return h;
-    if (scan->spec->reset == SNN_RESET_SUBTRACT) return h - k->theta * s;
-    if (s == 0 || s == 1) return s == 0 ? h : k->v_reset;
-    return (1 - s) * h + s * k->v_reset;
+static void states_before(const struct snn_scan *scan, ptrdiff_t at, const real *c, real *v) {
+    if (!scan->state_in) cell_of(scan)->start(c, scan->spec->options, v);
+    for (int j = 0; scan->state_in && j < shape_of(scan)->states; ++j)
+        v[j] = scan->state_in[j * scan->B * scan->N + at];
 }
 
-static real charge(const struct snn_scan *scan, real v, real x, real resets) {
-    const struct snn_affine *k = scan->coefficients;
-    bool delayed = scan->spec->delayed, subtracts = scan->spec->reset == SNN_RESET_SUBTRACT;
-    if (delayed && subtracts) return k->lambda * v + k->kappa * x + k->drive - k->theta * resets;
-    if (delayed && scan->spec->reset != SNN_RESET_NONE && resets != 0) v = k->v_reset;
-    return k->lambda * v + k->kappa * x + k->drive;
-}
-
-struct trace { /* (T,B,N), all of them, and (B,N) */
-    real *u, *s, *frozen, *state;
+struct trace { /* (states,T,B,N); (T,B,N); (states,B,N) after the last step, and (states,T,B,N) before each */
+    real *h[STATES], *before[STATES], *s, *frozen, *late, *state;
 };
 
 static void scan_neuron(const struct snn_scan *scan, ptrdiff_t at, const struct trace *out) {
     const struct snn_neuron_spec *spec = scan->spec;
-    real v = scan->state_in ? scan->state_in[at] : initial_state(scan);
+    const struct cell_reference *cell = cell_of(scan);
+    ptrdiff_t step = scan->B * scan->N;
+    real c[COEFS], v[STATES] = {0};
+    coefficients(scan, at, c);
+    states_before(scan, at, c, v);
     for (int32_t t = 0; t < scan->T; ++t) {
-        ptrdiff_t i = t * scan->B * scan->N + at;
-        bool smooth = scan->smooth && spec->spikes, replays = smooth && scan->smooth == SNN_SMOOTH_REPLAY;
-        real r = fires(scan, v), h = charge(scan, v, scan->x[t * scan->x_step + at], replays ? scan->frozen[i] : r);
-        real s = smooth ? smooth_step(scan, h - scan->coefficients->theta) : fires(scan, h);
-        out->u[i] = h, out->s[i] = s, out->frozen[i] = spec->delayed ? r : s;
-        v = spec->delayed ? h : after_reset(scan, h, replays && spec->detached ? scan->frozen[i] : s);
+        ptrdiff_t i = t * step + at;
+        real x = scan->x[t * scan->x_step + at], r = spec->delay ? fires(scan, cell->over(c, spec->options, v)) : 0;
+        for (int j = 0; j < shape_of(scan)->states; ++j) out->before[j][i] = v[j];
+        cell->charge(c, spec->delay ? (int)spec->reset : SNN_RESET_NONE, spec->options, x, r, v);
+        for (int j = 0; j < shape_of(scan)->states; ++j) out->h[j][i] = v[j];
+        real s = spike_of(scan, cell->over(c, spec->options, v)), resets = s;
+        if (scan->smooth == SNN_SMOOTH_REPLAY && spec->detached) resets = scan->frozen[i];
+        out->s[i] = s, out->frozen[i] = s, out->late[i] = r;
+        cell->settle(c, spec->delay == SNN_DELAY_NEXT ? SNN_RESET_NONE : (int)spec->reset, spec->options, x, s,
+                     spec->delay ? resets - r : resets, v);
     }
-    out->state[at] = v;
+    for (int j = 0; j < shape_of(scan)->states; ++j) out->state[j * step + at] = v[j];
 }
 
-static void scan_backward(const struct snn_scan *scan, ptrdiff_t at, const real *gy, real *gx, struct ops_sum *sums) {
+/* gcoef (coefficients,B,N) or NULL; g (states) enters as the gradient after the last step and leaves as that before the
+ * first. */
+static void scan_backward(const struct snn_scan *scan, ptrdiff_t at, const struct trace *trace, const real *gy,
+                          real *gx, real *g, real *gcoef) {
     const struct snn_neuron_spec *spec = scan->spec;
-    const struct snn_affine *k = scan->coefficients;
-    bool detached = spec->detached || spec->delayed;
-    real gv = 0;
+    const struct cell_reference *cell = cell_of(scan);
+    ptrdiff_t step = scan->B * scan->N;
+    real c[COEFS], gc[COEFS] = {0};
+    coefficients(scan, at, c);
     for (int32_t t = scan->T - 1; t >= 0; --t) {
-        ptrdiff_t i = t * scan->B * scan->N + at, before = i - scan->B * scan->N;
-        real u = scan->u[i], gs = gy[i], gh = gs + gv, v;
-        real s = !scan->smooth || spec->delayed ? fires(scan, u)
-                 : detached                     ? scan->frozen[i]
-                                                : smooth_step(scan, u - k->theta);
-        if (spec->spikes) {
-            real sg = derivative(scan, u - k->theta);
-            if (spec->reset == SNN_RESET_NONE) gh = gv + gs * sg;
-            else if (spec->reset == SNN_RESET_SUBTRACT) gh = gv + (detached ? gs : gs - k->theta * gv) * sg;
-            else gh = gv * (1 - s) + (detached ? gs : gs + gv * (k->v_reset - u)) * sg;
-        }
-        gv = k->lambda * gh;
-        if (gx) {
-            real *to = &gx[t * scan->x_step + at];
-            bool adds = scan->adds || (scan->x_step == 0 && t < scan->T - 1);
-            *to = adds ? *to + k->kappa * gh : k->kappa * gh;
-        }
-        if (!sums) continue;
-        v = t == 0 ? scan->state_in ? scan->state_in[at] : initial_state(scan)
-                   : after_reset(scan, scan->u[before], fires(scan, scan->u[before]));
-        wide x = ((wide)u - (wide)k->lambda * v - k->drive) / k->kappa;
-        ops_term(&sums[0], (wide)gh * v);
-        ops_term(&sums[1], (wide)gh * x), ops_term(&sums[2], gh);
-        /* The kernel finds x in the same way, in reals: what cancels there rounds too. */
-        sums[1].terms += fabsl((wide)gh) * (fabsl((wide)u) + fabsl((wide)k->lambda * v) + fabsl((wide)k->drive)) /
-                         fabsl((wide)k->kappa);
+        ptrdiff_t i = t * step + at;
+        real h[STATES], v[STATES], gk[COEFS] = {0}, gs = gy[i], gr = 0, in = 0, r = trace->late[i], s = trace->s[i];
+        real x = scan->x ? scan->x[t * scan->x_step + at] : 0;
+        for (int j = 0; j < shape_of(scan)->states; ++j) h[j] = trace->h[j][i], v[j] = trace->before[j][i];
+        cell->settle_adjoint(c, spec->delay == SNN_DELAY_NEXT ? SNN_RESET_NONE : (int)spec->reset, spec->options, h, x,
+                             s, spec->delay ? s - r : s, g, &gs, &gr, &in, gk);
+        real sg = out_of(scan, cell->over(c, spec->options, h), derivative, true);
+        cell->charge_adjoint(c, spec->delay ? (int)spec->reset : SNN_RESET_NONE, spec->options, h, v, x, r,
+                             (spec->detached ? gs : gs + gr) * sg, g, &in, gk);
+        for (int j = 0; j < shape_of(scan)->coefs; ++j) gc[j] += gk[j];
+        if (!gx) continue;
+        real *to = &gx[t * scan->x_step + at];
+        *to = scan->adds || (scan->x_step == 0 && t < scan->T - 1) ? *to + in : in;
     }
+    for (int j = 0; gcoef && j < shape_of(scan)->coefs; ++j) gcoef[j * step + at] += gc[j];
 }
 
 /* ---- cases ---- */
@@ -128,24 +135,26 @@ struct scan_case {
     int32_t T, B;
     ptrdiff_t N;
     enum snn_smooth smooth;
-    bool is_static, carried, adds, in_place, partial;
-    bool wants_u, wants_bits, wants_y;
+    bool is_static, carried, adds, in_place, sums, all, several /* coefficients differ */;
+    bool wants_h, wants_bits, wants_y;
     bool lattice; /* numbers that meet the threshold exactly */
     int32_t cut;  /* steps of a cut; 0: all at once */
+    bool ranges;  /* steps one by one through `from` and `to`, as in a recurrent layer */
 };
 
 struct scan {
     struct snn_scan s;
     int32_t cut;
-    bool gy_is_gx;
+    bool gy_is_gx, ranges;
 };
 
-static struct snn_affine random_coefficients(struct ops *ops, const struct scan_case *c) {
-    struct snn_affine k = {.lambda = (real)0.9, .kappa = (real)0.37, .drive = 0, .theta = (real)0.6, .v_reset = 0};
-    if (c->lattice)
-        k = (struct snn_affine){.lambda = (real)0.5, .kappa = ops_below(ops, 2) ? 1 : (real)0.5, .theta = 1};
-    if (c->spec.reset == SNN_RESET_VALUE) k.v_reset = (real)-0.25, k.drive = k.v_reset * (1 - k.lambda);
-    return k;
+/* Any coefficient that keeps numbers small; thresholds and decays that are exact on the lattice. */
+static real random_coefficient(struct ops *ops, const struct scan_case *c, int j) {
+    const struct snn_cell_shape *shape = &snn_cell_shapes[c->spec.cell];
+    if (j == shape->to) return c->spec.reset == SNN_RESET_VALUE ? (real)-0.25 : 0;
+    if (j == shape->floor) return (real)-0.5;
+    if (j == shape->theta) return c->lattice ? 1 : (real)0.6;
+    return c->lattice ? (real)0.5 : (real)(0.2 + 0.7 * ops_unit(ops));
 }
 
 static void fill_numbers(struct ops *ops, real *x, ptrdiff_t n, bool lattice, double most) {
@@ -155,32 +164,42 @@ static void fill_numbers(struct ops *ops, real *x, ptrdiff_t n, bool lattice, do
 
 /* The scan with its inputs; in place, x is an output as well. */
 static struct scan begin_scan(struct ops *ops, const struct scan_case *c) {
-    struct scan scan = {.cut = c->cut};
-    ops_begin(ops,
-              "T %d, B %d, N %td, reset %d, strict %d, detached %d, delayed %d, spikes %d, surrogate %s, smooth %d, "
-              "static %d, carried %d, "
-              "adds %d, in place %d, cut %d, outputs %d%d%d",
-              c->T, c->B, c->N, c->spec.reset, c->spec.strict, c->spec.detached, c->spec.delayed, c->spec.spikes,
-              snn_surrogate_names[c->spec.surrogate], c->smooth, c->is_static, c->carried, c->adds, c->in_place, c->cut,
-              c->wants_u, c->wants_bits, c->wants_y);
+    struct scan scan = {.cut = c->cut, .ranges = c->ranges};
+    const struct snn_cell_shape *shape = &snn_cell_shapes[c->spec.cell];
+    ops_begin(
+        ops,
+        "cell %d, T %d, B %d, N %td, reset %d, strict %d, detached %d, delay %d, firing %d, options %u, surrogate "
+        "%s, smooth %d, static %d, carried %d, adds %d, in place %d, several %d, cut %d, ranges %d, outputs "
+        "%d%d%d",
+        c->spec.cell, c->T, c->B, c->N, c->spec.reset, c->spec.strict, c->spec.detached, c->spec.delay, c->spec.firing,
+        c->spec.options, snn_surrogate_names[c->spec.surrogate], c->smooth, c->is_static, c->carried, c->adds,
+        c->in_place, c->several, c->cut, c->ranges, c->wants_h, c->wants_bits, c->wants_y);
     struct snn_neuron_spec *spec = ops_input(ops, 1, sizeof *spec);
-    struct snn_affine *k = ops_input(ops, 1, sizeof *k);
-    *spec = c->spec, *k = random_coefficients(ops, c);
-    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p);
+    *spec = c->spec;
+    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p), *spacing = ops_input(ops, 1, sizeof *spacing);
     for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) p[i] = (real)parameters[spec->surrogate][i];
+    *spacing = (real)0.5;
     ptrdiff_t step = c->B * c->N, n = c->T * step;
     scan.s = (struct snn_scan){.spec = spec,
                                .T = c->T,
                                .B = c->B,
+                               .to = c->T,
                                .N = c->N,
-                               .coefficients = k,
                                .surrogate = p,
+                               .spacing = spacing,
                                .smooth = c->smooth,
                                .adds = c->adds};
     scan.s.x_step = c->is_static ? 0 : step, scan.s.words = (int32_t)((c->N + 63) / 64);
+    ptrdiff_t each = shape->coefs * c->N;
+    real *numbers = ops_input(ops, each, sizeof *numbers);
+    for (int j = 0; j < shape->coefs; ++j) {
+        ptrdiff_t inner = !c->several ? c->N : j % 3 == 0 ? c->N : j % 3 == 1 ? 1 : c->N % 3 == 0 ? 3 : 1;
+        scan.s.coef[j] = (struct snn_coef){numbers + j * c->N, inner};
+        for (ptrdiff_t i = 0; i < c->N / inner; ++i) numbers[j * c->N + i] = random_coefficient(ops, c, j);
+    }
     if (c->carried) {
-        real *state = ops_input(ops, step, sizeof *state);
-        fill_numbers(ops, state, step, c->lattice, 1.5);
+        real *state = ops_input(ops, shape->states * step, sizeof *state);
+        fill_numbers(ops, state, shape->states * step, c->lattice, 1.5);
         scan.s.state_in = state;
     }
     real *x = (c->in_place ? ops_output : ops_input)(ops, c->is_static ? step : n, sizeof *x);
@@ -188,34 +207,47 @@ static struct scan begin_scan(struct ops *ops, const struct scan_case *c) {
     scan.s.x = x;
     if (c->smooth == SNN_SMOOTH_REPLAY) {
         scan.s.frozen = ops_input(ops, n, sizeof *scan.s.frozen);
-        for (ptrdiff_t i = 0; i < n; ++i)
-            scan.s.frozen[i] = (real)(c->spec.delayed ? ops_below(ops, 2) : ops_unit(ops));
+        for (ptrdiff_t i = 0; i < n; ++i) scan.s.frozen[i] = (real)ops_unit(ops);
     }
     return scan;
 }
 
 static struct trace new_trace(struct ops *ops, const struct snn_scan *scan) {
     ptrdiff_t n = scan->T * scan->B * scan->N;
-    return (struct trace){ops_memory(ops, n, sizeof(real)), ops_memory(ops, n, sizeof(real)),
-                          ops_memory(ops, n, sizeof(real)), ops_memory(ops, scan->B * scan->N, sizeof(real))};
+    struct trace trace = {.s = ops_memory(ops, n, sizeof(real)),
+                          .frozen = ops_memory(ops, n, sizeof(real)),
+                          .late = ops_memory(ops, n, sizeof(real)),
+                          .state = ops_memory(ops, STATES * scan->B * scan->N, sizeof(real))};
+    for (int j = 0; j < STATES; ++j)
+        trace.h[j] = ops_memory(ops, n, sizeof(real)), trace.before[j] = ops_memory(ops, n, sizeof(real));
+    return trace;
 }
 
-/* Whole, or cut by cut with the state handed on through memory of the call. */
+/* Whole, or cut by cut with the states handed on through memory of the call. */
 static void call_forward(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct scan *scan = argument;
     ptrdiff_t step = scan->s.B * scan->s.N;
     real *state[2] = {NULL, NULL};
-    for (int i = 0; i < 2 && scan->cut; ++i) state[i] = ops_scratch(ops, (size_t)step * sizeof(real));
-    for (int32_t t = 0, cut = 0, T = scan->cut ? scan->cut : scan->s.T; t < scan->s.T; t += T, ++cut) {
+    bool parts = scan->cut || scan->ranges;
+    for (int i = 0; i < 2 && parts; ++i) state[i] = ops_scratch(ops, STATES * (size_t)step * sizeof(real));
+    int32_t T = scan->ranges ? 1 : scan->cut ? scan->cut : scan->s.T;
+    for (int32_t t = 0, cut = 0; t < scan->s.T; t += T, ++cut) {
         struct snn_scan part = scan->s;
-        part.T = t + T < scan->s.T ? T : scan->s.T - t;
-        part.x += t * part.x_step;
-        if (part.u) part.u += t * step;
-        if (part.y) part.y += t * step;
-        if (part.bits) part.bits += (ptrdiff_t)t * part.B * part.words;
-        if (part.frozen) part.frozen += t * step;
+        int32_t end = t + T < scan->s.T ? t + T : scan->s.T;
+        if (scan->ranges) {
+            part.from = t, part.to = end;
+        } else {
+            part.T = part.to = end - t;
+            part.x += t * part.x_step;
+            for (int j = 0; j < STATES; ++j)
+                if (part.h[j]) part.h[j] += t * step;
+            if (part.y) part.y += t * step;
+            if (part.late) part.late += t * step;
+            if (part.bits) part.bits += (ptrdiff_t)t * part.B * part.words;
+            if (part.frozen) part.frozen += t * step;
+        }
         if (cut > 0) part.state_in = state[cut & 1];
-        if (t + T < scan->s.T) part.state_out = state[~cut & 1];
+        if (end < scan->s.T) part.state_out = state[~cut & 1];
         device->neuron->forward(device, &part);
     }
 }
@@ -227,14 +259,20 @@ static void forward_case(struct ops *ops, const struct scan_case *c) {
     struct trace trace = new_trace(ops, s);
     ptrdiff_t step = c->B * c->N, n = c->T * step;
     for (ptrdiff_t at = 0; at < step; ++at) scan_neuron(s, at, &trace);
-    if (c->in_place) s->u = (real *)s->x;
-    else if (c->wants_u) s->u = ops_output(ops, n, sizeof *s->u);
-    if (s->u) ops_expect(ops, s->u, trace.u);
-    if (c->wants_y || c->smooth) {
-        s->y = !c->spec.spikes && s->u ? s->u : ops_output(ops, n, sizeof *s->y); /* the membrane is the output */
-        ops_expect(ops, s->y, c->spec.spikes ? trace.s : trace.u);
+    for (int j = 0; j < shape_of(s)->states; ++j) {
+        if (c->in_place && j == 0) s->h[j] = (real *)s->x;
+        else if (c->wants_h) s->h[j] = ops_output(ops, n, sizeof(real));
+        if (s->h[j]) ops_expect(ops, s->h[j], trace.h[j]);
     }
-    if (c->wants_bits) {
+    if (c->wants_h && c->spec.delay == SNN_DELAY_TWICE) {
+        s->late = ops_output(ops, n, sizeof *s->late);
+        ops_expect(ops, s->late, trace.late);
+    }
+    if (c->wants_y || c->smooth || c->spec.firing != SNN_FIRES_ONCE) {
+        s->y = ops_output(ops, n, sizeof *s->y);
+        ops_expect(ops, s->y, trace.s);
+    }
+    if (c->wants_bits && c->spec.firing == SNN_FIRES_ONCE) {
         uint64_t *bits = ops_memory(ops, (ptrdiff_t)c->T * c->B * s->words, sizeof *bits);
         for (ptrdiff_t i = 0; i < n; ++i)
             if (trace.s[i] != 0) bits[i / c->N * s->words + i % c->N / 64] |= (uint64_t)1 << (i % c->N % 64);
@@ -245,7 +283,7 @@ static void forward_case(struct ops *ops, const struct scan_case *c) {
         s->frozen = ops_output(ops, n, sizeof *s->frozen);
         ops_expect(ops, s->frozen, trace.frozen);
     }
-    s->state_out = ops_output(ops, step, sizeof *s->state_out);
+    s->state_out = ops_output(ops, shape_of(s)->states * step, sizeof *s->state_out);
     ops_expect(ops, s->state_out, trace.state);
     ops_run(ops, call_forward, &scan);
 }
@@ -253,44 +291,74 @@ static void forward_case(struct ops *ops, const struct scan_case *c) {
 static void call_backward(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct scan *scan = argument;
     struct snn_scan s = scan->s;
-    (void)ops;
+    ptrdiff_t states = shape_of(&s)->states * s.B * s.N;
+    real *g[2] = {NULL, NULL}, *end = s.gstate_out;
     if (scan->gy_is_gx) s.gy = s.gx;
-    device->neuron->backward(device, &s);
+    for (int i = 0; i < 2 && scan->ranges; ++i) g[i] = ops_scratch(ops, (size_t)states * sizeof(real));
+    for (int32_t t = scan->ranges ? s.T - 1 : 0; t >= 0; --t) {
+        if (scan->ranges) {
+            s.from = t, s.to = t + 1;
+            if (t < s.T - 1) s.gstate_in = g[~t & 1];
+            s.gstate_out = t ? g[t & 1] : end;
+        }
+        device->neuron->backward(device, &s);
+    }
 }
 
-/* u comes from the reference's forward pass. */
+/* h comes from the reference's forward pass. */
 static void backward_case(struct ops *ops, const struct scan_case *c) {
     if (c->smooth && ops->on_card) return;
     struct scan_case apart = *c;
     apart.in_place = false;
     struct scan scan = begin_scan(ops, &apart);
     struct snn_scan *s = &scan.s;
+    const struct snn_cell_shape *shape = shape_of(s);
     struct trace trace = new_trace(ops, s);
-    ptrdiff_t step = c->B * c->N, n = c->T * step, x_n = c->is_static ? step : n, items = snn_scan_items(c->B, c->N);
+    ptrdiff_t step = c->B * c->N, n = c->T * step, x_n = c->is_static ? step : n;
+    bool all = c->all || c->sums || c->spec.delay || shape->reads_v || c->spec.options & CELL_HAS_FLOOR;
     for (ptrdiff_t at = 0; at < step; ++at) scan_neuron(s, at, &trace);
     if (c->smooth == SNN_SMOOTH_RECORD) {
         s->frozen = ops_input(ops, n, sizeof *s->frozen);
         memcpy(s->frozen, trace.frozen, (size_t)n * sizeof *s->frozen);
     }
-    s->u = ops_input(ops, n, sizeof *s->u);
-    memcpy(s->u, trace.u, (size_t)n * sizeof *s->u);
-    s->x = NULL; /* the kernel has to do without: a forward pass in place has overwritten it */
-    real *gx = ops_memory(ops, x_n, sizeof *gx);
+    for (int j = 0; j < shape->states; ++j) {
+        if (!all && !(shape->keeps & 1u << j)) continue;
+        s->h[j] = ops_input(ops, n, sizeof(real));
+        memcpy(s->h[j], trace.h[j], (size_t)n * sizeof(real));
+    }
+    if (c->spec.delay == SNN_DELAY_TWICE) {
+        s->late = ops_input(ops, n, sizeof *s->late);
+        memcpy(s->late, trace.late, (size_t)n * sizeof *s->late);
+    }
+    if (!c->sums && !shape->reads_x) s->x = NULL; /* a forward pass in place has overwritten it */
+    real *gx = ops_memory(ops, x_n, sizeof *gx), *g = ops_memory(ops, STATES * step, sizeof *g);
     s->gx = ops_output(ops, x_n, sizeof *s->gx);
     if (c->in_place || c->adds) ops_fill(ops, s->gx, x_n, -1, 1);
     memcpy(gx, s->gx, (size_t)x_n * sizeof *gx);
     scan.gy_is_gx = c->in_place;
     s->gy = c->in_place ? s->gx : ops_reals(ops, n);
-    struct ops_sum *sums = ops_memory(ops, 3 * items, sizeof *sums);
-    const real *gy = s->gy;
-    for (ptrdiff_t at = 0; at < step; ++at)
-        scan_backward(s, at, gy, gx,
-                      c->partial ? sums + 3 * (at / c->N * (items / c->B) + at % c->N / SNN_SCAN_CHUNK) : NULL);
-    ops_expect(ops, s->gx, gx);
-    if (c->partial) {
-        s->partial = ops_output(ops, 3 * items, sizeof *s->partial);
-        ops_expect_double_sums(ops, s->partial, sums, OPS_EPS);
+    if (c->carried) {
+        s->gstate_in = ops_reals(ops, shape->states * step);
+        memcpy(g, s->gstate_in, (size_t)(shape->states * step) * sizeof *g);
     }
+    real *gcoef = NULL;
+    if (c->sums) {
+        s->gcoef = ops_output(ops, shape->coefs * step, sizeof *gcoef);
+        ops_fill(ops, s->gcoef, shape->coefs * step, -1, 1);
+        gcoef = ops_memory(ops, shape->coefs * step, sizeof *gcoef);
+        memcpy(gcoef, s->gcoef, (size_t)(shape->coefs * step) * sizeof *gcoef);
+    }
+    const real *gy = s->gy;
+    for (ptrdiff_t at = 0; at < step; ++at) {
+        real mine[STATES];
+        for (int j = 0; j < shape->states; ++j) mine[j] = g[j * step + at];
+        scan_backward(s, at, &trace, gy, gx, mine, c->ranges ? NULL : gcoef);
+        for (int j = 0; j < shape->states; ++j) g[j * step + at] = mine[j];
+    }
+    ops_expect(ops, s->gx, gx);
+    s->gstate_out = ops_output(ops, shape->states * step, sizeof *s->gstate_out);
+    ops_expect(ops, s->gstate_out, g);
+    if (c->sums) ops_expect(ops, s->gcoef, gcoef);
     ops_run(ops, call_backward, &scan);
 }
 
@@ -299,27 +367,48 @@ typedef void one_case(struct ops *ops, const struct scan_case *c);
 
 static bool coin(struct ops *ops) { return ops_below(ops, 2); }
 
+/* Any of what a model may ask of a cell. */
+static struct snn_neuron_spec random_spec(struct ops *ops, int cell) {
+    struct snn_neuron_spec spec = {.cell = cell,
+                                   .reset = ops_below(ops, RESETS),
+                                   .delay = ops_below(ops, 3),
+                                   .strict = coin(ops),
+                                   .detached = coin(ops),
+                                   .levels = 2 + (int)ops_below(ops, 3),
+                                   .surrogate = ops_below(ops, SNN_SURROGATE_COUNT),
+                                   .options = ops_below(ops, 8)};
+    if (snn_cell_shapes[cell].floor >= 0 && coin(ops)) spec.options |= CELL_HAS_FLOOR;
+    if (ops_below(ops, 4) == 0) spec.firing = 1 + ops_below(ops, 2);
+    return spec;
+}
+
 static void every_convention(struct ops *ops, one_case *check) {
-    for (int k = 0; k < RESETS * 8 * SNN_SURROGATE_COUNT; ++k) {
+    for (int k = 0; k < SNN_CELL_COUNT * RESETS * 3 * 8; ++k) {
         struct scan_case c = {
-            .T = 4, .B = 2, .N = 67, .wants_u = true, .wants_bits = true, .wants_y = coin(ops), .lattice = coin(ops)};
-        c.spec = (struct snn_neuron_spec){
-            .reset = k / 8 % RESETS, .strict = k & 1, .delayed = k >> 1 & 1, .detached = k >> 2 & 1, .spikes = true};
-        c.spec.surrogate = k / 8 / RESETS, c.carried = coin(ops), c.partial = !c.spec.delayed;
+            .T = 4, .B = 2, .N = 67, .wants_h = true, .wants_bits = true, .wants_y = coin(ops), .lattice = coin(ops)};
+        c.spec = random_spec(ops, k / (RESETS * 3 * 8));
+        c.spec.reset = k / 8 % RESETS, c.spec.delay = k / 8 / RESETS % 3, c.spec.strict = k & 1;
+        c.spec.detached = k >> 1 & 1, c.sums = k >> 2 & 1, c.carried = coin(ops), c.several = coin(ops);
         check(ops, &c);
         for (int smooth = SNN_SMOOTH_RECORD; smooth <= SNN_SMOOTH_REPLAY; ++smooth) {
             struct scan_case d = c;
-            d.smooth = smooth, d.wants_bits = false, d.wants_y = true, d.partial = false, d.N = 5, d.T = 3;
-            check(ops, &d);
+            d.smooth = smooth, d.wants_bits = false, d.wants_y = true, d.N = 5, d.T = 3;
+            if (check == forward_case || smooth == SNN_SMOOTH_RECORD) check(ops, &d);
         }
     }
-    for (int k = 0; k < 8; ++k) { /* neurons that do not spike */
-        struct scan_case c = {.spec = {.reset = SNN_RESET_NONE},
+    for (int k = 0; k < SNN_SURROGATE_COUNT; ++k) {
+        struct scan_case c = {.T = 3, .B = 2, .N = 70, .wants_h = true, .wants_y = true};
+        c.spec = random_spec(ops, 0);
+        c.spec.surrogate = k;
+        check(ops, &c);
+    }
+    for (int k = 0; k < 8 * SNN_CELL_COUNT; ++k) { /* neurons that do not spike */
+        struct scan_case c = {.spec = {.cell = k / 8, .reset = SNN_RESET_NONE, .firing = SNN_FIRES_NEVER},
                               .T = 5,
                               .B = 3,
                               .N = 66,
                               .wants_y = true,
-                              .wants_u = coin(ops),
+                              .wants_h = coin(ops),
                               .lattice = true};
         c.carried = k & 1, c.is_static = k >> 1 & 1, c.in_place = k >> 2 & 1 && !c.is_static;
         check(ops, &c);
@@ -335,24 +424,23 @@ static void every_shape(struct ops *ops, one_case *check) {
                               .T = steps[k / 2 / OPS_COUNT(units)],
                               .is_static = k % 2,
                               .lattice = coin(ops)};
-        c.spec = (struct snn_neuron_spec){
-            .reset = ops_below(ops, RESETS), .strict = coin(ops), .detached = coin(ops), .spikes = true};
-        c.spec.surrogate = ops_below(ops, SNN_SURROGATE_COUNT), c.partial = true, c.B = 1 + (int32_t)ops_below(ops, 3);
-        c.wants_u = coin(ops), c.wants_bits = true, c.wants_y = coin(ops);
+        c.spec = random_spec(ops, (int)ops_below(ops, SNN_CELL_COUNT));
+        c.sums = coin(ops), c.several = coin(ops), c.B = 1 + (int32_t)ops_below(ops, 3);
+        c.wants_h = coin(ops), c.wants_bits = true, c.wants_y = coin(ops);
         check(ops, &c);
     }
 }
 
 static void every_use(struct ops *ops, one_case *check) {
     for (int k = 0; k < 256; ++k) {
-        struct scan_case c = {
-            .T = 5, .B = 2, .N = 130, .spec = {.reset = k % RESETS, .spikes = true}, .lattice = coin(ops)};
-        c.is_static = k >> 2 & 1, c.carried = k >> 3 & 1, c.adds = k >> 4 & 1, c.in_place = k >> 5 & 1,
-        c.spec.delayed = k >> 6 & 1;
-        c.wants_u = k >> 7 & 1, c.cut = (int32_t)ops_below(ops, 5), c.wants_bits = coin(ops), c.wants_y = coin(ops),
-        c.spec.strict = coin(ops);
-        c.spec.surrogate = ops_below(ops, SNN_SURROGATE_COUNT);
+        struct scan_case c = {.T = 5, .B = 2, .N = 130, .lattice = coin(ops)};
+        c.spec = random_spec(ops, k % SNN_CELL_COUNT);
+        c.is_static = k >> 2 & 1, c.carried = k >> 3 & 1, c.adds = k >> 4 & 1, c.in_place = k >> 5 & 1;
+        c.ranges = k >> 6 & 1, c.wants_h = k >> 7 & 1, c.cut = c.ranges ? 0 : (int32_t)ops_below(ops, 5);
+        c.wants_bits = coin(ops), c.wants_y = coin(ops), c.several = coin(ops), c.all = coin(ops);
+        c.sums = coin(ops) && !c.ranges;
         if (c.in_place && (c.is_static || c.adds)) continue; /* what is read at every step cannot be overwritten */
+        if (c.ranges && c.is_static && check == backward_case) continue; /* a recurrent layer gathers by itself */
         check(ops, &c);
     }
 }
@@ -399,13 +487,13 @@ static wide formula(enum snn_surrogate which, wide x, wide a, wide c) {
     return NAN;
 }
 
-/* With one step, kappa 1 and gy 1, gx is the surrogate itself. Within 8 eps of its largest value. */
+/* With one step, no decay and gy 1, gx is the surrogate itself. Within 8 eps of its largest value. */
 static void surrogate_case(struct ops *ops, enum snn_surrogate which) {
     enum { POINTS = 1201 };
-    struct snn_neuron_spec spec = {.reset = SNN_RESET_NONE, .spikes = true, .surrogate = which};
+    struct snn_neuron_spec spec = {.cell = SNN_CELL_lif, .reset = SNN_RESET_NONE, .surrogate = which};
     ops_begin(ops, "formula of %s", snn_surrogate_names[which]);
-    struct snn_affine *k = ops_input(ops, 1, sizeof *k);
-    *k = (struct snn_affine){.lambda = (real)0.5, .kappa = 1, .theta = 1};
+    real *k = ops_input(ops, lif_COEFS, sizeof *k);
+    k[LIF_BETA] = (real)0.5, k[LIF_KAPPA] = k[LIF_THETA] = 1;
     real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p);
     for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) p[i] = (real)parameters[which][i];
     real *u = ops_input(ops, POINTS, sizeof *u), *gy = ops_input(ops, POINTS, sizeof *gy);
@@ -415,15 +503,10 @@ static void surrogate_case(struct ops *ops, enum snn_surrogate which) {
         u[i] = 1 + (real)((i - POINTS / 2) * 0.00503), gy[i] = 1;
         gx[i] = (struct ops_sum){formula(which, (wide)u[i] - 1, p[0], p[1]), top, 3};
     }
-    struct scan scan = {.s = {.spec = &spec,
-                              .T = 1,
-                              .B = 1,
-                              .N = POINTS,
-                              .coefficients = k,
-                              .surrogate = p,
-                              .x_step = POINTS,
-                              .u = u,
-                              .gy = gy}};
+    struct scan scan = {
+        .s = {
+            .spec = &spec, .T = 1, .B = 1, .to = 1, .N = POINTS, .surrogate = p, .x_step = POINTS, .h = {u}, .gy = gy}};
+    for (int j = 0; j < lif_COEFS; ++j) scan.s.coef[j] = (struct snn_coef){k + j, POINTS};
     scan.s.gx = ops_output(ops, POINTS, sizeof *scan.s.gx);
     ops_expect_sums(ops, scan.s.gx, gx);
     ops_run(ops, call_backward, &scan);
@@ -439,15 +522,13 @@ static void check_backward(struct ops *ops) {
 /* ---- the rest ---- */
 
 struct other {
-    ptrdiff_t rows, items;
-    int32_t words;
+    ptrdiff_t rows, N;
+    int32_t words, B;
     const uint64_t *bits;
     int32_t *nonzero;
-    struct snn_plif plif;
-    const real *w;
-    const double *partial;
-    struct snn_affine *coefficients;
-    real *gw;
+    struct snn_coef_learned how;
+    const real *w, *gcoef;
+    real *out;
 };
 
 static void call_count(struct ops *ops, struct snn_device *device, const void *argument) {
@@ -473,71 +554,103 @@ static void check_count(struct ops *ops) {
     }
 }
 
-static void call_plif_coefficients(struct ops *ops, struct snn_device *device, const void *argument) {
-    const struct other *o = argument;
-    (void)ops;
-    device->neuron->plif_coefficients(device, &o->plif, o->w, o->coefficients);
+static const double numbers[] = {-6, -1, -0.3, 0, 0.5, 0.9, 2, 8, 40};
+
+/* In long double: the coefficient and its slope. */
+static wide coefficient(const struct snn_coef_learned *how, wide w, bool slope) {
+    wide s = 1 / (1 + expl(-w)), inside = w >= how->low && w <= how->high;
+    switch (how->form) {
+    case SNN_COEF_CLAMPED:
+        return slope ? inside : fminl(fmaxl(w, how->low), how->high);
+    case SNN_COEF_LOGISTIC:
+        return slope ? s * (1 - s) : s;
+    case SNN_COEF_REST:
+        return slope ? -s * (1 - s) : 1 - s;
+    default:
+        if (w < how->low)
+            return slope ? 0 : how->form == SNN_COEF_EXP ? expl(-1 / (wide)how->low) : 1 - 1 / (wide)how->low;
+        if (how->form == SNN_COEF_EXP) return slope ? expl(-1 / w) / (w * w) : expl(-1 / w);
+        return slope ? 1 / (w * w) : 1 - 1 / w;
+    }
 }
 
-static const double plif_weights[] = {-6, -1, -0.3, 0, 0.5, 2, 8};
-
-static struct other begin_plif(struct ops *ops, int k) {
-    struct other o = {.plif = {.decay_input = k & 1}};
-    double weight = plif_weights[k / 4], v_reset = k & 2 ? -0.4 : 0;
-    ops_begin(ops, "w %g, v_reset %g, decay_input %d", weight, v_reset, o.plif.decay_input);
-    real *reset = ops_input(ops, 1, sizeof *reset);
-    *reset = (real)v_reset, o.plif.v_reset = reset;
-    real *w = ops_input(ops, 1, sizeof *w);
-    *w = (real)weight;
+static struct other begin_learned(struct ops *ops, int form, ptrdiff_t count, ptrdiff_t inner) {
+    struct other o = {.N = count * inner,
+                      .how = {.form = form, .count = count, .inner = inner, .low = 0.25, .high = 0.875}};
+    ops_begin(ops, "form %d, %td numbers for %td neurons each", form, count, inner);
+    real *w = ops_input(ops, count, sizeof *w);
+    for (ptrdiff_t k = 0; k < count; ++k) w[k] = (real)numbers[k % OPS_COUNT(numbers)];
     o.w = w;
     return o;
 }
 
-static void check_plif_coefficients(struct ops *ops) {
-    for (int k = 0; k < 4 * OPS_COUNT(plif_weights); ++k) {
-        struct other o = begin_plif(ops, k);
-        enum { N = SNN_NEURON_COEFFICIENTS };
-        real *out = ops_output(ops, N, sizeof *out); /* struct snn_affine as an array */
-        struct ops_sum *sums = ops_memory(ops, N, sizeof *sums);
-        wide rate = 1 / (1 + expl(-(wide)*o.w));
-        out[3] = (real)1.25, out[4] = (real)-0.5; /* theta and v_reset stay */
-        sums[0] = (struct ops_sum){1 - rate, 1, 0}, sums[1] = (struct ops_sum){o.plif.decay_input ? rate : 1, rate, 0};
-        sums[2] = (struct ops_sum){*o.plif.v_reset * rate, fabsl(*o.plif.v_reset * rate), 0};
-        sums[3] = (struct ops_sum){1.25, 0, -1}, sums[4] = (struct ops_sum){-0.5, 0, -1};
-        o.coefficients = (struct snn_affine *)(void *)out;
-        ops_expect_sums(ops, out, sums);
-        ops_run(ops, call_plif_coefficients, &o);
-    }
-}
-
-static void call_plif_grad(struct ops *ops, struct snn_device *device, const void *argument) {
+static void call_coefficients(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct other *o = argument;
     (void)ops;
-    device->neuron->plif_grad(device, &o->plif, o->w, o->partial, o->items, o->gw);
+    device->neuron->coefficients(device, &o->how, o->w, o->out);
 }
 
-/* lambda = 1-k, kappa = k or 1, drive = v_reset k, k = sigmoid(w), dk/dw = k (1-k) */
-static void check_plif_grad(struct ops *ops) {
-    static const ptrdiff_t items[] = {1, 2, 7, 64, 257};
-    for (int k = 0; k < 4 * OPS_COUNT(plif_weights) * OPS_COUNT(items); ++k) {
-        struct other o = begin_plif(ops, k % (4 * OPS_COUNT(plif_weights)));
-        o.items = items[k / 4 / OPS_COUNT(plif_weights)];
-        double *partial = ops_input(ops, 3 * o.items, sizeof *partial);
-        struct ops_sum *gw = ops_memory(ops, 1, sizeof *gw);
-        wide rate = 1 / (1 + expl(-(wide)*o.w)), slope = rate * (1 - rate);
-        o.gw = ops_output(ops, 1, sizeof *o.gw), *o.gw = (real)0.75, o.partial = partial;
-        ops_term(gw, *o.gw);
-        for (ptrdiff_t i = 0; i < 3 * o.items; ++i) {
-            partial[i] = 2 * ops_unit(ops) - 1;
-            wide factor = i % 3 == 0 ? -1 : i % 3 == 1 ? o.plif.decay_input : *o.plif.v_reset;
-            ops_term(gw, partial[i] * factor * slope);
-        }
-        ops_expect_sums(ops, o.gw, gw);
-        ops_run(ops, call_plif_grad, &o);
+static void check_coefficients(struct ops *ops) {
+    static const ptrdiff_t counts[] = {1, 9, 300};
+    for (int k = 0; k < OPS_COUNT(counts) * (SNN_COEF_EULER + 1); ++k) {
+        struct other o = begin_learned(ops, k / OPS_COUNT(counts), counts[k % OPS_COUNT(counts)], 2);
+        struct ops_sum *sums = ops_memory(ops, o.how.count, sizeof *sums);
+        for (ptrdiff_t i = 0; i < o.how.count; ++i)
+            sums[i] = (struct ops_sum){coefficient(&o.how, o.w[i], false), 1, 0};
+        o.out = ops_output(ops, o.how.count, sizeof *o.out);
+        ops_expect_sums(ops, o.out, sums);
+        ops_run(ops, call_coefficients, &o);
     }
 }
 
-#define CASES(X) X(forward) X(backward) X(count) X(plif_coefficients) X(plif_grad)
+static void call_coefficients_grad(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct other *o = argument;
+    (void)ops;
+    device->neuron->coefficients_grad(device, &o->how, o->B, o->N, o->w, o->gcoef, o->out);
+}
+
+static void check_coefficients_grad(struct ops *ops) {
+    static const ptrdiff_t counts[] = {1, 9, 70}, inners[] = {1, 5, 300};
+    for (int k = 0; k < 9 * (SNN_COEF_EULER + 1); ++k) {
+        struct other o = begin_learned(ops, k / 9, counts[k % 3], inners[k / 3 % 3]);
+        o.B = 1 + (int32_t)ops_below(ops, 4);
+        o.gcoef = ops_reals(ops, o.B * o.N);
+        o.out = ops_output(ops, o.how.count, sizeof *o.out);
+        ops_fill(ops, o.out, o.how.count, -1, 1);
+        struct ops_sum *sums = ops_memory(ops, o.how.count, sizeof *sums);
+        for (ptrdiff_t i = 0; i < o.how.count; ++i) {
+            ops_term(&sums[i], o.out[i]);
+            for (ptrdiff_t j = 0; j < o.B * o.how.inner; ++j)
+                ops_term(&sums[i], coefficient(&o.how, o.w[i], true) *
+                                       o.gcoef[j / o.how.inner * o.N + i * o.how.inner + j % o.how.inner]);
+        }
+        ops_expect_sums(ops, o.out, sums);
+        ops_run(ops, call_coefficients_grad, &o);
+    }
+}
+
+static void call_zero_diagonal(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct other *o = argument;
+    (void)ops;
+    device->neuron->zero_diagonal(device, o->N, o->out);
+}
+
+static void check_zero_diagonal(struct ops *ops) {
+    static const ptrdiff_t sizes[] = {1, 2, 17, 300};
+    for (int k = 0; k < OPS_COUNT(sizes); ++k) {
+        struct other o = {.N = sizes[k]};
+        ops_begin(ops, "%td by %td", o.N, o.N);
+        o.out = ops_output(ops, o.N * o.N, sizeof *o.out);
+        real *w = ops_memory(ops, o.N * o.N, sizeof *w);
+        ops_fill(ops, o.out, o.N * o.N, -1, 1);
+        memcpy(w, o.out, (size_t)(o.N * o.N) * sizeof *w);
+        for (ptrdiff_t i = 0; i < o.N; ++i) w[i * o.N + i] = 0;
+        ops_expect(ops, o.out, w);
+        ops_run(ops, call_zero_diagonal, &o);
+    }
+}
+
+#define CASES(X) X(forward) X(backward) X(count) X(coefficients) X(coefficients_grad) X(zero_diagonal)
 #define OPS_ENTRY_(name) OPS_ROW(snn_neuron_kernels, name)
 OPS_TABLE(snn_neuron_kernels, CASES)
 OPS_TCASE(neuron)

@@ -63,6 +63,12 @@ void golden_compare_real(struct golden *c, const char *name, const real *found, 
 
 enum { GOLDEN_NEURONS = 8 };
 
+struct golden_seen {                                     /* (T,B,N) each */
+    double *s, *h[SNN_CELL_STATES], *v[SNN_CELL_STATES]; /* spikes; states after the charge, and after the step */
+    real *kept[SNN_CELL_STATES], *late;
+    size_t count;
+};
+
 /* A network whose device looks on: it keeps what every neuron did in the last forward pass. */
 struct golden_net {
     struct snn_device device; /* first: from it the kernels below find this struct */
@@ -73,10 +79,7 @@ struct golden_net {
     struct snn_network network;
     struct snn_conf_doc *doc;
     struct snn_batch batch;
-    struct {           /* by neuron, in the order of the network */
-        double *s, *v; /* (T,B,N): spikes, and the membrane after the reset (snnTorch's delay: before it) */
-        size_t count;
-    } seen[GOLDEN_NEURONS];
+    struct golden_seen seen[GOLDEN_NEURONS]; /* by neuron, in the order of the network */
     int neurons;
     const double *mask; /* (B,N) that dropout uses instead of its own */
 };
@@ -110,11 +113,6 @@ void golden_binning(struct golden *c);
 /* The shape of a convolution of the case, with y's size where it is transposed. */
 bool golden_conv_shape(struct golden *c, bool transposed, const struct snn_tensor *x, const struct snn_param *w,
                        struct snn_conv_shape *shape);
-
-/* What no key of a neuron here can say. snnTorch subtracts again where the membrane was still above the threshold after
- * its immediate reset; Norse's membranes may leak towards another potential than they are reset to. */
-bool golden_resets_twice(struct golden *c);
-bool golden_leaks_elsewhere(struct golden *c);
 
 /* Keys of a neuron that fires, as flow text: "threshold: 1, fire: ge" and so on, with reset and surrogate. */
 bool golden_put_firing(struct golden *c, FILE *yaml);

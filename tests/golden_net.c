@@ -3,27 +3,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cell_reference.h"
 #include "core/status.h"
 #include "golden.h"
-#include "layers/neuron.h"
 #include "train/device.h"
 
-/* The real scan, and then a copy of what came out: the engine may reuse that memory later in the pass. */
+/* The real scan with all of its states kept, and then a copy of what came out: the engine may reuse that memory later
+ * in the pass. A recurrent layer scans step by step. */
 static void watch_neuron(struct snn_device *device, const struct snn_scan *scan) {
     struct golden_net *net = (struct golden_net *)device;
-    net->real_neuron->forward(device, scan);
-    if (net->neurons == GOLDEN_NEURONS) return;
-    size_t rows = (size_t)scan->T * (size_t)scan->B, n = (size_t)scan->N, count = rows * n;
-    double *s = golden_own(net->c, count, sizeof *s), *v = scan->u ? golden_own(net->c, count, sizeof *v) : NULL;
-    for (size_t i = 0; i < count; ++i) {
-        const uint64_t *bits = scan->bits ? scan->bits + i / n * (size_t)scan->words : NULL;
-        s[i] = bits ? (double)(bits[i % n / 64] >> (i % n % 64) & 1) : (double)scan->y[i];
-        const struct snn_neuron_spec *spec = scan->spec;
-        if (v && (!spec->spikes || spec->delayed)) v[i] = (double)scan->u[i];
-        else if (v) v[i] = (double)affine_reset(scan->coefficients, spec->reset, scan->u[i], (real)s[i]);
+    const struct snn_neuron_spec *spec = scan->spec;
+    const struct cell_reference *cell = &cell_references[spec->cell];
+    int states = snn_cell_shapes[spec->cell].states;
+    struct snn_scan all = *scan;
+    if (net->neurons == GOLDEN_NEURONS) {
+        net->real_neuron->forward(device, scan);
+        return;
     }
-    net->seen[net->neurons].s = s, net->seen[net->neurons].v = v, net->seen[net->neurons].count = count;
-    ++net->neurons;
+    struct golden_seen *seen = &net->seen[net->neurons];
+    size_t rows = (size_t)scan->T * (size_t)scan->B, n = (size_t)scan->N, count = rows * n;
+    if (scan->from == 0) {
+        *seen = (struct golden_seen){.s = golden_own(net->c, count, sizeof *seen->s), .count = count};
+        for (int j = 0; j < states; ++j) {
+            seen->h[j] = golden_own(net->c, count, sizeof(double));
+            seen->v[j] = golden_own(net->c, count, sizeof(double));
+            seen->kept[j] = golden_own(net->c, count, sizeof(real));
+        }
+        seen->late = golden_own(net->c, count, sizeof(real));
+    }
+    for (int j = 0; j < states; ++j)
+        if (!scan->h[j]) all.h[j] = seen->kept[j];
+    if (!scan->late) all.late = spec->delay ? seen->late : NULL;
+    net->real_neuron->forward(device, &all);
+    size_t step = (size_t)scan->B * n;
+    for (size_t i = (size_t)scan->from * step; i < (size_t)scan->to * step; ++i) {
+        const uint64_t *bits = scan->bits ? scan->bits + i / n * (size_t)scan->words : NULL;
+        size_t at = scan->x_step ? i : i % step;
+        real c[SNN_CELL_COEFS], v[SNN_CELL_STATES], x = scan->x ? scan->x[at] : 0;
+        real s = bits ? (real)(bits[i % n / 64] >> (i % n % 64) & 1) : scan->y[i];
+        for (int j = 0; j < snn_cell_shapes[spec->cell].coefs; ++j)
+            c[j] = scan->coef[j].at[i % n / (size_t)scan->coef[j].inner];
+        for (int j = 0; j < states; ++j) v[j] = all.h[j][i], seen->h[j][i] = (double)v[j];
+        cell->settle(c, spec->delay == SNN_DELAY_NEXT ? SNN_RESET_NONE : (int)spec->reset, spec->options, x, s,
+                     spec->delay ? s - all.late[i] : s, v);
+        for (int j = 0; j < states; ++j) seen->v[j][i] = (double)v[j];
+        seen->s[i] = (double)s;
+    }
+    if (scan->to == scan->T) ++net->neurons;
 }
 
 static void given_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,

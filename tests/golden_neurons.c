@@ -6,6 +6,7 @@
 
 #include "core/status.h"
 #include "golden.h"
+#include "layers/cells/all.h"
 #include "layers/neuron.h"
 
 /* ---- surrogates ---- */
@@ -58,58 +59,140 @@ static bool put_reset(struct golden *c, FILE *yaml) {
 bool golden_put_firing(struct golden *c, FILE *yaml) {
     const char *fire = golden_text(c, "fire");
     if (strcmp(fire, ">=") && strcmp(fire, ">")) return golden_fail(c, "does not understand fire '%s'", fire);
-    fprintf(yaml, "threshold: %.17g, fire: %s", golden_number(c, "threshold"), fire[1] ? "ge" : "gt");
+    bool one = json_is_number(golden_fact(c, "threshold")); /* else there is a tensor of them */
+    fprintf(yaml, "threshold: %.17g, fire: %s", one ? golden_number(c, "threshold") : 1, fire[1] ? "ge" : "gt");
     if (!put_reset(c, yaml)) return false;
-    if (golden_has(c, "reset_delay")) { /* snnTorch: a delayed reset is detached, an immediate one is not */
+    if (golden_has(c, "reset_delay")) { /* snnTorch: a delayed reset is detached, an immediate one is
+                                              not, and is no other reset's where one is due already */
         bool delay = golden_flag(c, "reset_delay", true);
-        fprintf(yaml, ", reset_delay: %s, detach_reset: %s", delay ? "true" : "false", delay ? "true" : "false");
+        fprintf(yaml, ", reset_delay: %s, detach_reset: %s", delay ? "true" : "twice", delay ? "true" : "false");
     } else {
-        fprintf(yaml, ", detach_reset: %s", golden_flag(c, "detach_reset", false) ? "true" : "false");
+        /* sinabs multiplies by (spikes == 0), through which no gradient passes, whatever the case says */
+        bool cut = !strncmp(golden_text(c, "neuron"), "sinabs", 6) && !strcmp(golden_text(c, "reset"), "value");
+        fprintf(yaml, ", detach_reset: %s", golden_flag(c, "detach_reset", false) || cut ? "true" : "false");
     }
     return put_surrogate(c, yaml);
 }
 
-bool golden_resets_twice(struct golden *c) {
-    if (golden_flag(c, "reset_delay", true) || strcmp(golden_text(c, "reset"), "subtract")) return false;
-    const struct snn_st_tensor *shape;
-    const double *v = golden_tensor(c, "v", &shape);
-    for (uint64_t i = 0; v && i < snn_st_elements(shape); ++i)
-        if (v[i] > golden_number(c, "threshold")) return true;
-    return false;
+/* What a kind of neuron writes beside its keys: where its parameters and states are in the case. */
+struct layout {
+    struct { /* a learned coefficient, by its key; NULL: `tensor` has its gradient under a name of its own */
+        const char *key, *tensor, *gradient;
+    } learned[8];
+    int count;
+    const char *weight, *recurrent, *bias; /* tensors of a linear layer before, of the recurrent weight and its bias */
+    const char *gweight, *grecurrent, *gbias; /* their gradients */
+    struct {
+        const char *tensor;
+        int state;
+        bool charged; /* before the step has settled */
+        double scale;
+    } seen[4];
+    int seens;
+    bool silent; /* y is the output */
+};
+
+static void learns(struct layout *l, const char *key, const char *tensor, const char *gradient) {
+    l->learned[l->count].key = key, l->learned[l->count].tensor = tensor, l->learned[l->count++].gradient = gradient;
 }
 
-bool golden_leaks_elsewhere(struct golden *c) {
-    bool value = !strcmp(golden_text(c, "reset"), "value");
-    double leak = golden_number_or(c, "v_leak", 0), to = golden_number_or(c, "v_reset", 0);
-    return leak != (value ? to : 0) || (!value && to != 0);
+static void shows(struct layout *l, const char *tensor, int state, bool charged, double scale) {
+    l->seen[l->seens].tensor = tensor, l->seen[l->seens].state = state;
+    l->seen[l->seens].charged = charged, l->seen[l->seens++].scale = scale;
+}
+
+/* ", learn: [...], per: ..." for what the case has a tensor of; one number, or one a neuron. */
+static void put_learned(struct golden *c, FILE *yaml, struct layout *l) {
+    int n = 0;
+    bool many = false;
+    for (int i = 0; i < l->count; ++i) {
+        const struct snn_st_tensor *t = snn_st_find(c->file, l->learned[i].tensor);
+        if (!t) continue;
+        many = many || snn_st_elements(t) > 1;
+        l->learned[n++] = l->learned[i];
+    }
+    l->count = n;
+    for (int i = 0; i < n; ++i) fprintf(yaml, "%s%s", i ? ", " : ", learn: [", l->learned[i].key);
+    if (n) fprintf(yaml, "], per: %s", many ? "neuron" : "layer");
 }
 
 /* Each writes a list of layers, open at the last one's keys: "[{if: {...". */
-static void put_if(struct golden *c, FILE *yaml) {
+static void put_if(struct golden *c, FILE *yaml, struct layout *l) {
+    (void)l;
     fprintf(yaml, "[{if: {");
     golden_put_firing(c, yaml);
 }
 
-static void put_lif(struct golden *c, FILE *yaml) {
+static void put_lif(struct golden *c, FILE *yaml, struct layout *l) {
+    (void)l;
     fprintf(yaml, "[{lif: {tau: %.17g, decay_input: %s, ", golden_number(c, "tau"),
             golden_flag(c, "decay_input", true) ? "true" : "false");
     golden_put_firing(c, yaml);
 }
 
-static void put_plif(struct golden *c, FILE *yaml) {
+static void put_plif(struct golden *c, FILE *yaml, struct layout *l) {
+    learns(l, "tau", "p.w", "g.w"); /* in any case: no key says so */
     fprintf(yaml, "[{plif: {tau: %.17g, decay_input: %s, ", golden_number(c, "init_tau"),
             golden_flag(c, "decay_input", true) ? "true" : "false");
     golden_put_firing(c, yaml);
 }
 
-static void put_leaky(struct golden *c, FILE *yaml) {
-    golden_flag(c, "learn_beta", false),
-        golden_flag(c, "learn_threshold", false); /* their values are where they start */
-    golden_without(c, "g.beta", "lif does not learn it"), golden_without(c, "g.threshold", "lif does not learn it");
-    double beta = golden_number(c, "beta"), threshold = golden_number(c, "threshold");
-    golden_compare(c, "p.beta", &beta, 1, GOLDEN_VALUE), golden_compare(c, "p.threshold", &threshold, 1, GOLDEN_VALUE);
+/* snnTorch's numbers: one, or "tensor" with one a neuron; learned or not, their gradients are there where a p. is. */
+static void put_number(struct golden *c, FILE *yaml, const char *key, const char *fact) {
+    if (json_is_number(json_object_get(c->facts, fact))) fprintf(yaml, "%s: %.17g, ", key, golden_number(c, fact));
+    else golden_text(c, fact);
+}
+
+static void put_leaky(struct golden *c, FILE *yaml, struct layout *l) {
+    golden_flag(c, "learn_beta", false), golden_flag(c, "learn_threshold", false);
+    learns(l, "beta", "p.beta", "g.beta"), learns(l, "threshold", "p.threshold", "g.threshold");
+    golden_without(c, "beta", "is p.beta"), golden_without(c, "th", "is p.threshold");
     if (!golden_has(c, "reset_delay")) golden_fail(c, "the case does not say 'reset_delay'");
-    fprintf(yaml, "[{lif: {beta: %.17g, ", fmin(fmax(beta, 0), 1)); /* snnTorch clamps it */
+    fprintf(yaml, "[{lif: {");
+    put_number(c, yaml, "beta", "beta");
+    if (!json_is_number(json_object_get(c->facts, "beta"))) fprintf(yaml, "beta: 0.5, ");
+    golden_put_firing(c, yaml);
+    put_learned(c, yaml, l);
+}
+
+static void put_rleaky(struct golden *c, FILE *yaml, struct layout *l) {
+    learns(l, "beta", "p.beta", "g.beta");
+    golden_flag(c, "all_to_all", true); /* the other kind is pending */
+    l->recurrent = "p.recurrent.weight", l->grecurrent = "g.recurrent.weight";
+    l->bias = "p.recurrent.bias", l->gbias = "g.recurrent.bias";
+    golden_without(c, "wr", "is p.recurrent.weight"), golden_without(c, "br", "is p.recurrent.bias");
+    golden_without(c, "V", "is of the other kind");
+    fprintf(yaml, "[{lif: {beta: %.17g, drop_input: true, recurrent: {bias: true}, ", golden_number(c, "beta"));
+    golden_put_firing(c, yaml);
+    put_learned(c, yaml, l);
+}
+
+static void put_lapicque(struct golden *c, FILE *yaml, struct layout *l) {
+    (void)l;
+    fprintf(yaml, "[{lapicque: {resistance: %.17g, capacitance: %.17g, time_step: %.17g, reset_delay: true, ",
+            golden_number(c, "R"), golden_number(c, "C"), golden_number(c, "time_step"));
+    golden_put_firing(c, yaml);
+}
+
+static void put_synaptic(struct golden *c, FILE *yaml, struct layout *l) {
+    learns(l, "alpha", "p.alpha", "g.alpha"), learns(l, "beta", "p.beta", "g.beta");
+    shows(l, "syn", SYN_I, false, 1);
+    fprintf(yaml, "[{cuba: {alpha: %.17g, beta: %.17g, ", golden_number(c, "alpha_syn"), golden_number(c, "beta"));
+    golden_put_firing(c, yaml);
+    put_learned(c, yaml, l);
+}
+
+static void put_cuba(struct golden *c, FILE *yaml, struct layout *l) {
+    (void)l;
+    fprintf(yaml, "[{cuba: {alpha: %.17g, beta: %.17g, ", golden_number(c, "c_decay"), golden_number(c, "v_decay"));
+    golden_put_firing(c, yaml);
+}
+
+static void put_recurrent_lif(struct golden *c, FILE *yaml, struct layout *l) {
+    l->recurrent = "w", l->grecurrent = "gw", l->bias = "b", l->gbias = "gb"; /* one matrix on [x; s] */
+    if (!golden_flag(c, "bias", true)) golden_fail(c, "does not understand a recurrence without bias");
+    fprintf(yaml, "[{lif: {tau: %.17g, decay_input: %s, recurrent: {bias: true}, ", golden_number(c, "tau"),
+            golden_flag(c, "decay_input", true) ? "true" : "false");
     golden_put_firing(c, yaml);
 }
 
@@ -118,95 +201,198 @@ static double norse_keep(struct golden *c, const char *rate) {
     return 1 - golden_number(c, "dt") * golden_number(c, rate);
 }
 
-static void put_norse_box(struct golden *c, FILE *yaml) {
-    golden_number(c, "v_leak"); /* that of the reset: golden_leaks_elsewhere */
-    fprintf(yaml, "[{lif: {beta: %.17g, decay_input: true, ", norse_keep(c, "tau_mem_inv"));
+static void put_norse_box(struct golden *c, FILE *yaml, struct layout *l) {
+    (void)l;
+    fprintf(yaml, "[{lif: {beta: %.17g, v_rest: %.17g, v_start: 0, decay_input: true, ", norse_keep(c, "tau_mem_inv"),
+            golden_number(c, "v_leak"));
     golden_put_firing(c, yaml);
 }
 
-static void put_norse_li(struct golden *c, FILE *yaml) {
-    golden_number(c, "v_leak");
-    fprintf(yaml, "[{li: {beta: %.17g}}, {li: {beta: %.17g, decay_input: true", norse_keep(c, "tau_syn_inv"),
-            norse_keep(c, "tau_mem_inv"));
+/* The current that Norse stores has decayed already. */
+static void put_norse(struct golden *c, FILE *yaml, struct layout *l, const char *layer) {
+    double alpha = norse_keep(c, "tau_syn_inv");
+    shows(l, "i", SYN_I, true, alpha);
+    fprintf(yaml, "[{%s: {alpha: %.17g, beta: %.17g, v_rest: %.17g, v_start: 0, decay_input: true", layer, alpha,
+            norse_keep(c, "tau_mem_inv"), golden_number(c, "v_leak"));
 }
 
-static void put_sinabs_tau(struct golden *c, FILE *yaml, const char *layer) {
-    fprintf(yaml, "[{%s: {tau: %.17g, decay: exp, decay_input: %s, ", layer, golden_number(c, "tau_mem"),
+static void put_norse_li(struct golden *c, FILE *yaml, struct layout *l) {
+    l->silent = true;
+    put_norse(c, yaml, l, "cuba_li");
+}
+
+static void put_norse_lif(struct golden *c, FILE *yaml, struct layout *l) {
+    put_norse(c, yaml, l, "cuba");
+    fprintf(yaml, ", ");
+    golden_put_firing(c, yaml);
+}
+
+static void put_norse_recurrent(struct golden *c, FILE *yaml, struct layout *l) {
+    l->weight = "w", l->gweight = "gw", l->recurrent = "r", l->grecurrent = "gr";
+    put_norse_lif(c, yaml, l);
+    fprintf(yaml, ", recurrent: true");
+}
+
+static void put_sinabs_tau(struct golden *c, FILE *yaml, struct layout *l, const char *layer) {
+    bool synaptic = golden_has(c, "tau_syn");
+    learns(l, "tau", "p.tau_mem", "g.tau_mem"), learns(l, "tau_syn", "p.tau_syn", "g.tau_syn");
+    if (!snn_st_find(c->file, "p.tau_mem")) golden_without(c, "g.tau_mem", "is not a parameter of the case");
+    shows(l, "v_mem", 0, false, 1);
+    fprintf(yaml, "[{%s: {tau: %.17g, decay: exp, learn_as: tau, decay_input: %s", layer, golden_number(c, "tau_mem"),
             golden_flag(c, "norm_input", true) ? "true" : "false");
-    golden_without(c, "g.tau_mem", "time constants are not learned");
-    double tau = golden_number(c, "tau_mem");
-    golden_compare(c, "p.tau_mem", &tau, 1, GOLDEN_VALUE);
+    if (synaptic) fprintf(yaml, ", tau_syn: %.17g, decay_current: true", golden_number(c, "tau_syn"));
+    if (golden_has(c, "min_v_mem")) fprintf(yaml, ", v_min: %.17g", golden_number(c, "min_v_mem"));
+    put_learned(c, yaml, l);
 }
 
-static void put_sinabs_lif(struct golden *c, FILE *yaml) {
-    golden_fact(c, "tau_syn"), golden_fact(c, "min_v_mem"); /* null here: the others are pending */
-    put_sinabs_tau(c, yaml, "lif");
+static void put_sinabs_lif(struct golden *c, FILE *yaml, struct layout *l) {
+    put_sinabs_tau(c, yaml, l, golden_has(c, "tau_syn") ? "cuba" : "lif");
+    const char *spike = golden_text(c, "spike");
+    if (*spike && strncmp(spike, "multi", 5)) golden_fail(c, "does not understand spike '%s'", spike);
+    fprintf(yaml, "%s, ", *spike ? ", spikes: several, levels: 64" : "");
     golden_put_firing(c, yaml);
 }
 
-static void put_sinabs_iaf(struct golden *c, FILE *yaml) {
-    golden_fact(c, "tau_syn");
-    put_if(c, yaml);
+static void put_sinabs_recurrent(struct golden *c, FILE *yaml, struct layout *l) {
+    l->recurrent = "wr", l->grecurrent = "gwr";
+    put_sinabs_tau(c, yaml, l, "lif");
+    fprintf(yaml, ", recurrent: true, ");
+    golden_put_firing(c, yaml);
 }
 
-static void put_sinabs_expleak(struct golden *c, FILE *yaml) {
-    golden_fact(c, "tau_syn"), golden_fact(c, "min_v_mem");
-    put_sinabs_tau(c, yaml, "li");
+static void put_sinabs_iaf(struct golden *c, FILE *yaml, struct layout *l) {
+    golden_fact(c, "tau_syn");
+    shows(l, "v_mem", 0, false, 1);
+    put_if(c, yaml, l);
+}
+
+static void put_sinabs_expleak(struct golden *c, FILE *yaml, struct layout *l) {
+    l->silent = true;
+    put_sinabs_tau(c, yaml, l, golden_has(c, "tau_syn") ? "cuba_li" : "li");
 }
 
 static const struct kind {
     const char *neuron;
-    void (*put)(struct golden *c, FILE *yaml);
-    bool spikes;
+    void (*put)(struct golden *c, FILE *yaml, struct layout *l);
 } kinds[] = {
-    {"if", put_if, true},
-    {"lif", put_lif, true},
-    {"plif", put_plif, true},
-    {"leaky", put_leaky, true},
-    {"norse_lif_box", put_norse_box, true},
-    {"norse_li (no firing; y is v)", put_norse_li, false},
-    {"sinabs_lif", put_sinabs_lif, true},
-    {"sinabs_iaf", put_sinabs_iaf, true},
-    {"sinabs_expleak", put_sinabs_expleak, false},
+    {"if", put_if},
+    {"lif", put_lif},
+    {"plif", put_plif},
+    {"leaky", put_leaky},
+    {"rleaky", put_rleaky},
+    {"lapicque", put_lapicque},
+    {"synaptic", put_synaptic},
+    {"cuba_lif", put_cuba},
+    {"recurrent lif", put_recurrent_lif},
+    {"norse_lif_box", put_norse_box},
+    {"norse_li (no firing; y is v)", put_norse_li},
+    {"norse_lif", put_norse_lif},
+    {"norse_lif recurrent", put_norse_recurrent},
+    {"sinabs_lif", put_sinabs_lif},
+    {"sinabs_lif recurrent", put_sinabs_recurrent},
+    {"sinabs_iaf", put_sinabs_iaf},
+    {"sinabs_expleak", put_sinabs_expleak},
 };
 
-/* Layers from [{NAME: {keys}}, ...] on the tape; plif's parameter is the case's p.w. */
-static bool record(struct golden_net *net, struct snn_conf *list, struct snn_tensor *x) {
+/* ---- running ---- */
+
+/* The coefficient that a key of model m fills. */
+static int coefficient_of(const struct snn_neuron_model *m, const char *key) {
+    for (const struct snn_key *k = m->keys; k->name; ++k) {
+        size_t number = offsetof(struct snn_neuron_options, number), tau = offsetof(struct snn_neuron_options, tau);
+        if (strcmp(k->name, key)) continue;
+        if (k->type == SNN_TIME) return (int)((k->field - tau) / sizeof(struct snn_time));
+        return (int)((k->field - number) / sizeof(double));
+    }
+    return -1;
+}
+
+/* A tensor of the case, or a part of its columns (SpikingJelly's one matrix on [x; s]), as a parameter. */
+static struct snn_param *part_of(struct golden_net *net, const char *tensor, const char *name, int32_t from,
+                                 int32_t columns) {
+    const struct snn_st_tensor *shape;
+    const double *all = golden_tensor(net->c, tensor, &shape);
+    if (!all) return NULL;
+    int32_t dim[2] = {(int32_t)shape->dim[0], columns};
+    (void)from;
+    return snn_params_add(&net->network.model.params, name, false, 2, dim);
+}
+
+/* Layers from [{NAME: {keys}}] on the tape, with the case's tensors as parameters. */
+static bool record(struct golden_net *net, struct snn_conf *list, struct snn_tensor *x, const struct layout *l) {
     struct golden *c = net->c;
     struct snn_tape *tape = &net->network.model.tape;
-    for (struct snn_conf *item = list->first; item; item = item->next) {
-        struct snn_conf *map = item->first;
-        int model = 0;
-        while (strcmp(snn_neuron_models[model].name, map->key)) ++model;
-        struct snn_neuron_options *o = golden_own(c, 1, sizeof *o);
-        if (!golden_ok(c, snn_neuron_read(map, model, 0, o))) return false;
-        struct snn_param *w = snn_neuron_models[model].learns ? golden_net_param(net, "p.w", false) : NULL;
-        if (snn_neuron_models[model].learns && !w) return golden_fail(c, "the case has no tensor 'p.w'");
-        x = snn_neuron(tape, map->key, x, o, w);
+    struct snn_conf *map = list->first->first;
+    struct snn_neuron_params params = {0};
+    struct snn_neuron_options *o = golden_own(c, 1, sizeof *o);
+    int model = 0;
+    while (snn_neuron_models[model].name && strcmp(snn_neuron_models[model].name, map->key)) ++model;
+    if (!snn_neuron_models[model].name) return golden_fail(c, "there is no neuron '%s'", map->key);
+    if (!golden_ok(c, snn_neuron_read(map, model, 0, o))) return false;
+    if (l->weight) x = snn_linear(tape, "linear", x, golden_net_param(net, l->weight, false), NULL);
+    for (int i = 0; i < l->count; ++i) {
+        int j = coefficient_of(&snn_neuron_models[model], l->learned[i].key);
+        params.learned[j] = golden_net_param(net, l->learned[i].tensor, false);
+        if (!params.learned[j]) return golden_fail(c, "the case has no tensor '%s'", l->learned[i].tensor);
     }
+    if (l->recurrent && !strcmp(l->recurrent, "w")) { /* [x; s]: the columns are parted after the memory is there */
+        x = snn_linear(tape, "linear", x, part_of(net, "w", "w.x", 0, (int32_t)x->units), NULL);
+        params.recurrent = part_of(net, "w", "w.s", (int32_t)x->units, (int32_t)x->units);
+    } else if (l->recurrent) {
+        params.recurrent = golden_net_param(net, l->recurrent, false);
+    }
+    if (l->bias) params.recurrent_bias = golden_net_param(net, l->bias, false);
+    snn_neuron(tape, map->key, x, o, &params);
     return true;
 }
 
-static void compare_neuron(struct golden_net *net, const struct kind *kind) {
+/* The two halves of SpikingJelly's matrix: into the parameters, or their gradients into one again. */
+static void halves(struct golden_net *net, double *gradient) {
+    struct snn_param *p[2] = {snn_params_find(&net->network.model.params, "w.x"),
+                              snn_params_find(&net->network.model.params, "w.s")};
+    const struct snn_st_tensor *shape;
+    const double *w = golden_tensor(net->c, "w", &shape);
+    for (int k = 0; k < 2; ++k)
+        for (int32_t i = 0; i < p[k]->dim[0]; ++i)
+            for (int32_t j = 0; j < p[k]->dim[1]; ++j) {
+                ptrdiff_t at = (ptrdiff_t)i * 2 * p[k]->dim[1] + k * p[k]->dim[1] + j, mine = i * p[k]->dim[1] + j;
+                if (gradient) gradient[at] = (double)p[k]->grad[mine];
+                else p[k]->value[mine] = (real)w[at];
+            }
+}
+
+static void compare_gradient(struct golden_net *net, const char *tensor, const char *gradient) {
+    const struct snn_param *p = tensor ? snn_params_find(&net->network.model.params, tensor) : NULL;
+    if (p) golden_compare_real(net->c, gradient, p->grad, (size_t)p->count, GOLDEN_GRADIENT);
+}
+
+static void compare_neuron(struct golden_net *net, const struct layout *l) {
     struct golden *c = net->c;
     const struct snn_tensor *x = net->network.model.tape.input, *y = net->network.model.tape.output;
     size_t rows = (size_t)net->batch.T * (size_t)net->batch.B, count = rows * (size_t)y->units;
-    const double *v = net->seen[net->neurons - 1].v;
-    golden_compare(c, "s", net->seen[net->neurons - 1].s, count, GOLDEN_EXACT);
-    if (kind->spikes) golden_compare_real(c, "s", y->data, count, GOLDEN_EXACT);
+    const struct golden_seen *seen = &net->seen[0];
+    if (!l->silent) golden_compare(c, "s", seen->s, count, GOLDEN_EXACT);
+    if (!l->silent) golden_compare_real(c, "s", y->data, count, GOLDEN_EXACT);
     else golden_compare_real(c, "y", y->data, count, GOLDEN_VALUE);
-    golden_compare(c, "v", v, count, GOLDEN_VALUE);
-    golden_compare(c, "v_mem", v, count, GOLDEN_VALUE);
-    if (net->neurons == 2) { /* the current that Norse stores has decayed already */
-        double *i = net->seen[0].v, keep = norse_keep(c, "tau_syn_inv");
-        for (size_t k = 0; k < count; ++k) i[k] *= keep;
-        golden_compare(c, "i", i, count, GOLDEN_VALUE);
+    if (golden_find(c, "v")) golden_compare(c, "v", seen->v[0], count, GOLDEN_VALUE);
+    for (int k = 0; k < l->seens; ++k) {
+        const double *state = l->seen[k].charged ? seen->h[l->seen[k].state] : seen->v[l->seen[k].state];
+        double *scaled = golden_own(c, count, sizeof *scaled);
+        for (size_t i = 0; i < count; ++i) scaled[i] = l->seen[k].scale * state[i];
+        golden_compare(c, l->seen[k].tensor, scaled, count, GOLDEN_VALUE);
     }
     golden_net_backward(net, "gs", true);
     if (c->verdict != GOLDEN_PASS) return;
     golden_compare_real(c, "gx", x->grad, rows * (size_t)x->units, GOLDEN_GRADIENT);
-    const struct snn_param *w = snn_params_find(&net->network.model.params, "p.w");
-    if (w) golden_compare_real(c, "g.w", w->grad, (size_t)w->count, GOLDEN_GRADIENT);
+    for (int i = 0; i < l->count; ++i) compare_gradient(net, l->learned[i].tensor, l->learned[i].gradient);
+    compare_gradient(net, l->weight, l->gweight), compare_gradient(net, l->recurrent, l->grecurrent);
+    compare_gradient(net, l->bias, l->gbias);
+    if (l->recurrent && !strcmp(l->recurrent, "w")) {
+        const struct snn_st_tensor *shape = golden_find(c, "w");
+        double *gw = golden_own(c, snn_st_elements(shape), sizeof *gw);
+        halves(net, gw);
+        golden_compare(c, "gw", gw, snn_st_elements(shape), GOLDEN_GRADIENT);
+    }
 }
 
 /* The stored initial parameter is also what the layer itself would start from. */
@@ -227,20 +413,22 @@ void golden_neurons(struct golden *c) {
     }
     char *text = NULL;
     size_t size;
+    struct layout layout = {0};
     FILE *yaml = open_memstream(&text, &size);
     SNN_CHECK(yaml, "out of memory in a test");
     fprintf(yaml, "layers: ");
-    kind->put(c, yaml);
+    kind->put(c, yaml, &layout);
     fprintf(yaml, "}}]\n");
     fclose(yaml);
-    golden_fact(c, "ties"); /* how many there are, not what to do */
+    golden_fact(c, "ties"), golden_fact(c, "M"); /* how many there are, not what to do */
     struct golden_net net;
     if (c->verdict == GOLDEN_PASS && golden_net_open(c, &net)) {
         struct snn_conf *list = golden_parse(c, &net, text);
         struct snn_tensor *x = list ? golden_net_input(&net, "x", false) : NULL;
-        if (x && record(&net, list, x) && golden_net_allocate(&net, false)) {
+        if (x && record(&net, list, x, &layout) && golden_net_allocate(&net, false)) {
+            if (layout.recurrent && !strcmp(layout.recurrent, "w")) halves(&net, NULL);
             golden_net_forward(&net, true, SNN_HARD);
-            compare_neuron(&net, kind);
+            compare_neuron(&net, &layout);
         }
         if (!strcmp(neuron, "plif")) compare_start(c);
         golden_net_close(&net);

@@ -129,7 +129,7 @@ static const struct {
      "2:41: model.2.lif.tau: expected at least 1 step with decay: euler, got 0.5 steps"},
     {MODEL, "model: [flatten, liff, linear: 10]", "2:18: model.1: unknown layer 'liff' (did you mean 'lif'?)"},
     {MODEL, "model: [flatten, wombat: 3, linear: 10]",
-     "2:26: model.1.wombat: unknown layer 'wombat' (`snntrain list layers` shows them)"},
+     "2:26: model.1.wombat: unknown layer 'wombat' (`snntrain list layers` and `list neurons` show them)"},
     {MODEL, "model: [linear: 20, lif, linear: 10]",
      "2:17: model.0.linear: needs a flat input, got (1,28,28): put `- flatten` before it"},
     {MODEL, "model: [conv: {out: 4, kernel: 40}, lif, flatten, linear: 10]",

@@ -21,6 +21,8 @@ static const struct {
     {"ultra", golden_ultra},
 };
 
+static bool hears_itself(struct golden *c) { return !golden_flag(c, "all_to_all", true); }
+
 /* What is not here yet. Without a key: the whole family; else cases whose `key` is a text that fits the pattern, or,
  * without a pattern, is there and not null; of these, with `when`, only where it says so. */
 static const struct {
@@ -32,18 +34,13 @@ static const struct {
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 
-    {"neurons", "neuron", "*recurrent*", "recurrent layers"},
-    {"neurons", "neuron", "rleaky", "recurrent layers"},
+    {"neurons", "neuron", "rleaky", "a neuron that hears itself alone", hears_itself},
+    {"neurons", "neuron", "norse_lsnn recurrent", "adaptive neurons"},
     {"neurons", "neuron", "sparch r*", "recurrent layers"},
     {"neurons", "neuron", "sparch *", "a decay for every neuron"},
-    {"neurons", "beta", "tensor", "a decay for every neuron"},
-    {"neurons", "neuron", "cuba_lif", "synaptic currents"},
-    {"neurons", "neuron", "norse_lif", "synaptic currents"},
     {"neurons", "neuron", "spytorch CUBA", "synaptic currents"},
-    {"neurons", "neuron", "synaptic", "synaptic currents"},
     {"neurons", "neuron", "alpha", "synaptic currents"},
     {"neurons", "neuron", "synapse_filter", "synaptic currents"},
-    {"neurons", "neuron", "lapicque", "a resistance and a capacitance"},
     {"neurons", "neuron", "*adlif", "adaptive neurons"},
     {"neurons", "neuron", "*-adLIF", "adaptive neurons"},
     {"neurons", "neuron", "Yin ALIF", "adaptive neurons"},
@@ -58,10 +55,6 @@ static const struct {
     {"neurons", "neuron", "glif", "GLIF"},
     {"neurons", "neuron", "sltt", "learning rules other than BPTT"},
     {"neurons", "neuron", "ottt", "learning rules other than BPTT"},
-    {"neurons", "neuron", "leaky", "snnTorch's second reset", golden_resets_twice},
-    {"neurons", "neuron", "norse_li*", "a leak towards another potential than the reset's", golden_leaks_elsewhere},
-    {"neurons", "tau_syn", NULL, "synaptic currents"},
-    {"neurons", "min_v_mem", NULL, "a least membrane potential"},
     {"neurons", "spike", "multi*", "several spikes a step"},
     {"neurons", "norse_method", "tanh", "Norse's tanh"},
     {"neurons", "norse_method", "triangle", "Norse's triangle"},

@@ -96,6 +96,7 @@ void snn_params_init(const struct snn_params *params, uint64_t seed, real *value
         else if (param->bound > 0) draw(param, seed, (uint32_t)k, to);
         else
             for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fill;
+        for (ptrdiff_t i = 0; param->no_diagonal && i < param->dim[0]; ++i) to[i * param->dim[0] + i] = 0;
     }
 }
 

@@ -26,6 +26,7 @@ struct snn_param {
     double bound, fill;                /* initial value: uniform(-bound, bound) or normal; else constant `fill` */
     bool normal;                       /* bound is a standard deviation */
     const struct snn_param *length_of; /* not NULL: initial value k is the length of row k of this earlier one */
+    bool no_diagonal;                  /* (n,n) whose diagonal starts, and stays, at 0 */
 };
 
 struct snn_params {

@@ -665,25 +665,35 @@ static const struct snn_loss_kernels loss_table = {evaluate, tally};
 
 /* ---- neurons ---- */
 
+/* Planes of membranes and states that a scan keeps. */
+static double kept_planes(const struct snn_scan *s) {
+    double planes = s->late ? 1 : 0;
+    for (int j = 0; j < SNN_CELL_STATES; ++j) planes += s->h[j] ? 1 : 0;
+    return planes;
+}
+
 static void scan_forward(struct snn_device *device, const struct snn_scan *s) {
-    double state = (double)s->B * (double)s->N, all = s->T * state;
-    bool y = s->y && (s->y != s->u || s->spec->spikes);
+    double state = (double)s->B * (double)s->N, steps = s->to - s->from, all = steps * state;
+    int states = snn_cell_shapes[s->spec->cell].states;
     if (s->B < 1 || s->N < 1) return;
-    double numbers = (s->x_step ? all : state) + (s->u ? all : 0) + (y ? all : 0) + (s->state_in ? state : 0) +
-                     (s->state_out ? state : 0);
-    double bits = s->bits ? (double)s->T * s->B * s->words * WORD : 0;
-    launch(device, "neuron.scan_forward", NUMBER * numbers + bits, 4 * all); /* charge 2, fire 1, reset 1 */
+    double numbers = (s->x_step ? all : state) + kept_planes(s) * all + (s->y ? all : 0) +
+                     states * ((s->state_in ? state : 0) + (s->state_out ? state : 0));
+    double bits = s->bits ? steps * s->B * s->words * WORD : 0;
+    launch(device, "neuron.scan_forward", NUMBER * numbers + bits,
+           (2 + 2 * states) * all); /* fire and reset; charges */
 }
 
 static void scan_backward(struct snn_device *device, const struct snn_scan *s) {
-    double state = (double)s->B * (double)s->N, all = s->T * state;
+    double state = (double)s->B * (double)s->N, all = (s->to - s->from) * state;
+    const struct snn_cell_shape *shape = &snn_cell_shapes[s->spec->cell];
     if (s->B < 1 || s->N < 1) return;
     double gx = s->gx ? (s->x_step ? all : state) * (s->adds ? 2 : 1) : 0;
-    double numbers = NUMBER * (2 * all + gx + (s->state_in && s->partial ? state : 0));
-    if (s->partial)
-        launch(device, "neuron.scan_backward_sums", numbers + 3 * sizeof(double) * (double)snn_scan_items(s->B, s->N),
-               14 * all);
-    else launch(device, "neuron.scan_backward", numbers, 8 * all); /* surrogate 3, adjoint 3, carry 1, drive 1 */
+    double carried = shape->states * ((s->gstate_in ? state : 0) + (s->gstate_out ? state : 0));
+    double sums = s->gcoef ? 2 * shape->coefs * state : 0, x = s->x ? s->x_step ? all : state : 0;
+    double numbers = (1 + kept_planes(s)) * all + gx + x + carried + sums;
+    /* surrogate 3, adjoint 3, carry and drive 2 a state; with sums a product and an addition a coefficient */
+    launch(device, "neuron.scan_backward", NUMBER * numbers,
+           (6 + 2 * shape->states + (s->gcoef ? 2 * shape->coefs : 0)) * all);
 }
 
 static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero) {
@@ -691,20 +701,25 @@ static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, cons
     if (rows >= 1) launch(device, "neuron.count_bits", (double)rows * ((double)words * WORD + COUNT), 0);
 }
 
-static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w,
-                              struct snn_affine *out) {
-    (void)plif, (void)w, (void)out;
-    launch(device, "neuron.make_coefficients", 4 * NUMBER, 3);
+static void coefficients(struct snn_device *device, const struct snn_coef_learned *how, const real *w, real *out) {
+    (void)w, (void)out;
+    launch(device, "neuron.make_coefficients", 2 * NUMBER * (double)how->count, 3 * (double)how->count);
 }
 
-static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
-                      ptrdiff_t items, real *gw) {
-    (void)plif, (void)w, (void)partial, (void)gw;
-    launch(device, "neuron.add_plif_grad", 3 * sizeof(double) * (double)items + 3 * NUMBER, 4 * (double)items);
+static void coefficients_grad(struct snn_device *device, const struct snn_coef_learned *how, int32_t B, ptrdiff_t N,
+                              const real *w, const real *gcoef, real *gw) {
+    (void)w, (void)gcoef, (void)gw;
+    double terms = (double)B * (double)N;
+    launch(device, "neuron.add_coefficients_grad", NUMBER * (terms + 3 * (double)how->count), terms);
 }
 
-static const struct snn_neuron_kernels neuron_table = {scan_forward, scan_backward, count, plif_coefficients,
-                                                       plif_grad};
+static void zero_diagonal(struct snn_device *device, ptrdiff_t n, real *w) {
+    (void)w;
+    launch(device, "neuron.clear_diagonal", NUMBER * (double)n, 0);
+}
+
+static const struct snn_neuron_kernels neuron_table = {scan_forward, scan_backward,     count,
+                                                       coefficients, coefficients_grad, zero_diagonal};
 
 /* ---- soft neurons: an exponential is counted as 15 operations, a logarithm as 15, a quotient as 1 ---- */
 

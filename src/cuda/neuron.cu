@@ -1,193 +1,234 @@
 /* SPDX-License-Identifier: Apache-2.0
  * neuron.cu - the scan of spiking layers on CUDA (layers/neuron.h).
  *
- * A thread walks one neuron of one sample through all steps with its state in registers; neighbours are neighbouring
- * neurons. The numbers of AHEAD steps are fetched before the first of them is used: they do not depend on the state,
- * and only so is enough in flight to keep memory busy when a layer is small. Surrogates are evaluated for AHEAD steps
- * at a time, so that code grows with the sum of neurons and surrogates, not with their product. */
+ * A thread walks one neuron of one sample through all steps with its states in registers; neighbours are neighbouring
+ * neurons. The inputs of AHEAD steps are fetched before the first of them is used: they do not depend on the states,
+ * and only so is enough in flight to keep memory busy when a layer is small. There is a kernel a cell and direction;
+ * resets, firing and surrogates are branches that all threads take alike, so that code grows with the sum of these. */
 #include "cuda/backend.h"
 #include "cuda/reduce.cuh"
 #include "cuda/tiling.cuh"
 
+#include "layers/cells/all.h"
+
 enum { AHEAD = 4 };
 
-static __device__ __forceinline__ real initial_state(const struct snn_scan &scan, const struct snn_neuron_spec &spec,
-                                                     const struct snn_affine &k, ptrdiff_t at) {
-    return scan.state_in ? scan.state_in[at] : spec.reset == SNN_RESET_VALUE ? k.v_reset : 0;
+/* The functions of each cell as a type. */
+#define CELL(name)                                                                                                     \
+    struct name##_cell {                                                                                               \
+        enum { STATES = name##_STATES, COEFS = name##_COEFS, READS_V = name##_READS_V };                               \
+        static __device__ __forceinline__ void start(const real *c, unsigned o, real *v) { name##_start(c, o, v); }    \
+        static __device__ __forceinline__ void charge(const real *c, int reset, unsigned o, real x, real r, real *v) { \
+            name##_charge(c, reset, o, x, r, v);                                                                       \
+        }                                                                                                              \
+        static __device__ __forceinline__ real over(const real *c, unsigned o, const real *h) {                        \
+            return name##_over(c, o, h);                                                                               \
+        }                                                                                                              \
+        static __device__ __forceinline__ void settle(const real *c, int reset, unsigned o, real x, real s, real r,    \
+                                                      real *v) {                                                       \
+            name##_settle(c, reset, o, x, s, r, v);                                                                    \
+        }                                                                                                              \
+        static __device__ __forceinline__ void settle_adjoint(const real *c, int reset, unsigned o, const real *h,     \
+                                                              real x, real s, real r, real *g, real *gs, real *gr,     \
+                                                              real *gx, real *gc) {                                    \
+            name##_settle_adjoint(c, reset, o, h, x, s, r, g, gs, gr, gx, gc);                                         \
+        }                                                                                                              \
+        static __device__ __forceinline__ void charge_adjoint(const real *c, int reset, unsigned o, const real *h,     \
+                                                              const real *v, real x, real r, real gz, real *g,         \
+                                                              real *gx, real *gc) {                                    \
+            name##_charge_adjoint(c, reset, o, h, v, x, r, gz, g, gx, gc);                                             \
+        }                                                                                                              \
+    };
+SNN_CELLS(CELL)
+#undef CELL
+
+/* ---- firing ---- */
+
+static __device__ __forceinline__ real fires(const struct snn_neuron_spec &spec, real z) {
+    return spec.strict ? z > 0 : z >= 0;
+}
+
+static __device__ __forceinline__ real comes_out(const struct snn_neuron_spec &spec, real z, real spacing) {
+    real s = fires(spec, z);
+    switch (spec.firing) {
+    case SNN_FIRES_LEVELS:
+        for (int k = 1; k < spec.levels; ++k) s += fires(spec, z - (real)k * spacing);
+        return s;
+    case SNN_FIRES_SIGNED:
+        return s - fires(spec, -z - 2 * spacing);
+    case SNN_FIRES_NEVER:
+        return z;
+    default:
+        return s;
+    }
+}
+
+static __device__ __forceinline__ real slope(const struct snn_neuron_spec &spec, real z, const real *p) {
+    switch (spec.surrogate) {
+#define CASE(name, ...)                                                                                                \
+    case SNN_SURROGATE_##name:                                                                                         \
+        return sg_##name(z, p);
+        SNN_SURROGATES(CASE)
+#undef CASE
+    default:
+        return 0;
+    }
+}
+
+static __device__ __forceinline__ real derivative(const struct snn_neuron_spec &spec, real z, real spacing,
+                                                  const real *p) {
+    if (spec.firing == SNN_FIRES_NEVER) return 1;
+    real sum = 0;
+    /* One place where surrogates are: at the levels, or at z and at the other side. */
+    const int levels = spec.firing == SNN_FIRES_LEVELS ? spec.levels : spec.firing == SNN_FIRES_SIGNED ? 2 : 1;
+    for (int k = 0; k < levels; ++k) {
+        const real at = k == 0 ? z : spec.firing == SNN_FIRES_SIGNED ? -z - 2 * spacing : z - (real)k * spacing;
+        const real d = slope(spec, at, p);
+        sum = k == 0 ? d : sum + d;
+    }
+    return sum;
+}
+
+/* ---- what a thread knows of its neuron ---- */
+
+template <class C>
+static __device__ __forceinline__ void coefficients_of(const struct snn_scan &scan, ptrdiff_t i, real *c) {
+    for (int j = 0; j < C::COEFS; ++j) c[j] = scan.coef[j].at[i / scan.coef[j].inner];
+}
+
+template <class C>
+static __device__ __forceinline__ void states_at(const struct snn_scan &scan, const struct snn_neuron_spec &spec,
+                                                 const real *c, ptrdiff_t at, real *v) {
+    if (!scan.state_in) C::start(c, spec.options, v);
+    else
+        for (int j = 0; j < C::STATES; ++j) v[j] = scan.state_in[j * scan.B * scan.N + at];
 }
 
 /* ---- forward ---- */
 
 /* A warp has 32 neurons of one sample, so that a vote makes half a word of the sample's spikes; words are
  * little-endian. Half words of nothing but padding have warps too. */
-template <int RESET, bool DELAYED>
+template <class C>
 static __global__ void __launch_bounds__(BLOCK)
     scan_forward(struct snn_scan scan, struct snn_neuron_spec spec, uint32_t *halves /* (T,B, 2 words) or NULL */) {
-    const enum snn_reset reset = (enum snn_reset)RESET;
-    const struct snn_affine k = *scan.coefficients;
     const int lane = (int)(threadIdx.x % 32);
     const ptrdiff_t step = scan.B * scan.N, per_sample = (scan.N + 63) / 64 * 2, warps = scan.B * per_sample;
+    const int late = spec.delay, early = late ? (int)spec.reset : (int)SNN_RESET_NONE;
+    const int reset = late == SNN_DELAY_NEXT ? (int)SNN_RESET_NONE : (int)spec.reset;
+    const real spacing = spec.firing == SNN_FIRES_LEVELS || spec.firing == SNN_FIRES_SIGNED ? *scan.spacing : 0;
     for (ptrdiff_t warp = first_item() / 32; warp < warps; warp += item_step() / 32) {
         const ptrdiff_t b = warp / per_sample, half = warp % per_sample, i = half * 32 + lane, at = b * scan.N + i;
         const bool active = i < scan.N;
-        const real *x = scan.x + at;
-        real *u = active && scan.u ? scan.u + at : NULL, *y = active && scan.y ? scan.y + at : NULL;
-        uint32_t *word = halves ? halves + b * per_sample + half : NULL;
-        real v = active ? initial_state(scan, spec, k, at) : 0;
-        for (int32_t t0 = 0; t0 < scan.T; t0 += AHEAD) {
+        real c[C::COEFS] = {0}, v[C::STATES] = {0};
+        if (active) {
+            coefficients_of<C>(scan, i, c);
+            states_at<C>(scan, spec, c, at, v);
+        }
+        for (int32_t t0 = scan.from; t0 < scan.to; t0 += AHEAD) {
             real now[AHEAD];
-            for (int j = 0; j < AHEAD; ++j, x += scan.x_step) now[j] = active && t0 + j < scan.T ? *x : 0;
-            for (int j = 0; j < AHEAD; ++j) {
-                if (t0 + j >= scan.T) continue;
-                const real h = DELAYED ? affine_charge_delayed(&k, reset, v, now[j], affine_fire(&k, spec.strict, v))
-                                       : affine_charge(&k, v, now[j]);
-                const real s = affine_fire(&k, spec.strict, h);
-                v = DELAYED ? h : affine_reset(&k, reset, h, s);
-                if (u) *u = h, u += step;
-                if (y) *y = spec.spikes ? s : h, y += step;
-                if (!word) continue;
+            for (int k = 0; k < AHEAD; ++k)
+                now[k] = active && t0 + k < scan.to ? scan.x[(t0 + k) * scan.x_step + at] : 0;
+            for (int k = 0; k < AHEAD; ++k) {
+                const ptrdiff_t t = t0 + k, place = t * step + at;
+                if (t >= scan.to) continue;
+                const real r = late ? fires(spec, C::over(c, spec.options, v)) : 0;
+                C::charge(c, early, spec.options, now[k], r, v);
+                for (int j = 0; j < C::STATES; ++j)
+                    if (active && scan.h[j]) scan.h[j][place] = v[j];
+                const real s = comes_out(spec, C::over(c, spec.options, v), spacing);
+                C::settle(c, reset, spec.options, now[k], s, late ? s - r : s, v);
+                if (active && scan.late) scan.late[place] = r;
+                if (active && scan.y) scan.y[place] = s;
+                if (!halves) continue;
                 const uint32_t spikes = __ballot_sync(0xffffffffu, active && s != 0);
-                if (lane == 0) *word = spikes;
-                word += scan.B * per_sample;
+                if (lane == 0) halves[(t * scan.B + b) * per_sample + half] = spikes;
             }
         }
-        if (active && scan.state_out) scan.state_out[at] = v;
+        for (int j = 0; j < C::STATES; ++j)
+            if (active && scan.state_out) scan.state_out[j * step + at] = v[j];
     }
 }
 
 static void forward(struct snn_device *device, const struct snn_scan *scan) {
     if (scan->B < 1 || scan->N < 1) return;
-    const struct snn_neuron_spec spec = *scan->spec;
-    struct snn_scan copy = *scan;
-    if (copy.y == copy.u && !spec.spikes) copy.y = NULL; /* one store is enough */
     uint32_t *halves = (uint32_t *)(void *)scan->bits;
     unsigned blocks = blocks_for(scan->B * ((scan->N + 63) / 64 * 64));
     cudaStream_t stream = cuda_of(device)->compute;
-#define CASE(reset, delayed)                                                                                           \
-    case (reset)*2 + (delayed):                                                                                        \
-        LAUNCH((scan_forward<reset, delayed>), blocks, BLOCK, 0, stream, copy, spec, halves);                          \
+    switch (scan->spec->cell) {
+#define CASE(name)                                                                                                     \
+    case SNN_CELL_##name:                                                                                              \
+        LAUNCH(scan_forward<name##_cell>, blocks, BLOCK, 0, stream, *scan, *scan->spec, halves);                       \
         break;
-    /* To zero and to v_reset is the same code: v_reset differs. */
-    switch ((spec.reset == SNN_RESET_VALUE ? (int)SNN_RESET_ZERO : (int)spec.reset) * 2 + (spec.delayed != 0)) {
-        CASE(SNN_RESET_ZERO, 0)
-        CASE(SNN_RESET_ZERO, 1)
-        CASE(SNN_RESET_SUBTRACT, 0)
-        CASE(SNN_RESET_SUBTRACT, 1)
-        CASE(SNN_RESET_NONE, 0)
-        CASE(SNN_RESET_NONE, 1)
-    }
+        SNN_CELLS(CASE)
 #undef CASE
+    case SNN_CELL_COUNT:
+        break;
+    }
 }
 
 /* ---- backward ---- */
 
-static __device__ __forceinline__ void derivatives(int surrogate, const real *u /* (AHEAD) */, real theta,
-                                                   const real *p, real *out /* (AHEAD) */) {
-    switch (surrogate) {
-#define CASE(name, ...)                                                                                                \
-    case SNN_SURROGATE_##name:                                                                                         \
-        for (int j = 0; j < AHEAD; ++j) out[j] = sg_##name(u[j] - theta, p);                                           \
-        break;
-        SNN_SURROGATES(CASE)
-#undef CASE
-    }
-}
-
-/* Neuron `at`, backwards through all steps. With SUMS, what it adds to the gradients of the coefficients:
- * sum (3) += gH V, gH X, gH over the steps. V is known only when the step before has been fetched, so the terms of a
- * step are added one step later; X follows from the charge, X = (H - lambda V - drive) / kappa. A few terms are added
- * up in float, because double is slow on most cards. */
-template <int RESET, bool SUMS>
-static __device__ __forceinline__ void scan_back(const struct snn_scan &scan, const struct snn_neuron_spec &spec,
-                                                 ptrdiff_t at, double *sum) {
-    const enum snn_reset reset = (enum snn_reset)RESET;
-    const struct snn_affine k = *scan.coefficients;
-    const real p[SNN_SURROGATE_PARAMS] = {scan.surrogate[0], scan.surrogate[1]};
-    const int detached = spec.detached || spec.delayed;
-    const ptrdiff_t step = scan.B * scan.N;
-    const bool is_static = scan.x_step == 0;
-    real gv = 0, later_u = 0, later_gh = 0;
-    /* Nothing is added to -0 rather than to 0: that changes no bit of what follows, zeros included. */
-    real gathered = scan.gx && scan.adds && is_static ? scan.gx[at] : -0.0f;
-    double products = 0; /* of gH and kappa X */
-    for (int32_t t0 = scan.T - 1; t0 >= 0; t0 -= AHEAD) {
-        real u[AHEAD], gs[AHEAD], sg[AHEAD], before[AHEAD];
-        real few[3] = {0, 0, 0};
-        for (int j = 0; j < AHEAD; ++j) {
-            const ptrdiff_t t = t0 - j;
-            u[j] = t >= 0 ? scan.u[t * step + at] : 0;
-            gs[j] = t >= 0 ? scan.gy[t * step + at] : 0;
-            before[j] = t >= 0 && scan.gx && scan.adds && !is_static ? scan.gx[t * step + at] : -0.0f;
-        }
-        if (spec.spikes) derivatives((int)spec.surrogate, u, k.theta, p, sg);
-        for (int j = 0; j < AHEAD; ++j) {
-            const ptrdiff_t t = t0 - j;
-            if (t < 0) continue;
-            const real s = affine_fire(&k, spec.strict, u[j]);
-            if (SUMS && t < scan.T - 1) {
-                const real v = affine_reset(&k, reset, u[j], s);
-                few[0] += later_gh * v;
-                few[1] += later_gh * (later_u - k.lambda * v - k.drive);
-            }
-            const real gh = spec.spikes ? affine_adjoint(&k, reset, detached, u[j], s, sg[j], gs[j], gv) : gs[j] + gv;
-            gv = k.lambda * gh;
-            if (SUMS) few[2] += gh, later_u = u[j], later_gh = gh;
-            if (is_static) gathered += k.kappa * gh;
-            else if (scan.gx) scan.gx[t * step + at] = before[j] + k.kappa * gh;
-        }
-        if (SUMS) sum[0] += few[0], products += few[1], sum[2] += few[2];
-    }
-    if (scan.T < 1) return;
-    if (is_static && scan.gx) scan.gx[at] = gathered;
-    if (SUMS) {
-        const real v = initial_state(scan, spec, k, at);
-        sum[0] += later_gh * v;
-        products += later_gh * (later_u - k.lambda * v - k.drive);
-        sum[1] += products / k.kappa;
-    }
-}
-
-template <int RESET>
+template <class C>
 static __global__ void __launch_bounds__(BLOCK) scan_backward(struct snn_scan scan, struct snn_neuron_spec spec) {
-    for (ptrdiff_t at = first_item(); at < scan.B * scan.N; at += item_step())
-        scan_back<RESET, false>(scan, spec, at, NULL);
-}
-
-/* A block has a work item: some neurons of one sample. */
-template <int RESET>
-static __global__ void __launch_bounds__(BLOCK, 3)
-    scan_backward_sums(struct snn_scan scan, struct snn_neuron_spec spec, double *partial /* (B chunks, 3) */) {
-    __shared__ double shared[WARPS];
-    const ptrdiff_t chunks = (scan.N + SNN_SCAN_CHUNK - 1) / SNN_SCAN_CHUNK, items = scan.B * chunks;
-    for (ptrdiff_t item = blockIdx.x; item < items; item += gridDim.x) {
-        const ptrdiff_t b = item / chunks, i0 = item % chunks * SNN_SCAN_CHUNK;
-        const int n = scan.N - i0 < SNN_SCAN_CHUNK ? (int)(scan.N - i0) : (int)SNN_SCAN_CHUNK;
-        double sum[3] = {0, 0, 0};
-        for (int i = (int)threadIdx.x; i < n; i += BLOCK) scan_back<RESET, true>(scan, spec, b * scan.N + i0 + i, sum);
-        for (int j = 0; j < 3; ++j) {
-            double total = block_sum(sum[j], shared);
-            if (threadIdx.x == 0) partial[3 * item + j] = total;
+    const ptrdiff_t step = scan.B * scan.N;
+    const int late = spec.delay, early = late ? (int)spec.reset : (int)SNN_RESET_NONE;
+    const int reset = late == SNN_DELAY_NEXT ? (int)SNN_RESET_NONE : (int)spec.reset;
+    const unsigned o = spec.options;
+    const bool sums = scan.gcoef != NULL, reads_v = C::READS_V || sums || late, is_static = scan.x_step == 0;
+    const real spacing = spec.firing == SNN_FIRES_LEVELS || spec.firing == SNN_FIRES_SIGNED ? *scan.spacing : 0;
+    real p[SNN_SURROGATE_PARAMS];
+    for (int k = 0; k < SNN_SURROGATE_PARAMS; ++k) p[k] = scan.surrogate[k];
+    for (ptrdiff_t at = first_item(); at < step; at += item_step()) {
+        real c[C::COEFS], h[C::STATES], g[C::STATES], gc[C::COEFS];
+        coefficients_of<C>(scan, at % scan.N, c);
+        for (int j = 0; j < C::COEFS; ++j) gc[j] = 0;
+        for (int j = 0; j < C::STATES; ++j) {
+            g[j] = scan.gstate_in ? scan.gstate_in[j * step + at] : 0;
+            h[j] = scan.h[j] && scan.to > scan.from ? scan.h[j][(scan.to - 1) * step + at] : 0;
         }
+        for (int32_t t = scan.to - 1; t >= scan.from; --t) {
+            const ptrdiff_t place = t * step + at;
+            real v[C::STATES], before[C::STATES], gk[C::COEFS] = {0}, gs = scan.gy[place], gr = 0, gx = 0;
+            for (int j = 0; j < C::STATES; ++j) before[j] = v[j] = t > 0 && scan.h[j] ? scan.h[j][place - step] : 0;
+            if (reads_v && t == 0) states_at<C>(scan, spec, c, at, v);
+            if (reads_v && t > 0) {
+                const real s = comes_out(spec, C::over(c, o, v), spacing);
+                C::settle(c, reset, o, scan.x ? scan.x[(t - 1) * scan.x_step + at] : 0, s,
+                          scan.late ? s - scan.late[place - step] : s, v);
+            }
+            const real x = scan.x ? scan.x[t * scan.x_step + at] : 0, z = C::over(c, o, h);
+            const real r = late ? fires(spec, C::over(c, o, v)) : 0, s = comes_out(spec, z, spacing);
+            C::settle_adjoint(c, reset, o, h, x, s, late ? s - r : s, g, &gs, &gr, &gx, gk);
+            const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, p);
+            C::charge_adjoint(c, early, o, h, v, x, r, gz, g, &gx, gk);
+            for (int j = 0; sums && j < C::COEFS; ++j) gc[j] += gk[j];
+            if (scan.gx) {
+                real *to = scan.gx + t * scan.x_step + at;
+                *to = scan.adds || (is_static && t != scan.to - 1) ? *to + gx : gx;
+            }
+            for (int j = 0; j < C::STATES; ++j) h[j] = before[j];
+        }
+        for (int j = 0; j < C::STATES; ++j)
+            if (scan.gstate_out) scan.gstate_out[j * step + at] = g[j];
+        for (int j = 0; j < C::COEFS; ++j)
+            if (sums) scan.gcoef[j * step + at] += gc[j];
     }
 }
 
 static void backward(struct snn_device *device, const struct snn_scan *scan) {
     if (scan->B < 1 || scan->N < 1) return;
-    const struct snn_neuron_spec spec = *scan->spec;
+    unsigned blocks = blocks_for(scan->B * scan->N);
     cudaStream_t stream = cuda_of(device)->compute;
-    ptrdiff_t items = snn_scan_items(scan->B, scan->N);
-    unsigned blocks = scan->partial ? blocks_for(items * BLOCK) : blocks_for(scan->B * scan->N);
-#define CASE(reset)                                                                                                    \
-    case reset:                                                                                                        \
-        if (scan->partial) LAUNCH(scan_backward_sums<reset>, blocks, BLOCK, 0, stream, *scan, spec, scan->partial);    \
-        else LAUNCH(scan_backward<reset>, blocks, BLOCK, 0, stream, *scan, spec);                                      \
+    switch (scan->spec->cell) {
+#define CASE(name)                                                                                                     \
+    case SNN_CELL_##name:                                                                                              \
+        LAUNCH(scan_backward<name##_cell>, blocks, BLOCK, 0, stream, *scan, *scan->spec);                              \
         break;
-    switch (spec.reset == SNN_RESET_VALUE ? (int)SNN_RESET_ZERO : (int)spec.reset) {
-        CASE(SNN_RESET_ZERO)
-        CASE(SNN_RESET_SUBTRACT)
-        CASE(SNN_RESET_NONE)
-    }
+        SNN_CELLS(CASE)
 #undef CASE
+    case SNN_CELL_COUNT:
+        break;
+    }
 }
 
 /* ---- counts ---- */
@@ -213,39 +254,44 @@ static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, cons
     LAUNCH(count_bits, blocks_for(rows * lanes), BLOCK, 0, cuda_of(device)->compute, rows, words, lanes, bits, nonzero);
 }
 
-/* ---- PLIF ---- */
+/* ---- coefficients ---- */
 
-static __device__ __forceinline__ real logistic(real w) { return (real)(1 / (1 + exp(-(double)w))); }
-
-/* One thread: in double, for a number that decides about every neuron. */
-static __global__ void make_coefficients(struct snn_plif plif, const real *w, struct snn_affine *out) {
-    const real k = logistic(*w);
-    out->lambda = 1 - k, out->kappa = plif.decay_input ? k : 1, out->drive = *plif.v_reset * k;
-}
-
-static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w,
-                              struct snn_affine *out) {
-    LAUNCH(make_coefficients, 1, 1, 0, cuda_of(device)->compute, *plif, w, out);
-}
-
-/* One block. dw = (-glambda + gkappa (or 0) + v_reset gdrive) k (1-k) */
 static __global__ void __launch_bounds__(BLOCK)
-    add_plif_grad(struct snn_plif plif, const real *w, const double *__restrict__ partial /* (items, 3) */,
-                  ptrdiff_t items, real *gw) {
+    make_coefficients(struct snn_coef_learned how, const real *__restrict__ w, real *__restrict__ out) {
+    for (ptrdiff_t k = first_item(); k < how.count; k += item_step()) out[k] = (real)snn_coefficient(&how, w[k]);
+}
+
+static void coefficients(struct snn_device *device, const struct snn_coef_learned *how, const real *w, real *out) {
+    LAUNCH(make_coefficients, blocks_for(how->count), BLOCK, 0, cuda_of(device)->compute, *how, w, out);
+}
+
+/* A block has a learned number. */
+static __global__ void __launch_bounds__(BLOCK)
+    add_coefficients_grad(struct snn_coef_learned how, int32_t B, ptrdiff_t N, const real *__restrict__ w,
+                          const real *__restrict__ gcoef /* (B,N) */, real *gw) {
     __shared__ double shared[WARPS];
-    const double v_reset = *plif.v_reset;
-    double sum = 0;
-    for (ptrdiff_t i = threadIdx.x; i < items; i += BLOCK)
-        sum += -partial[3 * i] + (plif.decay_input ? partial[3 * i + 1] : 0) + v_reset * partial[3 * i + 2];
-    sum = block_sum(sum, shared);
-    if (threadIdx.x != 0) return;
-    const double k = logistic(*w);
-    *gw += (real)(sum * k * (1 - k));
+    for (ptrdiff_t k = blockIdx.x; k < how.count; k += gridDim.x) {
+        double sum = 0;
+        for (ptrdiff_t i = threadIdx.x; i < B * how.inner; i += BLOCK)
+            sum += gcoef[i / how.inner * N + k * how.inner + i % how.inner];
+        sum = block_sum(sum, shared);
+        if (threadIdx.x == 0) gw[k] += (real)(sum * snn_coefficient_slope(&how, w[k]));
+    }
 }
 
-static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
-                      ptrdiff_t items, real *gw) {
-    LAUNCH(add_plif_grad, 1, BLOCK, 0, cuda_of(device)->compute, *plif, w, partial, items, gw);
+static void coefficients_grad(struct snn_device *device, const struct snn_coef_learned *how, int32_t B, ptrdiff_t N,
+                              const real *w, const real *gcoef, real *gw) {
+    LAUNCH(add_coefficients_grad, blocks_for(how->count * BLOCK), BLOCK, 0, cuda_of(device)->compute, *how, B, N, w,
+           gcoef, gw);
 }
 
-const struct snn_neuron_kernels snn_neuron_cuda = {forward, backward, count, plif_coefficients, plif_grad};
+static __global__ void __launch_bounds__(BLOCK) clear_diagonal(ptrdiff_t n, real *w) {
+    for (ptrdiff_t i = first_item(); i < n; i += item_step()) w[i * n + i] = 0;
+}
+
+static void zero_diagonal(struct snn_device *device, ptrdiff_t n, real *w) {
+    LAUNCH(clear_diagonal, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, n, w);
+}
+
+const struct snn_neuron_kernels snn_neuron_cuda = {forward,      backward,          count,
+                                                   coefficients, coefficients_grad, zero_diagonal};

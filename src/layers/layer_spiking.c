@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0
- * layer_spiking.c - neurons as layers. */
+ * layer_spiking.c - neurons as layers: their parameters. */
 #include <math.h>
+#include <stdio.h>
 
 #include "core/status.h"
 #include "layers/layer.h"
 
+/* The learned numbers of coefficient j: one for the layer, a channel or a neuron. */
+static struct snn_param *learned(struct snn_builder *b, const struct snn_neuron_options *o, int j) {
+    struct snn_coef_learned how;
+    char name[64];
+    int32_t one = 1;
+    double start = snn_neuron_learned(o, j, &how);
+    snn_neuron_param_name(o, j, name);
+    struct snn_param *p = o->per == 0   ? snn_builder_param(b, name, false, 1, &one)
+                          : o->per == 1 ? snn_builder_param(b, name, false, 1, b->x->dim)
+                                        : snn_builder_param(b, name, false, b->x->nd, b->x->dim);
+    p->fill = start;
+    return p;
+}
+
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant) {
     struct snn_neuron_options *o = snn_builder_options(b, sizeof *o);
+    struct snn_neuron_params params = {0};
     SNN_TRY(snn_neuron_read(node, variant, b->step_seconds, o));
     snn_builder_bind(b, node, snn_neuron_models[variant].keys, o);
-    struct snn_param *w = NULL;
     if (snn_neuron_models[variant].spikes)
         snn_builder_bind(b, o->surrogate_node, snn_surrogate_keys(o->surrogate.which), &o->surrogate);
-    if (snn_neuron_models[variant].learns) {
-        int32_t one = 1;
-        w = snn_builder_param(b, "w", false, 1, &one);
-        w->fill = -log(o->tau.value / (o->tau.seconds ? o->step_seconds : 1) - 1);
+    for (int j = 0; j < SNN_CELL_COEFS; ++j)
+        if (o->learned & 1u << j) params.learned[j] = learned(b, o, j);
+    if (o->recurrent.which) {
+        int32_t n = (int32_t)b->x->units, dim[2] = {n, n};
+        if (b->x->nd != 1) return snn_conf_error(o->recurrent_node, "needs a flat input: put `- flatten` before it");
+        params.recurrent = snn_builder_param(b, "recurrent.weight", false, 2, dim);
+        SNN_TRY(snn_init_read(o->recurrent.init, n, n, params.recurrent));
+        params.recurrent->no_diagonal = !o->recurrent.diagonal;
+        if (o->recurrent.bias) {
+            params.recurrent_bias = snn_builder_param(b, "recurrent.bias", false, 1, dim);
+            params.recurrent_bias->bound = 1 / sqrt(n);
+        }
     }
-    b->x = snn_neuron(&b->model->tape, b->path, b->x, o, w);
+    b->x = snn_neuron(&b->model->tape, b->path, b->x, o, &params);
     return SNN_OK;
 }

@@ -27,44 +27,54 @@ const struct snn_layer_ops snn_layers[] = {
     {"flatten", NULL, "(C,H,W) to C*H*W units", no_keys, snn_build_flatten, 0},
     {"reshape", "unflatten view", "the same units in another shape, [1, 700] for 700 units as a sequence",
      snn_reshape_keys, snn_build_reshape, 0},
-    {"if", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 0},
-    {"lif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 1},
-    {"plif", NULL, "spiking neuron, see `snntrain list neurons`", NULL, snn_build_neuron, 2},
-    {"li", NULL, "non-spiking readout, see `snntrain list neurons`", NULL, snn_build_neuron, 3},
-    {"ultralif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 0},
-    {"ultraplif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 1},
-    {"ultradlif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 2},
-    {"ultradplif", NULL, "soft spiking neuron, see `snntrain list neurons`", NULL, snn_build_ultra, 3},
     {"residual", NULL, "body(x) + shortcut(x); the shortcut is x when left out", snn_residual_keys, snn_build_residual,
      0},
     {"repeat", NULL, "the body, `times` times, each with parameters of its own", snn_repeat_keys, snn_build_repeat, 0},
     {0},
 };
 
-/* Is `word` one of `words`, which have blanks between them? */
-static bool is_among(const char *word, const char *words) {
-    size_t n = strlen(word);
-    for (const char *at = words; at && n && (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (!at[n] || at[n] == ' ')) return true;
+/* Neurons are a table of their own. */
+static const struct snn_layer_ops neuron_ops = {.name = "neuron", .build = snn_build_neuron},
+                                  ultra_ops = {.name = "soft neuron", .build = snn_build_ultra};
+
+struct found {
+    const struct snn_layer_ops *ops; /* NULL: there is none of this name */
+    const char *name;
+    const struct snn_key *keys;
+    int variant;
+};
+
+static bool is_among(const char *words, const char *name) { /* words between blanks */
+    size_t n = strlen(name);
+    for (const char *at = words; at && n && (at = strstr(at, name)); ++at)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n])) return true;
     return false;
 }
 
-static const struct snn_layer_ops *find_layer(const char *name) {
-    for (const struct snn_layer_ops *l = snn_layers; l->name; ++l) {
-        const char *framework = l->build == snn_build_neuron ? snn_neuron_models[l->variant].alias : NULL;
-        if (!strcmp(l->name, name) || is_among(name, l->alias) || (framework && !strcmp(framework, name))) return l;
+static struct found find_layer(const char *name) {
+    for (const struct snn_layer_ops *l = snn_layers; l->name; ++l)
+        if (!strcmp(l->name, name) || is_among(l->alias, name)) return (struct found){l, l->name, l->keys, l->variant};
+    for (int i = 0; snn_neuron_models[i].name; ++i) {
+        const struct snn_neuron_model *m = &snn_neuron_models[i];
+        if (!strcmp(m->name, name) || is_among(m->alias, name)) return (struct found){&neuron_ops, m->name, m->keys, i};
     }
-    return NULL;
+    for (int i = 0; snn_ultra_models[i].name; ++i) {
+        const struct snn_ultra_model *m = &snn_ultra_models[i];
+        if (!strcmp(m->name, name)) return (struct found){&ultra_ops, m->name, m->keys, i};
+    }
+    return (struct found){0};
 }
 
 static int unknown_layer(const struct snn_conf *at, const char *name) {
-    const char *names[64];
+    const char *names[128];
     int n = 0;
-    for (const struct snn_layer_ops *l = snn_layers; l->name && n < 63; ++l) names[n++] = l->name;
+    for (const struct snn_layer_ops *l = snn_layers; l->name && n < 127; ++l) names[n++] = l->name;
+    for (const struct snn_neuron_model *m = snn_neuron_models; m->name && n < 127; ++m) names[n++] = m->name;
+    for (const struct snn_ultra_model *m = snn_ultra_models; m->name && n < 127; ++m) names[n++] = m->name;
     names[n] = NULL;
     const char *near = snn_nearest(name, names);
     return near ? snn_conf_error(at, "unknown layer '%s' (did you mean '%s'?)", name, near)
-                : snn_conf_error(at, "unknown layer '%s' (`snntrain list layers` shows them)", name);
+                : snn_conf_error(at, "unknown layer '%s' (`snntrain list layers` and `list neurons` show them)", name);
 }
 
 static void *more(void *list, int count, int *room, size_t item) {
@@ -126,20 +136,13 @@ static int refuse_rank(const struct snn_builder *b, const struct snn_conf *map) 
     return snn_conf_error(map, "needs an input %s, got %s", shapes[axes - 1], snn_shape_text(b->x, text));
 }
 
-static const struct snn_key *keys_of(const struct snn_layer_ops *layer) {
-    if (layer->keys) return layer->keys;
-    return layer->build == snn_build_ultra ? snn_ultra_models[layer->variant].keys
-                                           : snn_neuron_models[layer->variant].keys;
-}
-
 /* Bring `- NAME`, `- NAME: VALUE`, `- NAME:` to `- NAME: {key: VALUE}` and return the layer's map. `title` is the
  * `name:` beside it. */
-static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, struct snn_conf **map,
-                     const char **title) {
+static int normalise(struct snn_conf *item, struct found *layer, struct snn_conf **map, const char **title) {
     *title = NULL;
     if (item->kind == SNN_CONF_SCALAR) {
         *layer = find_layer(item->text);
-        if (!*layer) return unknown_layer(item, item->text);
+        if (!layer->ops) return unknown_layer(item, item->text);
         SNN_TRY(snn_conf_wrap(item, item->text));
         SNN_TRY(snn_conf_assign(item->first, "{}"));
     }
@@ -158,25 +161,24 @@ static int normalise(struct snn_conf *item, const struct snn_layer_ops **layer, 
     }
     if (!body) return snn_conf_error(item, "expected a layer");
     *layer = find_layer(body->key);
-    if (!*layer) return unknown_layer(body, body->key);
-    const struct snn_key *keys = keys_of(*layer);
+    if (!layer->ops) return unknown_layer(body, body->key);
+    const struct snn_key *keys = layer->keys;
     if (body->kind == SNN_CONF_SCALAR) {
-        if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", (*layer)->name);
+        if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", layer->name);
         SNN_TRY(body->text[0] ? snn_conf_wrap(body, keys[0].name) : snn_conf_assign(body, "{}"));
     }
     bool sizes = keys[0].name && (keys[0].type == SNN_SIZES || keys[0].type == SNN_PAIR);
     if (body->kind == SNN_CONF_LIST && sizes) SNN_TRY(snn_conf_wrap(body, keys[0].name));
-    if (body->kind != SNN_CONF_MAP)
-        return snn_conf_error(body, "expected keys of %s: {key: value, ...}", (*layer)->name);
+    if (body->kind != SNN_CONF_MAP) return snn_conf_error(body, "expected keys of %s: {key: value, ...}", layer->name);
     *map = body;
     return SNN_OK;
 }
 
-static void note_layer(struct snn_builder *b, const struct snn_layer_ops *ops, const char *title, int first_node,
+static void note_layer(struct snn_builder *b, const char *type, const char *title, int first_node,
                        ptrdiff_t first_parameter) {
     struct snn_model *m = b->model;
     struct snn_layer layer = {
-        .path = strdup(b->path), .title = strdup(title ? title : b->path), .type = ops->name, .out = b->x};
+        .path = strdup(b->path), .title = strdup(title ? title : b->path), .type = type, .out = b->x};
     layer.first_node = first_node, layer.nodes = m->tape.nodes - first_node;
     for (int i = (int)first_parameter; i < m->params.count; ++i)
         if (!m->params.list[i]->buffer) layer.parameters += m->params.list[i]->count;
@@ -190,20 +192,20 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
     size_t base = strlen(b->path);
     int i = 0;
     for (struct snn_conf *item = list->first; item; item = item->next, ++i) {
-        const struct snn_layer_ops *ops = NULL;
+        struct found layer = {0};
         struct snn_conf *map = NULL;
         const char *title = NULL;
         char part[64];
-        SNN_TRY(normalise(item, &ops, &map, &title));
-        size_t n = (size_t)snprintf(part, sizeof part, ".%d.%s", i, ops->name);
+        SNN_TRY(normalise(item, &layer, &map, &title));
+        size_t n = (size_t)snprintf(part, sizeof part, ".%d.%s", i, layer.name);
         if (base + n + 64 > sizeof b->path) return snn_conf_error(item, "layers are nested too deeply");
         memcpy(b->path + base, part, n + 1);
         int first_node = b->model->tape.nodes, first_parameter = b->model->params.count;
-        bool nests = ops->build == snn_build_residual || ops->build == snn_build_repeat;
+        bool nests = layer.ops->build == snn_build_residual || layer.ops->build == snn_build_repeat;
         SNN_TRY(refuse_rank(b, map));
-        SNN_TRY(ops->build(b, map, ops->variant));
+        SNN_TRY(layer.ops->build(b, map, layer.variant));
         if (b->x->units > INT32_MAX / 64) return snn_conf_error(map, "makes %td units a step: too many", b->x->units);
-        if (!nests) note_layer(b, ops, title, first_node, first_parameter);
+        if (!nests) note_layer(b, layer.name, title, first_node, first_parameter);
     }
     b->path[base] = 0;
     return SNN_OK;

@@ -1,96 +1,159 @@
 /* SPDX-License-Identifier: Apache-2.0
- * neuron.c - the spiking layer as a node of the tape. */
+ * neuron.c - the spiking layer as a node of the tape. Where its spikes come back (`recurrent`), time is a loop here and
+ * each scan has one step: the product with the input was made for all steps at once by the layer below. */
 #include "layers/neuron.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "autograd/math.h"
+#include "autograd/memory.h"
 #include "core/status.h"
 
 struct neuron {
     const struct snn_tape *tape;
-    int membrane; /* u; -1 when the output itself is the membrane */
-    int state[2]; /* between cuts: read one, write the other */
-    int frozen, partial;
+    int states[SNN_CELL_STATES]; /* H; -1: not kept. [0] is the output itself where it does not spike */
+    int late, frozen, gcoef;
+    int carry[2];   /* states between cuts: read one, write the other */
+    int learned;    /* coefficients made from parameters: (coefficients, count) */
     size_t numbers; /* struct numbers */
+    /* recurrent */
+    int current;    /* (B,N), or (T,B,N) where backward reads it */
+    int running[2]; /* states from step to step, and then their gradients */
+    int last;       /* spikes of the last step of the cut before */
+    int scratch[2]; /* of the product, forward and backward */
 };
 
 /* What the kernels read from memory, because options may be annealed. */
 struct numbers {
-    struct snn_affine coefficients;
-    real surrogate[SNN_SURROGATE_PARAMS];
+    real coef[SNN_CELL_COEFS], surrogate[SNN_SURROGATE_PARAMS], spacing;
 };
 
-static bool learns(const struct snn_node *node) { return node->param[0] != NULL; }
+/* A node's parameters in its list: those of coefficients in their order, then recurrent weight and bias. */
 static const struct snn_neuron_options *options_of(const struct snn_node *node) { return node->options; }
-static bool spikes(const struct snn_node *node) { return snn_neuron_models[options_of(node)->model].spikes; }
+static const struct snn_neuron_model *model_of(const struct snn_node *node) {
+    return &snn_neuron_models[options_of(node)->model];
+}
+static const struct snn_cell_shape *cell_of(const struct snn_node *node) {
+    return &snn_cell_shapes[model_of(node)->cell];
+}
+static struct snn_param *const *recurrent_params(const struct snn_node *node) {
+    return node->param + __builtin_popcount(options_of(node)->learned);
+}
+
+/* Coefficient j is learned by the parameter that is returned; NULL: it is not. */
+static struct snn_param *param_of(const struct snn_node *node, int j, struct snn_coef_learned *how) {
+    const struct snn_neuron_options *o = options_of(node);
+    if (!(o->learned & 1u << j)) return NULL;
+    struct snn_param *p = node->param[__builtin_popcount(o->learned & ((1u << j) - 1))];
+    snn_neuron_learned(o, j, how);
+    how->count = p->count, how->inner = node->out->units / p->count;
+    return p;
+}
+
+static bool wants_sums(const struct snn_node *node) {
+    struct snn_coef_learned how;
+    for (int j = 0; j < cell_of(node)->coefs; ++j) {
+        const struct snn_param *p = param_of(node, j, &how);
+        if (p && !p->frozen) return true;
+    }
+    return false;
+}
+
+static struct snn_neuron_spec spec_of(const struct snn_node *node) {
+    const struct snn_neuron_options *o = options_of(node);
+    const struct snn_cell_shape *shape = cell_of(node);
+    struct snn_neuron_spec spec = {.cell = model_of(node)->cell,
+                                   .reset = o->reset,
+                                   .delay = o->delay,
+                                   .firing = o->spikes,
+                                   .strict = o->fire,
+                                   .detached = o->detach_reset || o->delay == SNN_DELAY_NEXT,
+                                   .levels = (int)o->levels,
+                                   .surrogate = o->surrogate.which,
+                                   .options = model_of(node)->flags};
+    for (int f = 0; f < SNN_CELL_FLAGS; ++f) spec.options |= (unsigned)o->flag[f] << f;
+    if (shape->floor >= 0 && isfinite(snn_neuron_number(o, shape->floor))) spec.options |= CELL_HAS_FLOOR;
+    return spec;
+}
+
+static bool keeps_all(const struct snn_node *node) {
+    const struct snn_cell_shape *shape = cell_of(node);
+    bool has_floor = shape->floor >= 0 && isfinite(snn_neuron_number(options_of(node), shape->floor));
+    return wants_sums(node) || options_of(node)->delay || shape->reads_v || has_floor;
+}
+
+/* Does backward read the input current? */
+static bool reads_input(const struct snn_node *node) { return options_of(node)->learned || cell_of(node)->reads_x; }
+
+/* A row of `last`: bits or numbers of the samples, and then their counts. */
+static size_t last_rows(const struct snn_tensor *out, ptrdiff_t samples) {
+    size_t row =
+        out->root->bits_buffer >= 0 ? (size_t)out->words * sizeof(uint64_t) : (size_t)out->units * sizeof(real);
+    return (size_t)samples * row;
+}
 
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct neuron *aux = node->aux;
+    const struct snn_neuron_options *o = options_of(node);
+    const struct snn_cell_shape *shape = cell_of(node);
     const struct snn_tensor *out = node->out;
-    size_t dense = (size_t)snn_plan_rows(tape, out) * (size_t)out->units * sizeof(real);
-    size_t state = tape->many_cuts ? (size_t)tape->max_B * (size_t)out->units * sizeof(real) : 0;
-    bool keeps = tape->recorded && out->needs_grad;
+    size_t row = (size_t)out->units * sizeof(real), dense = (size_t)snn_plan_rows(tape, out) * row;
+    size_t states = (size_t)shape->states * (size_t)tape->max_B * row;
+    bool keeps = tape->recorded && out->needs_grad, spikes = model_of(node)->spikes, again = o->recurrent.which;
     aux->tape = tape;
-    aux->membrane = spikes(node) && keeps ? snn_tape_buffer_over_input(tape, node, dense) : -1;
-    for (int i = 0; i < 2; ++i) aux->state[i] = state ? snn_tape_buffer(tape, node, state, SNN_LASTING) : -1;
-    aux->frozen = tape->smooth && spikes(node) ? snn_tape_buffer(tape, node, dense, SNN_LASTING) : -1;
+    for (int j = 0; j < shape->states; ++j) {
+        bool kept = keeps && (keeps_all(node) || (shape->keeps & 1u << j && spikes));
+        if (!kept) aux->states[j] = -1;
+        else if (j == 0 && spikes) aux->states[j] = snn_tape_buffer_over_input(tape, node, dense);
+        else aux->states[j] = snn_tape_buffer(tape, node, dense, SNN_KEPT);
+    }
+    aux->late = keeps && o->delay == SNN_DELAY_TWICE ? snn_tape_buffer(tape, node, dense, SNN_KEPT) : -1;
+    for (int i = 0; i < 2; ++i) aux->carry[i] = tape->many_cuts ? snn_tape_buffer(tape, node, states, SNN_LASTING) : -1;
+    aux->frozen = tape->smooth && spikes ? snn_tape_buffer(tape, node, dense, SNN_LASTING) : -1;
     aux->numbers = snn_tape_numbers(tape, sizeof(struct numbers));
-    size_t items = (size_t)snn_scan_items(tape->max_B, out->units);
-    aux->partial =
-        learns(node) && keeps ? snn_tape_buffer(tape, node, items * 3 * sizeof(double), SNN_IN_BACKWARD) : -1;
-}
-
-/* lambda = 1 - 1/tau ... from the options, which may be annealed. */
-static struct snn_affine coefficients(const struct snn_neuron_options *o) {
-    double keep = 1, tau = o->tau.value / (o->tau.seconds ? o->step_seconds : 1);
-    const struct snn_neuron_model *m = &snn_neuron_models[o->model];
-    if (!isnan(o->beta)) keep = o->beta;
-    else if (!strcmp(m->keys[0].name, "tau")) keep = o->decay ? exp(-1 / tau) : 1 - 1 / tau;
-    double v_reset = o->reset == SNN_RESET_VALUE ? o->v_reset : 0;
-    return (struct snn_affine){.lambda = (real)keep,
-                               .kappa = o->decay_input ? (real)(1 - keep) : 1,
-                               .drive = (real)(v_reset * (1 - keep)),
-                               .theta = (real)o->threshold,
-                               .v_reset = (real)v_reset};
-}
-
-static struct snn_plif plif_of(const struct snn_node *node) {
-    const struct neuron *aux = node->aux;
-    const struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
-    return (struct snn_plif){options_of(node)->decay_input, &numbers->coefficients.v_reset};
-}
-
-static struct snn_neuron_spec spec_of(const struct snn_neuron_options *o) {
-    struct snn_neuron_spec spec = {.reset = o->reset,
-                                   .strict = o->fire,
-                                   .detached = o->detach_reset,
-                                   .delayed = o->reset_delay,
-                                   .spikes = snn_neuron_models[o->model].spikes,
-                                   .surrogate = o->surrogate.which};
-    if (!spec.spikes) spec.reset = SNN_RESET_NONE;
-    return spec;
+    size_t sums = (size_t)shape->coefs * (size_t)tape->max_B * row;
+    aux->gcoef = keeps && wants_sums(node) ? snn_tape_buffer(tape, node, sums, SNN_IN_BACKWARD) : -1;
+    aux->learned = o->learned ? snn_tape_buffer(tape, node, (size_t)shape->coefs * row, SNN_KEPT) : -1;
+    aux->current = aux->last = -1;
+    if (!again) return;
+    struct snn_linear_shape product = {snn_plan_rows(tape, out), (int32_t)out->units, (int32_t)out->units};
+    size_t scratch = tape->device->math->linear_scratch(tape->device->threads, &product, snn_plan_form(out));
+    for (int i = 0; i < 2; ++i) {
+        aux->running[i] = snn_tape_buffer(tape, node, states, SNN_KEPT);
+        aux->scratch[i] = snn_tape_buffer(tape, node, scratch, i ? SNN_IN_BACKWARD : SNN_IN_FORWARD);
+    }
+    aux->current = reads_input(node) ? snn_tape_buffer(tape, node, dense, SNN_KEPT)
+                                     : snn_tape_buffer(tape, node, (size_t)tape->max_B * row, SNN_IN_FORWARD);
+    size_t last = last_rows(out, tape->max_B) + (size_t)tape->max_B * sizeof(int32_t);
+    aux->last = snn_tape_buffer(tape, node, last, SNN_LASTING);
 }
 
 static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run *run,
                                const struct snn_neuron_spec *spec) {
     const struct neuron *aux = node->aux;
+    const struct snn_cell_shape *shape = cell_of(node);
     const struct snn_tensor *x = node->in[0], *out = node->out;
     ptrdiff_t n = out->units;
-    struct snn_scan scan = {.spec = spec, .T = run->T, .B = run->B, .N = n, .smooth = run->smooth};
+    struct snn_scan scan = {.spec = spec, .T = run->T, .B = run->B, .to = run->T, .N = n, .smooth = run->smooth};
     const struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
-    scan.coefficients = &numbers->coefficients, scan.surrogate = numbers->surrogate;
+    const real *learned = snn_tape_memory(aux->tape, aux->learned);
+    for (int j = 0; j < shape->coefs; ++j) {
+        struct snn_coef_learned how;
+        if (param_of(node, j, &how)) scan.coef[j] = (struct snn_coef){learned + j * n, how.inner};
+        else scan.coef[j] = (struct snn_coef){numbers->coef + j, n};
+    }
+    scan.surrogate = numbers->surrogate, scan.spacing = &numbers->spacing;
     scan.x = x->data;
     scan.x_step = x->is_static ? 0 : run->B * n;
-    scan.u = aux->membrane >= 0 && (run->train || run->smooth) ? snn_tape_memory(aux->tape, aux->membrane) : NULL;
-    if (!spec->spikes) scan.u = out->data;
+    bool keeps = run->train || run->smooth;
+    for (int j = 0; j < shape->states; ++j) scan.h[j] = keeps ? snn_tape_memory(aux->tape, aux->states[j]) : NULL;
+    scan.late = keeps ? snn_tape_memory(aux->tape, aux->late) : NULL;
     scan.bits = out->bits, scan.words = out->words;
     scan.y = out->data;
-    scan.state_in = run->cut > 0 ? snn_tape_memory(aux->tape, aux->state[run->cut & 1]) : NULL;
-    scan.state_out = snn_tape_memory(aux->tape, aux->state[~run->cut & 1]);
+    scan.state_in = run->cut > 0 ? snn_tape_memory(aux->tape, aux->carry[run->cut & 1]) : NULL;
+    scan.state_out = snn_tape_memory(aux->tape, aux->carry[~run->cut & 1]);
     scan.frozen = run->smooth ? snn_tape_memory(aux->tape, aux->frozen) : NULL;
-    scan.partial = snn_tape_memory(aux->tape, aux->partial);
     return scan;
 }
 
@@ -98,52 +161,183 @@ static void prepare(const struct snn_node *node, unsigned char *numbers) {
     const struct neuron *aux = node->aux;
     const struct snn_neuron_options *o = options_of(node);
     struct numbers *to = (struct numbers *)(numbers + aux->numbers);
-    to->coefficients = coefficients(o);
+    for (int j = 0; j < cell_of(node)->coefs; ++j) to->coef[j] = (real)snn_neuron_number(o, j);
     for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) to->surrogate[i] = (real)o->surrogate.p[i];
+    int theta = cell_of(node)->theta;
+    to->spacing = (real)(!isnan(o->spacing) || theta < 0 ? o->spacing : o->number[theta]);
 }
+
+/* ---- recurrence ---- */
+
+/* Rows of what the layer gave from step t-1 on; for t = 0, in the last step of the cut before. */
+static struct snn_rows spikes_before(const struct snn_node *node, const struct snn_run *run, int32_t t) {
+    const struct neuron *aux = node->aux;
+    const struct snn_tensor *out = node->out;
+    struct snn_rows rows = {.words = out->words};
+    const unsigned char *last = snn_tape_memory(aux->tape, aux->last);
+    if (out->bits) rows.bits = t ? out->bits + (ptrdiff_t)(t - 1) * run->B * out->words : (const uint64_t *)last;
+    else rows.dense = t ? out->data + (ptrdiff_t)(t - 1) * run->B * out->units : (const real *)last;
+    if (out->nonzero)
+        rows.nonzero =
+            t ? out->nonzero + (ptrdiff_t)(t - 1) * run->B : (const int32_t *)(last + last_rows(out, run->B));
+    return rows;
+}
+
+/* nonzero of steps from .. to-1 */
+static void count_spikes(const struct snn_node *node, const struct snn_run *run, int32_t from, int32_t to) {
+    const struct snn_tensor *out = node->out;
+    ptrdiff_t first = (ptrdiff_t)from * run->B, rows = (ptrdiff_t)(to - from) * run->B;
+    if (!out->nonzero) return;
+    if (out->bits)
+        run->device->neuron->count(run->device, rows, out->words, out->bits + first * out->words, out->nonzero + first);
+    else
+        run->device->math->count_nonzero(run->device, rows, out->units, out->data + first * out->units,
+                                         out->nonzero + first);
+}
+
+static void forward_again(struct snn_node *node, const struct snn_run *run, struct snn_scan *scan) {
+    const struct neuron *aux = node->aux;
+    const struct snn_device *device = run->device;
+    const struct snn_tensor *out = node->out;
+    struct snn_param *const *p = recurrent_params(node);
+    ptrdiff_t step = run->B * out->units;
+    struct snn_linear_shape product = {run->B, (int32_t)out->units, (int32_t)out->units};
+    size_t last = last_rows(out, run->B), counts = (size_t)run->B * sizeof(int32_t);
+    real *running[2] = {snn_tape_memory(aux->tape, aux->running[0]), snn_tape_memory(aux->tape, aux->running[1])};
+    real *current = snn_tape_memory(aux->tape, aux->current), *state_out = scan->state_out;
+    const real *x = scan->x;
+    ptrdiff_t x_step = scan->x_step;
+    bool kept = reads_input(node);
+    unsigned char *ends = snn_tape_memory(aux->tape, aux->last);
+    if (run->cut == 0) device->memory->zero(run->device, ends, last + counts);
+    for (int32_t t = 0; t < run->T; ++t) {
+        real *now = current + (kept ? t * step : 0);
+        struct snn_rows before = spikes_before(node, run, t);
+        device->math->linear(run->device, &product, &before, p[0]->value, p[1] ? p[1]->value : NULL, now,
+                             snn_tape_memory(aux->tape, aux->scratch[0]));
+        device->math->add(run->device, step, now, x + t * x_step, step, now);
+        scan->from = t, scan->to = t + 1;
+        scan->x = kept ? current : now, scan->x_step = kept ? step : 0;
+        if (t) scan->state_in = running[~t & 1];
+        scan->state_out = t == run->T - 1 && state_out ? state_out : running[t & 1];
+        device->neuron->forward(run->device, scan);
+        count_spikes(node, run, t, t + 1);
+    }
+    if (!aux->tape->many_cuts) return;
+    struct snn_rows end = spikes_before(node, run, run->T);
+    device->memory->copy(run->device, ends, out->bits ? (const void *)end.bits : end.dense, last);
+    if (end.nonzero) device->memory->copy(run->device, ends + last, end.nonzero, counts);
+}
+
+/* The gradient of the current takes the place of the output's, step by step. */
+static void backward_again(struct snn_node *node, const struct snn_run *run, struct snn_scan *scan) {
+    const struct neuron *aux = node->aux;
+    const struct snn_math_kernels *math = run->device->math;
+    const struct snn_tensor *out = node->out;
+    struct snn_param *const *p = recurrent_params(node);
+    ptrdiff_t step = run->B * out->units;
+    struct snn_linear_shape product = {run->B, (int32_t)out->units, (int32_t)out->units};
+    real *running[2] = {snn_tape_memory(aux->tape, aux->running[0]), snn_tape_memory(aux->tape, aux->running[1])};
+    real *g = out->grad;
+    if (reads_input(node)) scan->x = snn_tape_memory(aux->tape, aux->current), scan->x_step = step;
+    scan->gx = g, scan->adds = false, scan->x_step = step;
+    for (int32_t t = run->T - 1; t >= 0; --t) {
+        scan->from = t, scan->to = t + 1;
+        scan->gstate_in = t == run->T - 1 ? NULL : running[~t & 1];
+        scan->gstate_out = running[t & 1];
+        run->device->neuron->backward(run->device, scan);
+        if (t) math->linear_grad_input(run->device, &product, g + t * step, p[0]->value, true, g + (t - 1) * step);
+    }
+    void *scratch = snn_tape_memory(aux->tape, aux->scratch[1]);
+    real *gb = p[1] && !p[1]->frozen ? p[1]->grad : NULL;
+    if (!p[0]->frozen)
+        for (int later = 0; later < 2 && later < run->T; ++later) { /* step 0 hears the cut before; then all others */
+            struct snn_rows before = spikes_before(node, run, later);
+            product.rows = later ? (ptrdiff_t)(run->T - 1) * run->B : run->B;
+            math->linear_grad_weight(run->device, &product, &before, g + later * step, p[0]->grad, gb, scratch);
+        }
+    if (!options_of(node)->recurrent.diagonal && !p[0]->frozen)
+        run->device->neuron->zero_diagonal(run->device, out->units, p[0]->grad);
+    real *gx = node->in[0]->grad;
+    if (!gx) return;
+    if (node->in[0]->is_static) math->sum_over_time(run->device, run->T, step, g, snn_adds(node, 0, run), gx);
+    else if (gx != g) math->accumulate(run->device, run->T * step, g, snn_adds(node, 0, run), gx);
+}
+
+/* ---- the node ---- */
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct neuron *aux = node->aux;
     const struct snn_neuron_kernels *kernels = run->device->neuron;
-    struct snn_neuron_spec spec = spec_of(options_of(node));
-    if (learns(node)) {
-        struct snn_plif plif = plif_of(node);
-        struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
-        kernels->plif_coefficients(run->device, &plif, node->param[0]->value, &numbers->coefficients);
+    struct snn_neuron_spec spec = spec_of(node);
+    real *learned = snn_tape_memory(aux->tape, aux->learned);
+    for (int j = 0; j < cell_of(node)->coefs; ++j) {
+        struct snn_coef_learned how;
+        const struct snn_param *p = param_of(node, j, &how);
+        if (p) kernels->coefficients(run->device, &how, p->value, learned + j * node->out->units);
     }
     struct snn_scan scan = scan_of(node, run, &spec);
+    if (options_of(node)->recurrent.which) {
+        forward_again(node, run, &scan);
+        return;
+    }
     kernels->forward(run->device, &scan);
-    ptrdiff_t rows = snn_run_rows(run, node->out);
-    if (node->out->bits) kernels->count(run->device, rows, node->out->words, node->out->bits, node->out->nonzero);
-    else if (node->out->nonzero)
-        run->device->math->count_nonzero(run->device, rows, node->out->units, node->out->data, node->out->nonzero);
+    count_spikes(node, run, 0, node->out->is_static ? 1 : run->T);
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
-    struct snn_neuron_spec spec = spec_of(options_of(node));
+    const struct neuron *aux = node->aux;
+    struct snn_neuron_spec spec = spec_of(node);
     struct snn_scan scan = scan_of(node, run, &spec);
+    ptrdiff_t n = node->out->units;
     scan.gy = node->out->grad;
     scan.gx = node->in[0]->grad;
     scan.adds = snn_adds(node, 0, run);
-    run->device->neuron->backward(run->device, &scan);
-    if (learns(node) && !node->param[0]->frozen) {
-        struct snn_plif plif = plif_of(node);
-        run->device->neuron->plif_grad(run->device, &plif, node->param[0]->value, scan.partial,
-                                       snn_scan_items(run->B, node->out->units), node->param[0]->grad);
+    scan.gcoef = snn_tape_memory(aux->tape, aux->gcoef);
+    if (!reads_input(node)) scan.x = NULL;
+    size_t sums = (size_t)cell_of(node)->coefs * (size_t)run->B * (size_t)n * sizeof(real);
+    if (scan.gcoef) run->device->memory->zero(run->device, scan.gcoef, sums);
+    if (options_of(node)->recurrent.which) backward_again(node, run, &scan);
+    else run->device->neuron->backward(run->device, &scan);
+    for (int j = 0; scan.gcoef && j < cell_of(node)->coefs; ++j) {
+        struct snn_coef_learned how;
+        const struct snn_param *p = param_of(node, j, &how);
+        if (p && !p->frozen)
+            run->device->neuron->coefficients_grad(run->device, &how, run->B, n, p->value, scan.gcoef + j * run->B * n,
+                                                   p->grad);
     }
 }
 
 static const struct snn_op spiking_op = {"spiking neuron", SNN_OP_GRAD_IN_PLACE, plan, prepare, forward, backward};
-static const struct snn_op membrane_op = {
-    "membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT, plan, prepare, forward, backward};
+static const struct snn_op membrane_op = {"membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE, plan, prepare, forward,
+                                          backward};
+static const struct snn_op input_op = {/* one whose backward reads the input again */
+                                       "neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT, plan, prepare, forward,
+                                       backward};
+static const struct snn_op recurrent_op =
+    {/* keeps the whole current itself */
+     "recurrent neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT, plan, prepare, forward, backward};
+
+static const struct snn_op *op_of(const struct snn_neuron_options *o) {
+    const struct snn_neuron_model *m = &snn_neuron_models[o->model];
+    if (o->recurrent.which) return &recurrent_op;
+    if (o->learned || snn_cell_shapes[m->cell].reads_x) return &input_op;
+    return m->spikes ? &spiking_op : &membrane_op;
+}
 
 struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                              const struct snn_neuron_options *options, struct snn_param *w) {
+                              const struct snn_neuron_options *options, const struct snn_neuron_params *params) {
     bool fires = snn_neuron_models[options->model].spikes;
-    struct snn_node *node = snn_tape_node(tape, fires ? &spiking_op : &membrane_op, name, x, NULL, x->nd, x->dim,
-                                          options, sizeof(struct neuron));
-    node->param[0] = w;
-    if (w) node->out->needs_grad = true;
-    node->out->is_spikes = fires;
+    struct snn_node *node =
+        snn_tape_node(tape, op_of(options), name, x, NULL, x->nd, x->dim, options, sizeof(struct neuron));
+    int count = 0;
+    for (int j = 0; params && j < SNN_CELL_COEFS; ++j)
+        if (params->learned[j]) node->param[count++] = params->learned[j];
+    SNN_CHECK(count == __builtin_popcount(options->learned), "%s: %d parameters for its coefficients", name, count);
+    if (options->recurrent.which)
+        node->param[count++] = params->recurrent, node->param[count++] = params->recurrent_bias;
+    if (count) node->out->needs_grad = true;
+    node->out->is_spikes = fires && options->spikes == SNN_FIRES_ONCE;
+    node->out->is_sparse = fires && options->spikes != SNN_FIRES_ONCE;
     return node->out;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * neuron.h - spiking layers: one fused scan over all steps, forward and backward.
+ * neuron.h - spiking layers: one fused scan over all steps, forward and backward, for any cell.
  *
- * A scan takes the input current X (T,B,N) and leaves the membrane U before reset (what backward needs, in X's place
- * where nobody else reads X) and the spikes, as bits, or dense where a consumer wants numbers. A cut hands its last
- * state to the next. */
+ * A scan takes the input current X (T,B,N) and leaves the states after the charge, H, which are all that backward
+ * needs (its membrane in X's place where nobody else reads X), and the spikes, as bits, or dense where a consumer wants
+ * numbers. A cut hands its last states to the next. The equations of a cell are a file in cells/; what a user names is
+ * a model, a line in neuron_models.c: a cell with some of its options and coefficients fixed. */
 #ifndef SNN_NEURON_H
 #define SNN_NEURON_H
 
@@ -12,8 +13,48 @@
 
 #include "autograd/tape.h"
 #include "core/config.h"
-#include "layers/neurons/affine.h"
+#include "layers/cells/cell.h"
 #include "layers/surrogates.h"
+
+enum { SNN_CELL_STATES = 4, SNN_CELL_COEFS = 12, SNN_CELL_FLAGS = 8 }; /* at most */
+
+/* The cells, in the order of their kernels: X(name) */
+#define SNN_CELLS(X) X(lif) X(synaptic)
+
+enum snn_cell {
+#define X(name) SNN_CELL_##name,
+    SNN_CELLS(X)
+#undef X
+        SNN_CELL_COUNT
+};
+
+/* When a spike resets: in its own step; one step later (snnTorch); in its own step, and again in the next where the
+ * membrane is still over the threshold (snnTorch with reset_delay false). The later ones carry no gradient. */
+enum snn_delay { SNN_DELAY_NOT, SNN_DELAY_NEXT, SNN_DELAY_TWICE };
+
+/* What comes out of a neuron whose membrane is z over its threshold. */
+enum snn_firing {
+    SNN_FIRES_ONCE,   /* s = [z >= 0] */
+    SNN_FIRES_LEVELS, /* s = sum over k < levels of [z - k spacing >= 0]: several spikes a step, an integer */
+    SNN_FIRES_SIGNED, /* s = [z >= 0] - [-z - 2 spacing >= 0]: ternary, with -threshold at the other side */
+    SNN_FIRES_NEVER   /* z itself: readouts */
+};
+
+/* How a learned number becomes a coefficient. */
+enum snn_coef_form {
+    SNN_COEF_CLAMPED,  /* itself, within [low, high] */
+    SNN_COEF_LOGISTIC, /* s(w) */
+    SNN_COEF_REST,     /* 1 - s(w): what is kept when s(w) = 1/tau leaks (PLIF) */
+    SNN_COEF_EXP,      /* exp(-1/tau), tau at least `low` */
+    SNN_COEF_EULER     /* 1 - 1/tau, likewise */
+};
+
+struct snn_coef_learned { /* of one coefficient */
+    enum snn_coef_form form;
+    ptrdiff_t count; /* numbers: neuron i has number i / inner */
+    ptrdiff_t inner;
+    double low, high;
+};
 
 /* ---- what a user chooses ---- */
 
@@ -22,28 +63,53 @@ struct snn_surrogate_options {
     double p[SNN_SURROGATE_PARAMS];
 };
 
+struct snn_recurrence { /* s of the step before comes back through a weight */
+    int which;          /* 0: not, 1: from all neurons of the layer */
+    bool bias, diagonal;
+    struct snn_conf *init;
+};
+
 struct snn_neuron_options {
-    int model; /* index in snn_neuron_models */
-    struct snn_time tau;
-    double beta; /* NAN: tau is used */
-    int decay;   /* 0 euler: 1 - 1/tau, 1 exp: exp(-1/tau) */
-    bool decay_input;
-    double threshold, v_reset;
-    int fire;  /* 0 ge, 1 gt */
-    int reset; /* enum snn_reset */
-    bool detach_reset, reset_delay;
-    struct snn_conf *surrogate_node;
+    int model;                           /* index in snn_neuron_models */
+    double number[SNN_CELL_COEFS];       /* coefficients; NAN: from tau */
+    struct snn_time tau[SNN_CELL_COEFS]; /* time constants of those that decay */
+    double part[4];                      /* other numbers that coefficients are made of, see `derive` */
+    bool flag[SNN_CELL_FLAGS];           /* the cell's option bits */
+    int decay;                           /* 0 euler: 1 - 1/tau, 1 exp: exp(-1/tau) */
+    struct snn_conf *learn;              /* names of coefficients */
+    unsigned learned;                    /* the same as bits */
+    int learn_as, per;                   /* enum of neuron_models.c; 0: one for the layer, 1: a channel, 2: a neuron */
+    int fire;                            /* 0 ge, 1 gt */
+    int reset, delay;                    /* enum snn_reset, snn_delay */
+    bool detach_reset;
+    int spikes;       /* enum snn_firing */
+    long long levels; /* of SNN_FIRES_LEVELS */
+    double spacing;   /* NAN: the threshold */
+    struct snn_conf *surrogate_node, *recurrent_node;
     struct snn_surrogate_options surrogate;
+    struct snn_recurrence recurrent;
     double step_seconds; /* of a bin: turns tau in seconds into steps; 0: unknown */
 };
 
 struct snn_neuron_model {
     const char *name, *alias, *help;
-    const struct snn_key *keys; /* of struct snn_neuron_options */
-    bool spikes;                /* else the membrane is the output */
-    bool learns;                /* has a parameter: w with 1/tau = sigmoid(w) */
+    const struct snn_key *keys; /* of struct snn_neuron_options; a coefficient is named by the key that fills it */
+    enum snn_cell cell;
+    bool spikes;                                                 /* else the membrane is the output */
+    double fixed[SNN_CELL_COEFS];                                /* what no key fills */
+    double (*derive)(const struct snn_neuron_options *o, int j); /* coefficient j; NAN: as its key says. Or NULL */
+    unsigned learned; /* coefficients that are learned in any case, as bits: PLIF */
+    unsigned flags;   /* options that are always on */
 };
 extern const struct snn_neuron_model snn_neuron_models[]; /* ended by a NULL name */
+
+struct snn_cell_shape { /* of a cell, for the op */
+    int states, coefs;
+    int theta, to, rest, floor; /* coefficients: threshold, target of resets, of the leak, least membrane; -1: none */
+    unsigned keeps;
+    bool reads_v, reads_x; /* see cells/cell.h */
+};
+extern const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT];
 
 /* Read the layer's map. Checks what is independent of shapes: a time constant in seconds needs bins of known duration.
  */
@@ -51,67 +117,116 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
 int snn_surrogate_read(struct snn_conf *node, struct snn_surrogate_options *out);
 const struct snn_key *snn_surrogate_keys(int which); /* of struct snn_surrogate_options */
 extern const char *const snn_surrogate_names[], *const snn_surrogate_aliases[], *const snn_surrogate_helps[];
+/* Coefficient j as the options (which may have been annealed) have it. */
+double snn_neuron_number(const struct snn_neuron_options *o, int j);
+/* How coefficient j is learned, and the number to start from. */
+double snn_neuron_learned(const struct snn_neuron_options *o, int j, struct snn_coef_learned *how);
+/* The name of coefficient j's parameter. */
+const char *snn_neuron_param_name(const struct snn_neuron_options *o, int j, char buffer[64]);
 
 /* ---- what the kernels see ---- */
 
 struct snn_neuron_spec {
+    enum snn_cell cell;
     enum snn_reset reset;
-    int strict, detached, delayed; /* flags */
-    bool spikes;
+    enum snn_delay delay;
+    enum snn_firing firing;
+    int strict, detached; /* fires over the threshold, not at it; no gradient through the spikes that reset */
+    int levels;
     enum snn_surrogate surrogate;
+    unsigned options; /* the cell's bits */
 };
 
-enum { SNN_NEURON_COEFFICIENTS = 5 }; /* struct snn_affine as an array; the first three have gradients */
+struct snn_coef { /* coefficient of neuron i: at[i / inner] */
+    const real *at;
+    ptrdiff_t inner;
+};
 
 struct snn_scan {
     const struct snn_neuron_spec *spec;
     int32_t T, B;
+    int32_t from, to; /* steps of this call; of all of them: 0, T */
     ptrdiff_t N;
-    const struct snn_affine *coefficients;
+    struct snn_coef coef[SNN_CELL_COEFS];
     const real *surrogate;  /* (SNN_SURROGATE_PARAMS) its parameters */
+    const real *spacing;    /* (1) of levels */
     enum snn_smooth smooth; /* the gradient check's modes, which only the CPU has */
 
-    const real *x;    /* (T,B,N), or (B,N) when x_step is 0 */
-    ptrdiff_t x_step; /* numbers from step to step */
-    real *u;          /* (T,B,N) membrane before reset; may be x; NULL: not kept */
-    uint64_t *bits;   /* (T,B,words) or NULL */
-    int32_t words;
-    real *y;              /* (T,B,N) dense spikes, or the membrane of a neuron that does not spike; NULL: not wanted */
-    const real *state_in; /* (B,N) V at the start of the cut; NULL: the initial state (v_reset, or 0) */
-    real *state_out;      /* (B,N) or NULL */
-    real *frozen;         /* (T,B,N) smooth modes: the spikes that detached resets use */
+    const real *x;            /* (T,B,N), or (B,N) when x_step is 0; backward: NULL where it is not needed */
+    ptrdiff_t x_step;         /* numbers from step to step */
+    real *h[SNN_CELL_STATES]; /* (T,B,N) each: states after the charge; h[0] may be x; NULL: not kept */
+    uint64_t *bits;           /* (T,B,words) or NULL */
+    int32_t words;            /* of a row */
+    real *y;                  /* (T,B,N) what comes out, as numbers, or NULL */
+    real *late; /* (T,B,N) SNN_DELAY_TWICE: the spikes that reset at the start of each step, kept for backward */
+    /* (states,B,N): forward, the states before step `from`; backward, before step 0. NULL: the cell's initial ones */
+    const real *state_in;
+    real *state_out; /* forward: those after the last step, or NULL */
+    real *frozen;    /* (T,B,N) smooth modes: the spikes that detached resets use */
 
     /* backward */
-    const real *gy;  /* (T,B,N) */
-    real *gx;        /* like x, may be gy unless x_step is 0 */
-    bool adds;       /* to gx */
-    double *partial; /* (B * chunks, 3) sums for the gradient of the coefficients; NULL: not wanted */
+    const real *gy;        /* (T,B,N) */
+    real *gx;              /* like x, may be gy unless x_step is 0 */
+    bool adds;             /* to gx */
+    const real *gstate_in; /* (states,B,N) gradient of the states at the end; NULL: 0 */
+    real *gstate_out;      /* of those at the start, or NULL */
+    real *gcoef;           /* (coefficients,B,N) is added to; NULL: not wanted */
 };
 enum { SNN_SCAN_CHUNK = 512 }; /* neurons of one work item: a multiple of 64 */
-static inline ptrdiff_t snn_scan_items(int32_t B, ptrdiff_t N) {
-    return B * ((N + SNN_SCAN_CHUNK - 1) / SNN_SCAN_CHUNK);
+
+/* A coefficient from a learned number, and its derivative. In double: one number decides about many neurons. */
+SNN_HD double snn_coefficient(const struct snn_coef_learned *how, double w) {
+    const double e = exp(w < 0 ? w : -w), near = 1 / (1 + e), far = e / (1 + e), tau = w > how->low ? w : how->low;
+    switch (how->form) {
+    case SNN_COEF_LOGISTIC:
+        return w < 0 ? far : near;
+    case SNN_COEF_REST:
+        return w < 0 ? near : far;
+    case SNN_COEF_EXP:
+        return exp(-1 / tau);
+    case SNN_COEF_EULER:
+        return 1 - 1 / tau;
+    default:
+        return w < how->low ? how->low : w > how->high ? how->high : w;
+    }
 }
 
-struct snn_plif { /* how PLIF's parameter becomes coefficients: k = sigmoid(w), lambda = 1-k, kappa = k or 1, drive =
-                     v_reset k */
-    bool decay_input;
-    const real *v_reset; /* device memory: it may be annealed */
-};
+SNN_HD double snn_coefficient_slope(const struct snn_coef_learned *how, double w) {
+    const double e = exp(w < 0 ? w : -w), logistic = e / ((1 + e) * (1 + e));
+    switch (how->form) {
+    case SNN_COEF_LOGISTIC:
+        return logistic;
+    case SNN_COEF_REST:
+        return -logistic;
+    case SNN_COEF_EXP:
+        return w < how->low ? 0 : exp(-1 / w) / (w * w);
+    case SNN_COEF_EULER:
+        return w < how->low ? 0 : 1 / (w * w);
+    default:
+        return w >= how->low && w <= how->high ? 1 : 0;
+    }
+}
 
 struct snn_neuron_kernels {
     void (*forward)(struct snn_device *device, const struct snn_scan *scan);
     void (*backward)(struct snn_device *device, const struct snn_scan *scan);
     /* nonzero (rows) = bits set in each row of words */
     void (*count)(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero);
-    void (*plif_coefficients)(struct snn_device *device, const struct snn_plif *plif, const real *w,
-                              struct snn_affine *out);
-    /* gw += chain rule over the partial sums (items, 3) of a scan */
-    void (*plif_grad)(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
-                      ptrdiff_t items, real *gw);
+    /* out (count) = coefficients from the learned numbers w (count) */
+    void (*coefficients)(struct snn_device *device, const struct snn_coef_learned *how, const real *w, real *out);
+    /* gw (count) += chain rule over gcoef (B,N), summed over samples and neurons in double */
+    void (*coefficients_grad)(struct snn_device *device, const struct snn_coef_learned *how, int32_t B, ptrdiff_t N,
+                              const real *w, const real *gcoef, real *gw);
+    /* w (n,n): w[i][i] = 0 */
+    void (*zero_diagonal)(struct snn_device *device, ptrdiff_t n, real *w);
 };
 
-/* Record the layer: x -> spikes (or membrane). w: PLIF's parameter (1) or NULL. */
+/* Parameters of the layer; NULL where there are none. */
+struct snn_neuron_params {
+    struct snn_param *learned[SNN_CELL_COEFS], *recurrent, *recurrent_bias;
+};
+/* Record the layer: x -> spikes (or membrane). */
 struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                              const struct snn_neuron_options *options, struct snn_param *w);
+                              const struct snn_neuron_options *options, const struct snn_neuron_params *params);
 
 #endif

@@ -1,27 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0
  * neuron_cpu.c - the scan on the CPU. A work item is up to SNN_SCAN_CHUNK neurons of one sample over all steps: its
- * state stays in L1, its inputs are read and its membranes written once. Neurons and surrogates meet in row buffers, so
+ * states stay in L1, its inputs are read and its membranes written once. Cells and surrogates meet in row buffers, so
  * that code grows with their sum, not with their product. */
 #include <math.h>
 #include <string.h>
 
 #include "core/isa.h"
+#include "layers/cells/all.h"
 #include "layers/neuron.h"
 
-enum { CHUNK = SNN_SCAN_CHUNK };
+enum { CHUNK = SNN_SCAN_CHUNK, STATES = SNN_CELL_STATES, COEFS = SNN_CELL_COEFS };
 #define INLINE static inline __attribute__((always_inline))
+/* Rows do not overlap, or are the same element by element. */
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
 
-/* Row kernels of every surrogate: derivative and smooth step at u - theta. */
-typedef void surrogate_row(ptrdiff_t n, const real *u, real theta, const real *p, real *out);
+/* What the adjoint of a step reads, and the gradient of the input. */
+struct cell_back {
+    real *const *c;                  /* coefficients */
+    const real *const *h, *const *v; /* states after the charge, and before the step */
+    const real *x, *r, *s, *z, *sg, *gy;
+    real *gx;
+};
+
+/* Loops over n neurons. Arrays of rows: (states) or (coefficients) pointers. */
+struct cell_rows {
+    int states, coefs;
+    bool reads_v;
+    void (*start)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, real *const *v);
+    void (*step)(const struct snn_neuron_spec *spec, bool uniform, ptrdiff_t n, real *const *c, const real *x,
+                 const real *r, real *const *v, real *const *h, uint8_t *flag);
+    void (*charge)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *x, const real *r,
+                   real *const *v);
+    void (*over)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *const *h, real *z);
+    void (*settle)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *x, const real *s,
+                   const real *r, const real *const *h, real *const *v);
+    void (*back)(const struct snn_neuron_spec *spec, bool uniform, ptrdiff_t n, const struct cell_back *a,
+                 real *const *g, real *const *gc);
+};
+
+/* CASE for the reset that it is; to zero and to a value is the same code. */
+#define CELL_RESETS(which)                                                                                             \
+    if ((which) == SNN_RESET_SUBTRACT) {                                                                               \
+        CASE(SNN_RESET_SUBTRACT)                                                                                       \
+    } else if ((which) == SNN_RESET_NONE) {                                                                            \
+        CASE(SNN_RESET_NONE)                                                                                           \
+    } else {                                                                                                           \
+        CASE(SNN_RESET_VALUE)                                                                                          \
+    }
+#define CELL_JOIN_(a, b) a##b
+#define CELL_JOIN(a, b) CELL_JOIN_(a, b)
+
+#define MODEL lif
+#include "layers/neuron_rows.inc"
+#define MODEL synaptic
+#include "layers/neuron_rows.inc"
+
+#define X(name) &name##_rows,
+static const struct cell_rows *const rows_of[] = {SNN_CELLS(X)};
+#undef X
+
+/* ---- firing: z, how far over the threshold, to spikes, and the surrogates ---- */
+
+typedef void surrogate_row(ptrdiff_t n, const real *z, real at, const real *p, real *out);
 #define X(name, ...)                                                                                                   \
-    static void derivative_##name(ptrdiff_t n, const real *restrict u, real theta, const real *p,                      \
-                                  real *restrict out) {                                                                \
-        const real q[SNN_SURROGATE_PARAMS] = {p[0], p[1]};                                                             \
-        for (ptrdiff_t i = 0; i < n; ++i) out[i] = sg_##name(u[i] - theta, q);                                         \
+    static void derivative_##name(ptrdiff_t n, const real *restrict z, real at, const real *p, real *restrict out) {   \
+        real q[SNN_SURROGATE_PARAMS];                                                                                  \
+        memcpy(q, p, sizeof q);                                                                                        \
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = sg_##name(z[i] - at, q);                                            \
     }                                                                                                                  \
-    static void smooth_step_##name(ptrdiff_t n, const real *restrict u, real theta, const real *p,                     \
-                                   real *restrict out) {                                                               \
-        for (ptrdiff_t i = 0; i < n; ++i) out[i] = (real)step_##name(u[i] - theta, p);                                 \
+    static void smooth_step_##name(ptrdiff_t n, const real *restrict z, real at, const real *p, real *restrict out) {  \
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = (real)step_##name(z[i] - at, p);                                    \
     }
 SNN_SURROGATES(X)
 #undef X
@@ -32,203 +84,263 @@ static surrogate_row *const derivatives[] = {SNN_SURROGATES(X)};
 static surrogate_row *const smooth_steps[] = {SNN_SURROGATES(X)};
 #undef X
 
+static void hard_row(const struct snn_neuron_spec *spec, ptrdiff_t n, const real *restrict z, real at,
+                     real *restrict out) {
+    if (spec->strict)
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = z[i] > at ? 1 : 0;
+    else
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = z[i] >= at ? 1 : 0;
+}
+
+enum firing_form { HARD, SMOOTH, DERIVATIVE };
+
+static void step_row(const struct snn_scan *scan, enum firing_form form, ptrdiff_t n, const real *z, real at,
+                     real *out) {
+    if (form == HARD) hard_row(scan->spec, n, z, at, out);
+    else (form == SMOOTH ? smooth_steps : derivatives)[scan->spec->surrogate](n, z, at, scan->surrogate, out);
+}
+
+/* What comes out at z, or its derivative. */
+static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdiff_t n, const real *restrict z,
+                       real *restrict out) {
+    const struct snn_neuron_spec *spec = scan->spec;
+    real row[CHUNK];
+    switch (spec->firing) {
+    case SNN_FIRES_ONCE:
+        step_row(scan, form, n, z, 0, out);
+        break;
+    case SNN_FIRES_LEVELS:
+        step_row(scan, form, n, z, 0, out);
+        for (int k = 1; k < spec->levels; ++k) {
+            step_row(scan, form, n, z, (real)k * *scan->spacing, row);
+            for (ptrdiff_t i = 0; i < n; ++i) out[i] += row[i];
+        }
+        break;
+    case SNN_FIRES_SIGNED: { /* the same at the other side: z is mirrored at -spacing */
+        real mirrored[CHUNK];
+        for (ptrdiff_t i = 0; i < n; ++i) mirrored[i] = -z[i] - 2 * *scan->spacing;
+        step_row(scan, form, n, z, 0, out);
+        step_row(scan, form, n, mirrored, 0, row);
+        if (form == DERIVATIVE)
+            for (ptrdiff_t i = 0; i < n; ++i) out[i] += row[i];
+        else
+            for (ptrdiff_t i = 0; i < n; ++i) out[i] -= row[i];
+        break;
+    }
+    case SNN_FIRES_NEVER:
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = form == DERIVATIVE ? 1 : z[i];
+        break;
+    }
+}
+
+/* ---- work items ---- */
+
 /* The row of the next step lies far from this one, where no prefetcher of the hardware expects it. */
 INLINE void fetch(const real *row, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *row) __builtin_prefetch(row + i);
 }
 
-/* 64 flags of one byte each -> one word */
-static uint64_t pack(const uint8_t *flag) {
-    uint64_t word = 0;
-    for (int i = 0; i < 8; ++i) {
-        uint64_t eight;
-        memcpy(&eight, flag + 8 * i, 8);
-        word |= (eight * 0x0102040810204080u >> 56) << (8 * i);
-    }
-    return word;
-}
-
-/* One step of a row of neurons. All but the arrays is known where this is inlined. */
-INLINE void step_row(const struct snn_affine *k, enum snn_reset reset, int strict, int delayed, ptrdiff_t n,
-                     const real *x, real *restrict v, real *u, uint8_t *restrict flag) {
-    const struct snn_affine c = *k;
-    for (ptrdiff_t i = 0; i < n; ++i) {
-        real h = delayed ? affine_charge_delayed(&c, reset, v[i], x[i], affine_fire(&c, strict, v[i]))
-                         : affine_charge(&c, v[i], x[i]);
-        real s = affine_fire(&c, strict, h);
-        u[i] = h;
-        v[i] = delayed ? h : affine_reset(&c, reset, h, s);
-        flag[i] = s != 0;
-    }
-}
-
-static void step_row_of(const struct snn_neuron_spec *spec, const struct snn_affine *k, ptrdiff_t n, const real *x,
-                        real *v, real *u, uint8_t *flag) {
-    enum snn_reset reset =
-        spec->reset == SNN_RESET_VALUE ? SNN_RESET_ZERO : spec->reset; /* the same code, v_reset differs */
-#define CASE(r, strict, delayed)                                                                                       \
-    case (r)*4 + (strict)*2 + (delayed):                                                                               \
-        step_row(k, r, strict, delayed, n, x, v, u, flag);                                                             \
-        break;
-#define CASES(r) CASE(r, 0, 0) CASE(r, 0, 1) CASE(r, 1, 0) CASE(r, 1, 1)
-    switch ((int)reset * 4 + spec->strict * 2 + spec->delayed) {
-        CASES(SNN_RESET_ZERO)
-        CASES(SNN_RESET_SUBTRACT)
-        CASES(SNN_RESET_NONE)
-    }
-#undef CASES
-#undef CASE
-}
-
-/* The same with the smooth step in the place of the spike; `frozen` spikes reset where resets are detached. */
-static void smooth_row(const struct snn_scan *scan, const struct snn_affine *k, ptrdiff_t n, const real *x, real *v,
-                       real *u, real *s, real *frozen) {
-    const struct snn_neuron_spec *spec = scan->spec;
-    for (ptrdiff_t i = 0; i < n; ++i)
-        u[i] = spec->delayed ? affine_charge_delayed(
-                                   k, spec->reset, v[i], x[i],
-                                   scan->smooth == SNN_SMOOTH_REPLAY ? frozen[i] : affine_fire(k, spec->strict, v[i]))
-                             : affine_charge(k, v[i], x[i]);
-    if (spec->delayed && scan->smooth == SNN_SMOOTH_RECORD)
-        for (ptrdiff_t i = 0; i < n; ++i) frozen[i] = affine_fire(k, spec->strict, v[i]);
-    smooth_steps[spec->surrogate](n, u, k->theta, scan->surrogate, s);
-    for (ptrdiff_t i = 0; i < n && !spec->delayed; ++i) {
-        if (scan->smooth == SNN_SMOOTH_RECORD && frozen) frozen[i] = s[i];
-        v[i] = affine_reset(k, spec->reset, u[i], spec->detached && frozen ? frozen[i] : s[i]);
-    }
-    for (ptrdiff_t i = 0; i < n && spec->delayed; ++i) v[i] = u[i];
-}
-
-static void forward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0) {
-    const struct snn_affine k = *scan->coefficients;
-    const struct snn_neuron_spec *spec = scan->spec;
-    ptrdiff_t n = scan->N - i0 < CHUNK ? scan->N - i0 : CHUNK, at = b * scan->N + i0, step = scan->B * scan->N;
-    real v[CHUNK] = {0}, row[CHUNK], spikes[CHUNK];
-    uint8_t flag[CHUNK] = {0};
-    real initial = spec->reset == SNN_RESET_VALUE ? k.v_reset : 0;
-    for (ptrdiff_t i = 0; i < n; ++i) v[i] = scan->state_in ? scan->state_in[at + i] : initial;
-    for (int32_t t = 0; t < scan->T; ++t) {
-        const real *x = scan->x + t * scan->x_step + at;
-        if (t + 1 < scan->T && scan->x_step) fetch(x + scan->x_step, n);
-        real *u = scan->u ? scan->u + t * step + at : row, *y = scan->y ? scan->y + t * step + at : NULL;
-        if (scan->smooth && spec->spikes) {
-            smooth_row(scan, &k, n, x, v, u, spikes, scan->frozen ? scan->frozen + t * step + at : NULL);
-            memcpy(y, spikes, (size_t)n * sizeof *y);
-            continue;
+/* Flags of one byte each, 0 beyond n -> bits of whole words */
+static void pack(ptrdiff_t n, const uint8_t *restrict flag, uint64_t *restrict bits) {
+    for (ptrdiff_t w = 0; w * 64 < n; ++w) {
+        uint64_t word = 0, eight;
+        for (int i = 0; i < 8; ++i) {
+            memcpy(&eight, flag + 64 * w + 8 * i, 8);
+            word |= (eight * 0x0102040810204080u >> 56) << (8 * i);
         }
-        step_row_of(spec, &k, n, x, v, u, flag);
-        for (ptrdiff_t i = 0; y && spec->spikes && i < n; ++i) y[i] = flag[i];
-        if (y && !spec->spikes && y != u) memcpy(y, u, (size_t)n * sizeof *y);
-        uint64_t *bits = scan->bits ? scan->bits + ((ptrdiff_t)t * scan->B + b) * scan->words + i0 / 64 : NULL;
-        for (ptrdiff_t w = 0; bits && w * 64 < n; ++w) bits[w] = pack(flag + 64 * w);
-    }
-    if (scan->state_out) memcpy(scan->state_out + at, v, (size_t)n * sizeof *v);
-}
-
-/* Adjoint of one step of a row: g holds gS and receives gH; gv becomes that of the step before. */
-INLINE void adjoint_row(const struct snn_affine *k, enum snn_reset reset, int detached, ptrdiff_t n,
-                        const real *restrict u, const real *restrict s, const real *restrict sg,
-                        const real *restrict gs, real *restrict gv, real *restrict gh) {
-    const struct snn_affine c = *k;
-    for (ptrdiff_t i = 0; i < n; ++i) {
-        gh[i] = affine_adjoint(&c, reset, detached, u[i], s[i], sg[i], gs[i], gv[i]);
-        gv[i] = c.lambda * gh[i];
+        bits[w] = word;
     }
 }
 
-static void adjoint_row_of(const struct snn_neuron_spec *spec, const struct snn_affine *k, ptrdiff_t n, const real *u,
-                           const real *s, const real *sg, const real *gs, real *gv, real *gh) {
-    bool detached = spec->detached || spec->delayed;
-    switch (spec->reset) {
-    case SNN_RESET_SUBTRACT:
-        if (detached) adjoint_row(k, SNN_RESET_SUBTRACT, 1, n, u, s, sg, gs, gv, gh);
-        else adjoint_row(k, SNN_RESET_SUBTRACT, 0, n, u, s, sg, gs, gv, gh);
-        break;
-    case SNN_RESET_NONE:
-        adjoint_row(k, SNN_RESET_NONE, 1, n, u, s, sg, gs, gv, gh);
-        break;
-    default:
-        if (detached) adjoint_row(k, SNN_RESET_ZERO, 1, n, u, s, sg, gs, gv, gh);
-        else adjoint_row(k, SNN_RESET_ZERO, 0, n, u, s, sg, gs, gv, gh);
+struct item { /* n neurons from i0 of sample b */
+    int32_t b;
+    ptrdiff_t i0, n, at, step; /* place of the first in (B,N), and numbers from step to step */
+    const struct cell_rows *rows;
+    bool uniform; /* all neurons have the same coefficients */
+    real c_memory[COEFS][CHUNK];
+    real *c[COEFS];
+};
+
+static void begin(const struct snn_scan *scan, ptrdiff_t index, struct item *m) {
+    ptrdiff_t chunks = (scan->N + CHUNK - 1) / CHUNK;
+    m->b = (int32_t)(index / chunks);
+    m->i0 = index % chunks * CHUNK;
+    m->n = scan->N - m->i0 < CHUNK ? scan->N - m->i0 : CHUNK;
+    m->at = m->b * scan->N + m->i0;
+    m->step = scan->B * scan->N;
+    m->rows = rows_of[scan->spec->cell];
+    m->uniform = true;
+    for (int j = 0; j < m->rows->coefs; ++j) {
+        const struct snn_coef *c = &scan->coef[j];
+        m->c[j] = m->c_memory[j];
+        m->uniform = m->uniform && c->inner >= scan->N;
+        ptrdiff_t group = m->i0 / c->inner, left = (group + 1) * c->inner - m->i0;
+        for (ptrdiff_t i = 0; i < m->n; ++i) {
+            if (left-- == 0) ++group, left = c->inner - 1;
+            m->c[j][i] = c->at[group];
+        }
     }
 }
 
-/* The spikes that reset at step t: hard, smooth, or recorded. */
-static void resetting_spikes(const struct snn_scan *scan, const struct snn_affine *k, int32_t t, ptrdiff_t at,
-                             ptrdiff_t n, const real *u, real *restrict s) {
+/* States of (states,B,N), or the cell's own at rest. */
+static void states_at(const struct snn_scan *scan, const struct item *m, const real *from, real *const *v) {
+    if (!from) m->rows->start(scan->spec, m->n, m->c, v);
+    else
+        for (int j = 0; j < m->rows->states; ++j) memcpy(v[j], from + j * m->step + m->at, (size_t)m->n * sizeof(real));
+}
+
+static void states_to(const struct item *m, real *const *v, real *to) {
+    for (int j = 0; to && j < m->rows->states; ++j) memcpy(to + j * m->step + m->at, v[j], (size_t)m->n * sizeof(real));
+}
+
+/* The spikes of the state before, where they reset in this step. */
+static void late_spikes(const struct snn_scan *scan, const struct item *m, real *const *v, real *restrict r) {
+    real z[CHUNK];
+    m->rows->over(scan->spec, m->n, m->c, (const real *const *)v, z);
+    hard_row(scan->spec, m->n, z, 0, r);
+}
+
+/* A step in its parts; the membranes are in h, spikes in s. */
+static void slow_step(const struct snn_scan *scan, const struct item *m, int32_t t, const real *x, const real *r,
+                      real *const *v, real *const *h, real *restrict s) {
     const struct snn_neuron_spec *spec = scan->spec;
-    ptrdiff_t step = scan->B * scan->N;
-    if (scan->smooth && !spec->delayed) {
-        if (spec->detached && scan->frozen) memcpy(s, scan->frozen + t * step + at, (size_t)n * sizeof *s);
-        else smooth_steps[spec->surrogate](n, u, k->theta, scan->surrogate, s);
+    ptrdiff_t n = m->n;
+    real z[CHUNK], resets[CHUNK];
+    m->rows->charge(spec, n, m->c, x, r, v);
+    for (int j = 0; j < m->rows->states; ++j) memcpy(h[j], v[j], (size_t)n * sizeof(real));
+    m->rows->over(spec, n, m->c, (const real *const *)h, z);
+    firing_row(scan, scan->smooth ? SMOOTH : HARD, n, z, s);
+    real *frozen = scan->frozen ? scan->frozen + t * m->step + m->at : NULL;
+    if (scan->smooth == SNN_SMOOTH_RECORD && frozen) memcpy(frozen, s, (size_t)n * sizeof *s);
+    const real *cut = scan->smooth && spec->detached && frozen ? frozen : s;
+    for (ptrdiff_t i = 0; i < n; ++i) resets[i] = spec->delay ? cut[i] - r[i] : cut[i];
+    m->rows->settle(spec, n, m->c, x, s, resets, (const real *const *)h, v);
+}
+
+static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
+    struct item m;
+    begin(scan, index, &m);
+    const struct snn_neuron_spec *spec = scan->spec;
+    real v_memory[STATES][CHUNK], h_memory[STATES][CHUNK], s[CHUNK], r[CHUNK], held[CHUNK];
+    uint8_t flag[CHUNK] = {0};
+    real *v[STATES], *h[STATES];
+    for (int j = 0; j < m.rows->states; ++j) v[j] = v_memory[j];
+    states_at(scan, &m, scan->state_in, v);
+    bool fast = spec->firing == SNN_FIRES_ONCE && !scan->smooth;
+    for (int32_t t = scan->from; t < scan->to; ++t) {
+        const real *x = scan->x + t * scan->x_step + m.at;
+        real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
+        if (t + 1 < scan->to && scan->x_step) fetch(x + scan->x_step, m.n);
+        for (int j = 0; j < m.rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m.step + m.at : h_memory[j];
+        if (spec->delay) late_spikes(scan, &m, v, r);
+        if (scan->late) memcpy(scan->late + t * m.step + m.at, r, (size_t)m.n * sizeof *r);
+        if (fast) {
+            m.rows->step(spec, m.uniform, m.n, m.c, x, r, v, h, flag);
+            if (scan->bits) pack(m.n, flag, scan->bits + ((ptrdiff_t)t * scan->B + m.b) * scan->words + m.i0 / 64);
+            for (ptrdiff_t i = 0; y && i < m.n; ++i) y[i] = flag[i];
+        } else {
+            if (h[0] == x) x = memcpy(held, x, (size_t)m.n * sizeof *x); /* it is read after h[0] is written */
+            slow_step(scan, &m, t, x, r, v, h, s);
+            if (y) memcpy(y, s, (size_t)m.n * sizeof *s);
+        }
+    }
+    states_to(&m, v, scan->state_out);
+}
+
+/* What is to be known of step t: membranes, spikes, derivative, and the states after it. */
+struct moment {
+    const real *h[STATES];
+    real z[CHUNK], s[CHUNK], v_memory[STATES][CHUNK];
+    real *v[STATES];
+};
+
+static const real nothing[CHUNK]; /* in the place of rows that are not kept */
+
+static const real *input_at(const struct snn_scan *scan, const struct item *m, int32_t t) {
+    return scan->x ? scan->x + t * scan->x_step + m->at : nothing;
+}
+
+static void recall(const struct snn_scan *scan, const struct item *m, int32_t t, bool needs_s, struct moment *k) {
+    for (int j = 0; j < m->rows->states; ++j) k->h[j] = scan->h[j] ? scan->h[j] + t * m->step + m->at : nothing;
+    m->rows->over(scan->spec, m->n, m->c, k->h, k->z);
+    if (needs_s) firing_row(scan, scan->smooth ? SMOOTH : HARD, m->n, k->z, k->s);
+}
+
+/* The states before step t into v, by way of the step before. */
+static void states_before(const struct snn_scan *scan, const struct item *m, int32_t t, const struct moment *before,
+                          real *const *v) {
+    real resets[CHUNK];
+    if (t == 0) {
+        states_at(scan, m, scan->state_in, v);
         return;
     }
-    if (spec->strict)
-        for (ptrdiff_t i = 0; i < n; ++i) s[i] = u[i] > k->theta ? 1 : 0;
-    else
-        for (ptrdiff_t i = 0; i < n; ++i) s[i] = u[i] >= k->theta ? 1 : 0;
+    const real *late = scan->late ? scan->late + (t - 1) * m->step + m->at : nothing;
+    for (ptrdiff_t i = 0; i < m->n; ++i) resets[i] = before->s[i] - late[i];
+    m->rows->settle(scan->spec, m->n, m->c, input_at(scan, m, t - 1), before->s, resets, before->h, v);
 }
 
-/* glambda += gH V, gkappa += gH X, gdrive += gH over a row; V is the state before step t, X follows from the charge. */
-static void coefficient_sums(const struct snn_scan *scan, const struct snn_affine *k, int32_t t, ptrdiff_t at,
-                             ptrdiff_t n, const real *u, const real *gh, double *sum) {
+static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
+    struct item m;
+    begin(scan, index, &m);
     const struct snn_neuron_spec *spec = scan->spec;
-    real v[CHUNK], s[CHUNK];
-    real initial = spec->reset == SNN_RESET_VALUE ? k->v_reset : 0;
-    if (t > 0) {
-        const real *before = u - scan->B * scan->N;
-        resetting_spikes(scan, k, t - 1, at, n, before, s);
-        for (ptrdiff_t i = 0; i < n; ++i) v[i] = affine_reset(k, spec->reset, before[i], s[i]);
-    } else {
-        for (ptrdiff_t i = 0; i < n; ++i) v[i] = scan->state_in ? scan->state_in[at + i] : initial;
+    const int states = m.rows->states, coefs = m.rows->coefs;
+    ptrdiff_t n = m.n;
+    real g_memory[STATES][CHUNK], gc_memory[COEFS][CHUNK], sg[CHUNK], r[CHUNK], gx[CHUNK];
+    real *g[STATES], *gc[COEFS];
+    struct moment moment[2];
+    for (int j = 0; j < states; ++j) {
+        g[j] = g_memory[j];
+        for (int k = 0; k < 2; ++k) moment[k].v[j] = moment[k].v_memory[j];
+        if (scan->gstate_in) memcpy(g[j], scan->gstate_in + j * m.step + m.at, (size_t)n * sizeof(real));
+        else memset(g[j], 0, (size_t)n * sizeof(real));
     }
-    for (ptrdiff_t i = 0; i < n; ++i) {
-        sum[0] += (double)gh[i] * v[i];
-        sum[1] += (double)gh[i] * (u[i] - k->lambda * v[i] - k->drive) / k->kappa;
-        sum[2] += gh[i];
+    for (int j = 0; j < coefs; ++j) gc[j] = gc_memory[j];
+    if (scan->gcoef) memset(gc_memory, 0, (size_t)coefs * sizeof *gc_memory);
+    bool reads_v = scan->gcoef || spec->delay || m.rows->reads_v;
+    bool simple = m.uniform && spec->firing == SNN_FIRES_ONCE && !scan->smooth, needs_s = reads_v || !simple;
+    if (scan->to > scan->from) recall(scan, &m, scan->to - 1, needs_s, &moment[(scan->to - 1) & 1]);
+    for (int32_t t = scan->to - 1; t >= scan->from; --t) {
+        struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
+        const real *gy = scan->gy + t * m.step + m.at;
+        if (t) fetch(gy - m.step, n);
+        for (int j = 0; j < states && t > 1; ++j)
+            if (scan->h[j]) fetch(scan->h[j] + (t - 2) * m.step + m.at, n);
+        if (t) recall(scan, &m, t - 1, needs_s, before);
+        if (reads_v) states_before(scan, &m, t, before, now->v);
+        if (spec->delay) late_spikes(scan, &m, now->v, r);
+        firing_row(scan, DERIVATIVE, n, now->z, sg);
+        real *to = scan->gx ? scan->gx + t * scan->x_step + m.at : gx;
+        bool adds = scan->gx && (scan->adds || (scan->x_step == 0 && t != scan->to - 1)); /* a static input gathers */
+        struct cell_back a = {.c = m.c,
+                              .h = now->h,
+                              .v = (const real *const *)now->v,
+                              .x = input_at(scan, &m, t),
+                              .r = r,
+                              .s = now->s,
+                              .z = now->z,
+                              .sg = sg,
+                              .gy = gy,
+                              .gx = adds ? gx : to};
+        m.rows->back(spec, simple, n, &a, g, scan->gcoef ? gc : NULL);
+        for (ptrdiff_t i = 0; adds && i < n; ++i) to[i] += gx[i];
     }
+    states_to(&m, g, scan->gstate_out);
+    for (int j = 0; scan->gcoef && j < coefs; ++j)
+        for (ptrdiff_t i = 0; i < n; ++i) scan->gcoef[j * m.step + m.at + i] += gc[j][i];
 }
 
-static void backward_item(const struct snn_scan *scan, int32_t b, ptrdiff_t i0, double *sum) {
-    const struct snn_affine k = *scan->coefficients;
-    const struct snn_neuron_spec *spec = scan->spec;
-    ptrdiff_t n = scan->N - i0 < CHUNK ? scan->N - i0 : CHUNK, at = b * scan->N + i0, step = scan->B * scan->N;
-    real gv[CHUNK] = {0}, s[CHUNK], sg[CHUNK], gh[CHUNK];
-    for (int32_t t = scan->T - 1; t >= 0; --t) {
-        const real *u = scan->u + t * step + at, *gs = scan->gy + t * step + at;
-        if (t) fetch(u - step, n), fetch(gs - step, n);
-        if (spec->spikes) {
-            derivatives[spec->surrogate](n, u, k.theta, scan->surrogate, sg);
-            resetting_spikes(scan, &k, t, at, n, u, s);
-            adjoint_row_of(spec, &k, n, u, s, sg, gs, gv, gh);
-        } else {
-            for (ptrdiff_t i = 0; i < n; ++i) gh[i] = gs[i] + gv[i], gv[i] = k.lambda * gh[i];
-        }
-        if (sum) coefficient_sums(scan, &k, t, at, n, u, gh, sum);
-        if (!scan->gx) continue;
-        real *gx = scan->gx + t * scan->x_step + at;
-        bool adds = scan->adds || (scan->x_step == 0 && t != scan->T - 1); /* a static input gathers over the steps */
-        if (adds)
-            for (ptrdiff_t i = 0; i < n; ++i) gx[i] += k.kappa * gh[i];
-        else
-            for (ptrdiff_t i = 0; i < n; ++i) gx[i] = k.kappa * gh[i];
-    }
-}
+static ptrdiff_t items_of(const struct snn_scan *scan) { return scan->B * ((scan->N + CHUNK - 1) / CHUNK); }
 
 static void forward(struct snn_device *device, const struct snn_scan *scan) {
-    ptrdiff_t chunks = (scan->N + CHUNK - 1) / CHUNK;
+    ptrdiff_t items = items_of(scan);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t item = 0; item < scan->B * chunks; ++item)
-        forward_item(scan, (int32_t)(item / chunks), item % chunks * CHUNK);
+    for (ptrdiff_t item = 0; item < items; ++item) forward_item(scan, item);
 }
 
 static void backward(struct snn_device *device, const struct snn_scan *scan) {
-    ptrdiff_t chunks = (scan->N + CHUNK - 1) / CHUNK;
-    if (scan->partial) memset(scan->partial, 0, (size_t)(scan->B * chunks) * 3 * sizeof *scan->partial);
+    ptrdiff_t items = items_of(scan);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t item = 0; item < scan->B * chunks; ++item)
-        backward_item(scan, (int32_t)(item / chunks), item % chunks * CHUNK,
-                      scan->partial ? scan->partial + 3 * item : NULL);
+    for (ptrdiff_t item = 0; item < items; ++item) backward_item(scan, item);
 }
 
 static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero) {
@@ -240,22 +352,28 @@ static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, cons
     }
 }
 
-static real logistic(real w) { return (real)(1 / (1 + exp(-(double)w))); }
+/* ---- coefficients ---- */
 
-static void plif_coefficients(struct snn_device *device, const struct snn_plif *plif, const real *w,
-                              struct snn_affine *out) {
+static void coefficients(struct snn_device *device, const struct snn_coef_learned *how, const real *w, real *out) {
     (void)device;
-    real k = logistic(*w);
-    out->lambda = 1 - k, out->kappa = plif->decay_input ? k : 1, out->drive = *plif->v_reset * k;
+    for (ptrdiff_t k = 0; k < how->count; ++k) out[k] = (real)snn_coefficient(how, (double)w[k]);
 }
 
-static void plif_grad(struct snn_device *device, const struct snn_plif *plif, const real *w, const double *partial,
-                      ptrdiff_t items, real *gw) {
+static void coefficients_grad(struct snn_device *device, const struct snn_coef_learned *how, int32_t B, ptrdiff_t N,
+                              const real *w, const real *gcoef, real *gw) {
+    ptrdiff_t inner = how->inner;
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t k = 0; k < how->count; ++k) {
+        double sum = 0;
+        for (int32_t b = 0; b < B; ++b)
+            for (ptrdiff_t i = k * inner; i < (k + 1) * inner; ++i) sum += (double)gcoef[b * N + i];
+        gw[k] += (real)(sum * snn_coefficient_slope(how, (double)w[k]));
+    }
+}
+
+static void zero_diagonal(struct snn_device *device, ptrdiff_t n, real *w) {
     (void)device;
-    double sum[3] = {0}, k = logistic(*w);
-    for (ptrdiff_t i = 0; i < items; ++i)
-        for (int j = 0; j < 3; ++j) sum[j] += partial[3 * i + j];
-    *gw += (real)((-sum[0] + (plif->decay_input ? sum[1] : 0) + (double)*plif->v_reset * sum[2]) * k * (1 - k));
+    for (ptrdiff_t i = 0; i < n; ++i) w[i * n + i] = 0;
 }
 
 extern const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu);
@@ -263,6 +381,7 @@ const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu) = {
     .forward = forward,
     .backward = backward,
     .count = count,
-    .plif_coefficients = plif_coefficients,
-    .plif_grad = plif_grad,
+    .coefficients = coefficients,
+    .coefficients_grad = coefficients_grad,
+    .zero_diagonal = zero_diagonal,
 };

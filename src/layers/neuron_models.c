@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * neuron_models.c - the tables of neurons and surrogates, and reading them from a config. */
+ * neuron_models.c - the tables of neurons and surrogates, and reading them from a config.
+ *
+ * A coefficient is named by the key that fills it; one that decays has two keys, for the factor and for a time
+ * constant.
+ */
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/status.h"
+#include "layers/cells/all.h"
 #include "layers/neuron.h"
 
 /* ---- surrogates ---- */
@@ -44,67 +50,338 @@ int snn_surrogate_read(struct snn_conf *node, struct snn_surrogate_options *out)
     return snn_conf_read(node, surrogate_keys[out->which], out);
 }
 
-/* ---- neurons ---- */
+/* ---- cells ---- */
 
+const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT] = {
+    [SNN_CELL_lif] = {lif_STATES, lif_COEFS, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR, lif_KEEPS, lif_READS_V,
+                      lif_READS_X},
+    [SNN_CELL_synaptic] = {synaptic_STATES, synaptic_COEFS, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR, synaptic_KEEPS,
+                           synaptic_READS_V, synaptic_READS_X},
+};
+
+/* ---- keys ---- */
+
+enum { AS_VALUE, AS_LOGISTIC, AS_TAU };
+enum { PER_LAYER, PER_CHANNEL, PER_NEURON };
 static const char *const decay_names[] = {"euler", "exp", NULL};
 static const char *const fire_names[] = {"ge", "gt", NULL};
 static const char *const reset_names[] = {"zero", "subtract", "none", "value", NULL};
+static const char *const delay_names[] = {"false", "true", "twice", NULL};
+static const char *const spikes_names[] = {"once", "several", "signed", NULL};
+static const char *const as_names[] = {"value", "logistic", "tau", NULL};
+static const char *const per_names[] = {"layer", "channel", "neuron", NULL};
 static const char *const none[] = {"none", NULL};
+static const char *const the_threshold[] = {"threshold", NULL};
+static const char *const the_reset[] = {"v_reset", NULL};
+static const char *const the_rest[] = {"v_rest", NULL};
 
 #define AT(field) offsetof(struct snn_neuron_options, field)
-#define TAU                                                                                                            \
-    { "tau", SNN_TIME, AT(tau), "2.0", 0, 1e6, NULL, "membrane time constant, in steps or with a unit (20 ms)" }
-#define BETA                                                                                                           \
-    { "beta", SNN_REAL, AT(beta), "none", 0, 1, none, "decay a step, instead of tau: V keeps beta" }
+#define NUMBER(i, name, value, low, high, words, help)                                                                 \
+    { name, SNN_REAL, AT(number) + (i) * sizeof(double), value, low, high, words, help }
+#define FLAG(i, name, value, help)                                                                                     \
+    { name, SNN_BOOL, AT(flag) + (i) * sizeof(bool), value, 0, 0, NULL, help }
+#define DECAYS(i, factor, tau_name, value, help)                                                                       \
+    {tau_name,                                                                                                         \
+     SNN_TIME,                                                                                                         \
+     AT(tau) + (i) * sizeof(struct snn_time),                                                                          \
+     value,                                                                                                            \
+     0,                                                                                                                \
+     1e6,                                                                                                              \
+     NULL,                                                                                                             \
+     help " time constant, in steps or with a unit (20 ms)"},                                                          \
+        NUMBER(i, factor, "none", 0, 1, none, "decay a step, instead of " tau_name ": what is kept")
 #define DECAY                                                                                                          \
     { "decay", SNN_CHOICE, AT(decay), "euler", 0, 0, decay_names, "how tau becomes a factor: 1 - 1/tau or exp(-1/tau)" }
-#define DECAY_INPUT                                                                                                    \
-    { "decay_input", SNN_BOOL, AT(decay_input), "false", 0, 0, NULL, "scale the input by 1 - decay" }
-#define FIRING                                                                                                          \
-    {"threshold", SNN_REAL, AT(threshold), "1.0", -1e6, 1e6, NULL, "fires at this membrane"},                           \
+#define LEARNING                                                                                                       \
+    {"learn", SNN_NODE, AT(learn), "[]", 0, 0, NULL, "numbers that are learned, by their keys: [beta, threshold]"},    \
+        {"learn_as", SNN_CHOICE, AT(learn_as), "value",                                                                \
+         0,          0,          as_names,     "a decay is learned itself, as 1 - sigmoid(w), or as tau"},             \
+    {                                                                                                                  \
+        "per", SNN_CHOICE, AT(per), "layer", 0, 0, per_names, "one learned number for the layer, a channel, a neuron"  \
+    }
+#define FIRING(theta, to)                                                                                               \
+    NUMBER(theta, "threshold", "1.0", -1e6, 1e6, NULL, "fires at this membrane"),                                       \
         {"fire", SNN_CHOICE, AT(fire), "ge", 0, 0, fire_names, "spike when H >= threshold (ge) or H > threshold (gt)"}, \
         {"reset", SNN_CHOICE, AT(reset),   "zero",                                                                      \
          0,       0,          reset_names, "after a spike: V = 0, V = H - threshold, V = H, or V = v_reset"},           \
-        {"v_reset", SNN_REAL, AT(v_reset), "0", -1e6, 1e6, NULL, "reset: value goes here, and decay goes towards it"},  \
-    {                                                                                                                   \
+        NUMBER(to, "v_reset", "0", -1e6, 1e6, NULL, "reset: value goes here, and decay goes towards it"), {             \
         "detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"     \
     }
-#define DELAY                                                                                                          \
-    { "reset_delay", SNN_BOOL, AT(reset_delay), "false", 0, 0, NULL, "reset one step later (snnTorch's convention)" }
+#define LATE                                                                                                           \
+    {                                                                                                                  \
+        "reset_delay", SNN_CHOICE, AT(delay), "false", 0, 0, delay_names,                                              \
+            "reset one step later (snnTorch); twice: now, and again where still over the threshold (its false)"        \
+    }
+#define SPIKES                                                                                                         \
+    {"spikes", SNN_CHOICE, AT(spikes),   "once",                                                                       \
+     0,        0,          spikes_names, "0 or 1; several a step, up to `levels`; or -1, 0 and 1"},                    \
+        {"levels", SNN_INT, AT(levels), "4", 2, 64, NULL, "most spikes of a step, for spikes: several"},               \
+        NUMBER_AT("spacing", AT(spacing), "threshold", 1e-6, 1e6, the_threshold,                                       \
+                  "of the membrane between one spike and the next, for spikes: several")
+#define NUMBER_AT(name, field, value, low, high, words, help)                                                          \
+    { name, SNN_REAL, field, value, low, high, words, help }
+#define RECURRENT                                                                                                      \
+    {                                                                                                                  \
+        "recurrent", SNN_NODE, AT(recurrent_node), "false", 0, 0, NULL,                                                \
+            "true: the layer's spikes come back a step later; or {bias, diagonal, init}"                               \
+    }
 #define SURROGATE                                                                                                      \
     { "surrogate", SNN_NODE, AT(surrogate_node), "atan", 0, 0, NULL, "surrogate gradient: NAME or {name, parameters}" }
+#define REST(i)                                                                                                        \
+    NUMBER(i, "v_rest", "v_reset", -1e6, 1e6, the_reset, "the membrane decays towards this; v_reset: where resets go")
+#define START(i) NUMBER(i, "v_start", "v_rest", -1e6, 1e6, the_rest, "the membrane before the first step")
+#define FLOOR(i) NUMBER(i, "v_min", "none", -1e6, 1e6, none, "the membrane stays above this after a step")
 
-static const struct snn_key if_keys[] = {FIRING, DELAY, SURROGATE, {0}};
-static const struct snn_key lif_keys[] = {TAU, BETA, DECAY, DECAY_INPUT, FIRING, DELAY, SURROGATE, {0}};
-static const struct snn_key plif_keys[] = {TAU, DECAY_INPUT, FIRING, SURROGATE, {0}};
-static const struct snn_key li_keys[] = {TAU, BETA, DECAY, DECAY_INPUT, {0}};
+/* ---- models ---- */
+
+#define LIF_TAU DECAYS(LIF_BETA, "beta", "tau", "2.0", "membrane")
+static const struct snn_key if_keys[] = {FIRING(LIF_THETA, LIF_TO), LATE,      LEARNING,  SPIKES,
+                                         FLOOR(LIF_FLOOR),          RECURRENT, SURROGATE, {0}};
+static const struct snn_key lif_keys[] = {LIF_TAU,
+                                          DECAY,
+                                          FLAG(0, "decay_input", "false", "scale the input by 1 - decay"),
+                                          FIRING(LIF_THETA, LIF_TO),
+                                          LATE,
+                                          REST(LIF_REST),
+                                          START(LIF_START),
+                                          FLOOR(LIF_FLOOR),
+                                          FLAG(1, "drop_input", "false", "a late reset takes the step's input along"),
+                                          LEARNING,
+                                          SPIKES,
+                                          RECURRENT,
+                                          SURROGATE,
+                                          {0}};
+static const struct snn_key plif_keys[] = {
+    {"tau", SNN_TIME, AT(tau) + LIF_BETA * sizeof(struct snn_time), "2.0", 0, 1e6, NULL,
+     "membrane time constant to start from, in steps or with a unit (20 ms)"},
+    FLAG(0, "decay_input", "false", "scale the input by 1 - decay"),
+    FIRING(LIF_THETA, LIF_TO),
+    REST(LIF_REST),
+    START(LIF_START),
+    FLOOR(LIF_FLOOR),
+    {"per", SNN_CHOICE, AT(per), "layer", 0, 0, per_names, "one learned number for the layer, a channel, a neuron"},
+    SPIKES,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key li_keys[] = {LIF_TAU,
+                                         DECAY,
+                                         FLAG(0, "decay_input", "false", "scale the input by 1 - decay"),
+                                         NUMBER(LIF_REST, "v_rest", "0", -1e6, 1e6, NULL, "it decays towards this"),
+                                         FLOOR(LIF_FLOOR),
+                                         LEARNING,
+                                         {0}};
+/* Without a leak nothing tells where the membrane rests: it starts where resets go. */
+static double starts_at_reset(const struct snn_neuron_options *o, int j) {
+    return (j == LIF_REST || j == LIF_START) && o->reset == SNN_RESET_VALUE ? o->number[LIF_TO] : NAN;
+}
+
+static double lapicque(const struct snn_neuron_options *o, int j) {
+    double R = o->part[0], C = o->part[1], dt = o->part[2];
+    return j == LIF_BETA ? 1 - dt / (R * C) : j == LIF_KAPPA ? dt / C : starts_at_reset(o, j);
+}
+#define PART(i, name, value, help)                                                                                     \
+    { name, SNN_REAL, AT(part) + (i) * sizeof(double), value, 1e-6, 1e6, NULL, help }
+static const struct snn_key lapicque_keys[] = {
+    PART(0, "resistance", "5.0", "of the membrane, R"),
+    PART(1, "capacitance", "1.0", "of the membrane, C"),
+    PART(2, "time_step", "1.0", "dt, in the unit of R C; below R C"),
+    FIRING(LIF_THETA, LIF_TO),
+    LATE,
+    FLOOR(LIF_FLOOR),
+    {"learn", SNN_NODE, AT(learn), "[]", 0, 0, NULL, "numbers that are learned, by their keys: [threshold]"},
+    {"per", SNN_CHOICE, AT(per), "layer", 0, 0, per_names, "one learned number for the layer, a channel, a neuron"},
+    SPIKES,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+#define SYN_TAUS                                                                                                       \
+    DECAYS(SYN_BETA, "beta", "tau", "10.0", "membrane"), DECAYS(SYN_ALPHA, "alpha", "tau_syn", "5.0", "current")
+#define SYN_FLAGS                                                                                                      \
+    FLAG(0, "decay_input", "false", "scale the current by 1 - beta"),                                                  \
+        FLAG(1, "decay_current", "false", "the current has decayed when it acts (sinabs)"),                            \
+        FLAG(2, "old_current", "false", "the membrane takes the current of the step before (Norse's LSNN)")
+static const struct snn_key synaptic_keys[] = {SYN_TAUS, DECAY,          SYN_FLAGS,        FIRING(SYN_THETA, SYN_TO),
+                                               LATE,     REST(SYN_REST), START(SYN_START), FLOOR(SYN_FLOOR),
+                                               LEARNING, SPIKES,         RECURRENT,        SURROGATE,
+                                               {0}};
+static const struct snn_key cuba_li_keys[] = {
+    SYN_TAUS,         DECAY,
+    SYN_FLAGS,        NUMBER(SYN_REST, "v_rest", "0", -1e6, 1e6, NULL, "it decays towards this"),
+    START(SYN_START), FLOOR(SYN_FLOOR),
+    LEARNING,         {0}};
 
 const struct snn_neuron_model snn_neuron_models[] = {
-    {"if", "IFNode", "integrate and fire: H = V + X", if_keys, true, false},
-    {"lif", "LIFNode", "leaky integrate and fire: H = V - (V - v_reset)/tau + X (X/tau with decay_input)", lif_keys,
-     true, false},
-    {"plif", "ParametricLIFNode", "LIF whose 1/tau = sigmoid(w) is learned (Fang et al., ICCV 2021)", plif_keys, true,
-     true},
-    {"li", "LI", "leaky integrator, does not spike: its membrane is the output (readout)", li_keys, false, false},
+    {"if", "IFNode IAF", "integrate and fire: H = V + X", if_keys, SNN_CELL_lif, true,
+     .fixed = {[LIF_BETA] = 1, [LIF_KAPPA] = 1}, .derive = starts_at_reset},
+    {"lif", "LIFNode Leaky LIFBox", "leaky integrate and fire: H = V - (V - v_reset)/tau + X (X/tau with decay_input)",
+     lif_keys, SNN_CELL_lif, true, .fixed = {[LIF_KAPPA] = 1}},
+    {"plif", "ParametricLIFNode", "LIF whose 1/tau = sigmoid(w) is learned (Fang et al., ICCV 2021)", plif_keys,
+     SNN_CELL_lif, true, .fixed = {[LIF_BETA] = NAN, [LIF_KAPPA] = 1}, .learned = 1u << LIF_BETA},
+    {"li", "LI ExpLeak", "leaky integrator, does not spike: its membrane is the output (readout)", li_keys,
+     SNN_CELL_lif, false, .fixed = {[LIF_KAPPA] = 1}},
+    {"lapicque", "Lapicque", "H = (1 - dt/(R C)) V + (dt/C) X, resets take the step's input along (snnTorch)",
+     lapicque_keys, SNN_CELL_lif, true, .derive = lapicque, .flags = LIF_DROPS_INPUT},
+    {"cuba", "Synaptic CUBALIFNode CubaLIF LIFCell",
+     "LIF with a synaptic current: I = alpha I + X, H = beta V + I (CUBALIFNode, Norse's LIF)", synaptic_keys,
+     SNN_CELL_synaptic, true},
+    {"cuba_li", "LICell", "leaky integrator of a synaptic current, does not spike (Norse's LI)", cuba_li_keys,
+     SNN_CELL_synaptic, false},
     {0},
 };
 
+/* The key that fills coefficient j, or its time constant. */
+static const struct snn_key *key_of(const struct snn_neuron_model *m, size_t field) {
+    for (const struct snn_key *k = m->keys; k->name; ++k)
+        if (k->field == field) return k;
+    return NULL;
+}
+static const struct snn_key *number_key(const struct snn_neuron_model *m, int j) {
+    return key_of(m, AT(number) + (size_t)j * sizeof(double));
+}
+static const struct snn_key *tau_key(const struct snn_neuron_model *m, int j) {
+    return key_of(m, AT(tau) + (size_t)j * sizeof(struct snn_time));
+}
+
+static double steps_of(const struct snn_neuron_options *o, int j) {
+    return o->tau[j].value / (o->tau[j].seconds ? o->step_seconds : 1);
+}
+
+double snn_neuron_number(const struct snn_neuron_options *o, int j) {
+    const struct snn_neuron_model *m = &snn_neuron_models[o->model];
+    const struct snn_cell_shape *shape = &snn_cell_shapes[m->cell];
+    const struct snn_key *key = number_key(m, j);
+    double derived = m->derive ? m->derive(o, j) : NAN;
+    if (!isnan(derived)) return derived;
+    if (j == shape->to) return o->reset == SNN_RESET_VALUE ? o->number[j] : 0;
+    if (!isnan(o->number[j])) return o->number[j];
+    if (tau_key(m, j)) return o->decay ? exp(-1 / steps_of(o, j)) : 1 - 1 / steps_of(o, j);
+    if (key && key->choices == the_reset) return snn_neuron_number(o, shape->to);
+    if (key && key->choices == the_rest) return snn_neuron_number(o, shape->rest);
+    return -INFINITY; /* there is no floor */
+}
+
+const char *snn_neuron_param_name(const struct snn_neuron_options *o, int j, char buffer[64]) {
+    const struct snn_neuron_model *m = &snn_neuron_models[o->model];
+    const struct snn_key *key = number_key(m, j), *tau = tau_key(m, j);
+    if (m->learned & 1u << j) snprintf(buffer, 64, "w");
+    else if (tau && o->learn_as == AS_TAU) snprintf(buffer, 64, "%s", tau->name);
+    else snprintf(buffer, 64, tau && o->learn_as == AS_LOGISTIC ? "%s_w" : "%s", key->name);
+    return buffer;
+}
+
+double snn_neuron_learned(const struct snn_neuron_options *o, int j, struct snn_coef_learned *how) {
+    const struct snn_neuron_model *m = &snn_neuron_models[o->model];
+    const struct snn_key *key = number_key(m, j), *tau = tau_key(m, j);
+    double value = snn_neuron_number(o, j);
+    *how = (struct snn_coef_learned){.form = SNN_COEF_CLAMPED, .low = key ? key->min : 0, .high = key ? key->max : 1};
+    if (!tau) return value;
+    if (m->learned & 1u << j || o->learn_as == AS_LOGISTIC) {
+        how->form = SNN_COEF_REST;
+        return log(1 / value - 1);
+    }
+    if (o->learn_as == AS_VALUE) return value;
+    how->form = o->decay ? SNN_COEF_EXP : SNN_COEF_EULER;
+    how->low = o->decay ? 1e-3 : 1;
+    return o->decay ? -1 / log(value) : 1 / (1 - value);
+}
+
+/* ---- reading ---- */
+
+static int read_decays(struct snn_conf *node, const struct snn_neuron_model *m, const struct snn_neuron_options *o) {
+    for (int j = 0; j < snn_cell_shapes[m->cell].coefs; ++j) {
+        const struct snn_key *key = tau_key(m, j);
+        if (!key || !isnan(o->number[j])) continue;
+        const struct snn_conf *tau = snn_conf_get(node, key->name);
+        if (o->tau[j].seconds && o->step_seconds <= 0)
+            return snn_conf_error(tau, "a time constant with a unit needs bins of known duration (data.bin.by: "
+                                       "duration); give it in steps");
+        double steps = steps_of(o, j);
+        if (o->decay == 0 && steps < 1)
+            return snn_conf_error(tau, "expected at least 1 step with decay: euler, got %g steps", steps);
+        if (steps <= 0) return snn_conf_error(tau, "expected a time constant above 0");
+        if (m->learned & 1u << j && steps <= 1)
+            return snn_conf_error(tau, "expected more than 1 step: w = -ln(tau - 1)");
+    }
+    return SNN_OK;
+}
+
+/* `learn: [beta, threshold]` to bits; a decay goes by either of its keys. */
+static int read_learned(struct snn_neuron_options *o, const struct snn_neuron_model *m) {
+    o->learned = m->learned;
+    if (!o->learn) return SNN_OK;
+    if (o->learn->kind == SNN_CONF_MAP) return snn_conf_error(o->learn, "expected a list of keys, [beta, threshold]");
+    const char *names[2 * SNN_CELL_COEFS + 1];
+    int index[2 * SNN_CELL_COEFS + 1], count = 0;
+    for (int j = 0; j < snn_cell_shapes[m->cell].coefs; ++j) {
+        const struct snn_key *keys[2] = {number_key(m, j), tau_key(m, j)};
+        for (int k = 0; k < 2; ++k)
+            if (keys[k]) names[count] = keys[k]->name, index[count++] = j;
+    }
+    names[count] = NULL;
+    struct snn_conf *item = o->learn->kind == SNN_CONF_LIST ? o->learn->first : o->learn;
+    for (; item; item = o->learn->kind == SNN_CONF_LIST ? item->next : NULL) {
+        int found = -1;
+        for (int k = 0; k < count && item->kind == SNN_CONF_SCALAR; ++k)
+            if (!strcmp(names[k], item->text)) found = index[k];
+        if (found < 0) {
+            const char *near = item->kind == SNN_CONF_SCALAR ? snn_nearest(item->text, names) : NULL;
+            return near ? snn_conf_error(item, "expected a number of %s, got '%s' (did you mean '%s'?)", m->name,
+                                         item->text, near)
+                        : snn_conf_error(item, "expected a number of %s: one of its keys that decay or are numbers",
+                                         m->name);
+        }
+        if (!isfinite(snn_neuron_number(o, found)))
+            return snn_conf_error(item, "has no value to be learned from: give %s", names[found]);
+        double value = snn_neuron_number(o, found);
+        if (tau_key(m, found) && o->learn_as != AS_VALUE && (value <= 0 || value >= 1))
+            return snn_conf_error(item, "a decay of %g cannot be learned %s: it has to be between 0 and 1", value,
+                                  o->learn_as == AS_TAU ? "as tau" : "as logistic");
+        o->learned |= 1u << found;
+    }
+    return SNN_OK;
+}
+
+static const struct snn_key recurrence_keys[] = {
+    {"bias", SNN_BOOL, offsetof(struct snn_recurrence, bias), "false", 0, 0, NULL, "add a learned bias"},
+    {"diagonal", SNN_BOOL, offsetof(struct snn_recurrence, diagonal), "true", 0, 0, NULL,
+     "a neuron hears itself too; false: that weight stays 0"},
+    {"init", SNN_NODE, offsetof(struct snn_recurrence, init), "kaiming_uniform", 0, 0, NULL,
+     "initial weights: NAME or {name, parameters}"},
+    {0}};
+
+static int read_recurrence(struct snn_neuron_options *o) {
+    struct snn_conf *node = o->recurrent_node;
+    o->recurrent = (struct snn_recurrence){.diagonal = true};
+    if (!node || (node->kind == SNN_CONF_SCALAR && !strcmp(node->text, "false"))) return SNN_OK;
+    if (node->kind == SNN_CONF_SCALAR && !strcmp(node->text, "true")) SNN_TRY(snn_conf_assign(node, "{}"));
+    if (node->kind != SNN_CONF_MAP) return snn_conf_error(node, "expected true, false or {bias, diagonal, init}");
+    o->recurrent.which = 1;
+    return snn_conf_read(node, recurrence_keys, &o->recurrent);
+}
+
 int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struct snn_neuron_options *out) {
     const struct snn_neuron_model *m = &snn_neuron_models[model];
-    *out = (struct snn_neuron_options){
-        .model = model, .tau = {2, false}, .beta = NAN, .threshold = 1, .step_seconds = step_seconds};
+    const struct snn_cell_shape *shape = &snn_cell_shapes[m->cell];
+    *out = (struct snn_neuron_options){.model = model, .step_seconds = step_seconds, .spacing = NAN};
+    memcpy(out->number, m->fixed, sizeof out->number);
     SNN_TRY(snn_conf_read(node, m->keys, out));
-    struct snn_conf *tau = snn_conf_get(node, "tau");
-    if (tau && out->tau.seconds && step_seconds <= 0)
-        return snn_conf_error(
-            tau, "a time constant with a unit needs bins of known duration (data.bin.by: duration); give it in steps");
-    double steps = out->tau.value / (out->tau.seconds ? step_seconds : 1);
-    if (tau && isnan(out->beta) && out->decay == 0 && steps < 1)
-        return snn_conf_error(tau, "expected at least 1 step with decay: euler, got %g steps", steps);
-    if (tau && isnan(out->beta) && steps <= 0) return snn_conf_error(tau, "expected a time constant above 0");
-    if (m->learns && steps <= 1) return snn_conf_error(tau, "expected more than 1 step: w = -ln(tau - 1)");
-    if (out->reset != SNN_RESET_VALUE && out->v_reset != 0)
-        return snn_conf_error(snn_conf_get(node, "v_reset"), "takes effect with reset: value only");
-    if (m->spikes) SNN_TRY(snn_surrogate_read(out->surrogate_node, &out->surrogate));
-    return SNN_OK;
+    SNN_TRY(read_decays(node, m, out));
+    if (m->derive == lapicque && !(snn_neuron_number(out, LIF_BETA) >= 0))
+        return snn_conf_error(snn_conf_get(node, "time_step"), "expected at most R C = %g, got %g",
+                              out->part[0] * out->part[1], out->part[2]);
+    if (m->spikes) {
+        if (out->reset != SNN_RESET_VALUE && out->number[shape->to] != 0)
+            return snn_conf_error(snn_conf_get(node, "v_reset"), "takes effect with reset: value only");
+        if (out->spikes != SNN_FIRES_ONCE && out->reset != SNN_RESET_SUBTRACT && out->reset != SNN_RESET_NONE)
+            return snn_conf_error(snn_conf_get(node, "spikes"),
+                                  "several or signed spikes need reset: subtract (or none): each takes one threshold");
+        if (out->spikes != SNN_FIRES_ONCE && isnan(out->spacing) && out->number[shape->theta] <= 0)
+            return snn_conf_error(snn_conf_get(node, "threshold"), "expected a number above 0 with such spikes");
+        SNN_TRY(snn_surrogate_read(out->surrogate_node, &out->surrogate));
+    } else {
+        out->spikes = SNN_FIRES_NEVER, out->reset = SNN_RESET_NONE;
+    }
+    SNN_TRY(read_learned(out, m));
+    return read_recurrence(out);
 }

@@ -8,6 +8,7 @@
 
 #include "core/rng.h"
 #include "core/status.h"
+#include "train/check_parts.h"
 
 /* A batch of random frames, in memory of its own. */
 struct synthetic {
@@ -194,14 +195,7 @@ int snn_check_yaml(struct snn_device *device, const char *model, const char *los
 
 /* ---- everything ---- */
 
-struct suite {
-    struct snn_device *device;
-    struct snn_check_report *report;
-    int per_tensor;
-    int rc;
-};
-
-static void with_targets(struct suite *s, const char *model, const char *loss, struct snn_model_input input,
+static void with_targets(struct snn_check_suite *s, const char *model, const char *loss, struct snn_model_input input,
                          bool lengths, enum snn_check_targets targets) {
     static const char *const words[] = {"", ", soft labels", ", numbers", ", numbers for every step"};
     if (s->rc < 0) return;
@@ -213,56 +207,20 @@ static void with_targets(struct suite *s, const char *model, const char *loss, s
     s->rc = snn_check_yaml(s->device, model, loss, &input, &o, s->report);
 }
 
-static void one(struct suite *s, const char *model, const char *loss, struct snn_model_input input, bool lengths) {
+static void one(struct snn_check_suite *s, const char *model, const char *loss, struct snn_model_input input,
+                bool lengths) {
     with_targets(s, model, loss, input, lengths, SNN_CHECK_LABELS);
+}
+
+void snn_check_flat(struct snn_check_suite *s, const char *model, bool lengths) {
+    one(s, model, "ce", (struct snn_model_input){.C = 6, .H = 1, .W = 1}, lengths);
 }
 
 static const struct snn_model_input flat = {.C = 6, .H = 1, .W = 1}, image = {.C = 2, .H = 7, .W = 6},
                                     still = {.C = 2, .H = 6, .W = 6, .is_static = true};
 
-static void check_neurons(struct suite *s) {
-    char model[400];
-    static const char *const resets[] = {"reset: zero", "reset: subtract", "reset: none",
-                                         "reset: value, v_reset: -0.2"};
-    static const char *const charges[] = {"", "decay_input: true, ", "tau: 5, decay: exp, ", "beta: 0.8, ",
-                                          "beta: 0.8, decay_input: true, "};
-    for (int r = 0; r < 4; ++r)
-        for (int k = 0; k < 6; ++k) { /* detached, delayed, fire */
-            const char *detach = k & 1 ? "true" : "false", *delay = k >= 4 ? "true" : "false",
-                       *fire = k & 2 ? "gt" : "ge";
-            for (int c = 0; c < 5; ++c) {
-                snprintf(
-                    model, sizeof model,
-                    "[linear: 5, lif: {%s%s, detach_reset: %s, reset_delay: %s, fire: %s, threshold: 0.7}, linear: 3]",
-                    charges[c], resets[r], detach, delay, fire);
-                one(s, model, "ce", flat, false);
-            }
-            snprintf(model, sizeof model, "[linear: 5, if: {%s, detach_reset: %s, reset_delay: %s}, linear: 3]",
-                     resets[r], detach, delay);
-            one(s, model, "ce", flat, false);
-            if (k >= 4) continue;
-            for (int d = 0; d < 2; ++d) {
-                snprintf(model, sizeof model,
-                         "[linear: 5, plif: {tau: 3, %s, detach_reset: %s, decay_input: %s}, linear: 3]", resets[r],
-                         detach, d ? "true" : "false");
-                one(s, model, "ce", flat, false);
-            }
-        }
-    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
-        for (int detach = 0; detach < 2; ++detach) {
-            snprintf(model, sizeof model,
-                     "[linear: 5, lif: {surrogate: %s, reset: subtract, detach_reset: %s}, linear: 3]",
-                     snn_surrogate_names[i], detach ? "true" : "false");
-            one(s, model, "ce", flat, false);
-        }
-    for (int c = 0; c < 5; ++c) {
-        snprintf(model, sizeof model, "[linear: 5, lif: {}, linear: 4, li: {%s}]", charges[c]);
-        one(s, model, "ce", flat, true);
-    }
-}
-
 /* UltraLIF's family: every charge with every reset and kind of slope; epsilon is learned in all ways. */
-static void check_ultra(struct suite *s) {
+static void check_ultra(struct snn_check_suite *s) {
     static const char *const charges[] = {"ultralif: {tau: 0.8",
                                           "ultraplif: {leak_offset: eps_log_tau",
                                           "ultraplif: {leak: log, form: code",
@@ -335,7 +293,7 @@ static const struct {
     {"{name: spike_time, tau: 2, reduction: mean, correct: 0.7, class_weights: [0.5, 2, 1.5, 0.25]", 0},
 };
 
-static void check_losses(struct suite *s) {
+static void check_losses(struct snn_check_suite *s) {
     static const char *const overs[] = {"mean", "sum", "step", "last", "max", "softmax_sum"};
     static const char *const membranes = "[linear: 5, lif: {}, linear: 4, li: {tau: 3}]",
                              *const spikes = "[linear: 5, lif: {}, linear: 4, lif: {threshold: 0.5}]";
@@ -363,7 +321,7 @@ static void check_losses(struct suite *s) {
     s->per_tensor = 10;
 }
 
-static void check_layers(struct suite *s) {
+static void check_layers(struct snn_check_suite *s) {
     static const char *const images[] = {
         "[conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
         "[conv: {out: 4, kernel: [3, 2], stride: 2, padding: 1, groups: 2, bias: false}, lif, flatten, linear: 3]",
@@ -417,8 +375,8 @@ static void check_layers(struct suite *s) {
 }
 
 int snn_check_everything(struct snn_device *device, struct snn_check_report *report) {
-    struct suite s = {device, report, 10, SNN_OK};
-    check_neurons(&s);
+    struct snn_check_suite s = {device, report, 10, SNN_OK};
+    snn_check_neurons(&s);
     check_ultra(&s);
     check_losses(&s);
     check_layers(&s);

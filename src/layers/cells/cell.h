@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cell.h - how a neuron is written down, and what all of them share.
+ *
+ * A cell NAME has NAME_STATES states and NAME_COEFS coefficients c, and for one neuron and one step the functions
+ * below. `o` are its option bits, `reset` is one of enum snn_reset; both are known where the functions are inlined.
+ *   start    V        at rest; a coefficient that is the target of resets is 0 where they go to zero or subtract
+ * A step is
+ *   charge   V -> H   from the input x; r: the spike of the step before where it resets now (snnTorch), else 0
+ *   over     z        how far the membrane is over its threshold; the spike is s = [z >= 0] (or >)
+ *   settle   H -> V   s: the spike as others see it, r: the spike that resets (gradient may be cut there)
+ * and each has an adjoint that takes the gradient of its results and adds to those of its arguments; g (NAME_STATES) is
+ * changed in place, from that of the states after to that of the states before. gc (NAME_COEFS) gathers over steps.
+ * H is what a scan keeps. What is added to gradients that nobody wants costs nothing: it is not computed.
+ * NAME_KEEPS: bits of the states whose H the adjoints read when no coefficient is learned; NAME_READS_V: the adjoint of
+ * the charge reads V even then (it is not linear), so that all of H is kept to make V from; NAME_READS_X: likewise the
+ * input, or V is made from it. */
+#ifndef SNN_CELL_EQUATIONS_H
+#define SNN_CELL_EQUATIONS_H
+
+#include "core/real.h"
+#include "core/rmath.h"
+
+enum snn_reset { SNN_RESET_ZERO, SNN_RESET_SUBTRACT, SNN_RESET_NONE, SNN_RESET_VALUE };
+enum { CELL_HAS_FLOOR = 128 }; /* option bit of cells whose membrane may have a least value; bits below are their own */
+
+/* The membrane after a reset by r: to `to` (zero, value), by theta (subtract), or none. */
+SNN_HD real cell_reset(int reset, real h, real r, real theta, real to) {
+    return reset == SNN_RESET_SUBTRACT ? h - theta * r : reset == SNN_RESET_NONE ? h : (1 - r) * h + r * to;
+}
+
+/* Its adjoint: the gradient of h from that of the result. */
+SNN_HD real cell_reset_adjoint(int reset, real h, real r, real theta, real to, real g, real *gr, real *gtheta,
+                               real *gto) {
+    if (reset == SNN_RESET_NONE) return g;
+    if (reset == SNN_RESET_SUBTRACT) {
+        *gr -= theta * g, *gtheta -= r * g;
+        return g;
+    }
+    *gr += (to - h) * g, *gto += r * g;
+    return (1 - r) * g;
+}
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * check_neurons.c - gradients of every neuron and surrogate, by the tables alone: whatever keys a model has are tried.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "train/check_parts.h"
+
+static const struct snn_key *key_of(const struct snn_neuron_model *m, const char *name) {
+    for (const struct snn_key *k = m->keys; k->name; ++k)
+        if (!strcmp(k->name, name)) return k;
+    return NULL;
+}
+
+/* linear, the neuron with these keys, and a readout that sees every step. */
+static void try_keys(struct snn_check_suite *s, const struct snn_neuron_model *m, const char *keys, bool lengths) {
+    char model[700];
+    const char *threshold = key_of(m, "threshold") && !strstr(keys, "threshold") ? "threshold: 0.7, " : "";
+    snprintf(model, sizeof model,
+             m->spikes ? "[linear: 5, %s: {%s%s}, linear: 3]" : "[linear: 5, lif, linear: 4, %s: {%s%s}]", m->name,
+             threshold, keys);
+    snn_check_flat(s, model, lengths);
+}
+
+/* The ways to reset that a key alone may act under. */
+static const char *const resets[] = {"reset: zero", "reset: subtract", "reset: none", "reset: value, v_reset: -0.2"};
+
+static void check_resets(struct snn_check_suite *s, const struct snn_neuron_model *m) {
+    char keys[300];
+    int delays = key_of(m, "reset_delay") ? 3 : 1;
+    for (int r = 0; r < 4; ++r)
+        for (int delay = 0; delay < delays; ++delay)
+            for (int k = 0; k < 4; ++k) {
+                static const char *const words[] = {"", ", reset_delay: true", ", reset_delay: twice"};
+                snprintf(keys, sizeof keys, "%s, detach_reset: %s, fire: %s%s", resets[r], k & 1 ? "true" : "false",
+                         k & 2 ? "gt" : "ge", words[delay]);
+                try_keys(s, m, keys, false);
+            }
+}
+
+/* One key at a time, and what it needs beside it. */
+static void check_key(struct snn_check_suite *s, const struct snn_neuron_model *m, const struct snn_key *k,
+                      const char *beside) {
+    char keys[500];
+    if (k->type == SNN_BOOL && strcmp(k->name, "detach_reset")) {
+        snprintf(keys, sizeof keys, "%s%s: %s", beside, k->name, !strcmp(k->value, "true") ? "false" : "true");
+        try_keys(s, m, keys, false);
+        for (const struct snn_key *other = m->keys; other < k; ++other) { /* and pairs of them */
+            if (other->type != SNN_BOOL || !strcmp(other->name, "detach_reset")) continue;
+            snprintf(keys, sizeof keys, "%s%s: %s, %s: true", beside, k->name,
+                     !strcmp(k->value, "true") ? "false" : "true", other->name);
+            try_keys(s, m, keys, false);
+        }
+    } else if (k->type == SNN_TIME) {
+        snprintf(keys, sizeof keys, "%s%s: 3.5", beside, k->name);
+        try_keys(s, m, keys, true);
+        snprintf(keys, sizeof keys, "%s%s: 3.5, decay: exp", beside, k->name);
+        if (key_of(m, "decay")) try_keys(s, m, keys, false);
+    } else if (k->type == SNN_REAL && k->choices) { /* none, or a word: a number instead */
+        snprintf(keys, sizeof keys, "%s%s: %s", beside, k->name,
+                 k->max == 1                 ? "0.8"
+                 : !strcmp(k->name, "v_min") ? "-0.1"
+                                             : "0.3");
+        try_keys(s, m, keys, false);
+    }
+}
+
+/* All coefficients that have a value, learned in every form. */
+static void check_learning(struct snn_check_suite *s, const struct snn_neuron_model *m, const char *beside) {
+    static const char *const as[] = {"value", "logistic", "tau"}, *const per[] = {"layer", "channel", "neuron"};
+    char names[300] = "", keys[600];
+    if (!key_of(m, "learn")) return;
+    for (const struct snn_key *k = m->keys; k->name; ++k) {
+        size_t number = offsetof(struct snn_neuron_options, number), field = k->field;
+        bool coefficient = k->type == SNN_REAL && field >= number && field < number + sizeof(double) * SNN_CELL_COEFS;
+        if (!coefficient || !strcmp(k->name, "v_reset")) continue;
+        bool of_tau = k->choices && k->max == 1;
+        if (k->choices && !of_tau) continue; /* without a value unless it is given */
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "", k->name);
+    }
+    for (int a = 0; a < 3; ++a)
+        for (int p = 0; p < 3; ++p) {
+            if (a && !key_of(m, "decay")) continue;
+            snprintf(keys, sizeof keys, "%slearn: [%s]%s%s, per: %s%s", beside, names, a ? ", learn_as: " : "",
+                     a ? as[a] : "", per[p], a == 2 && p == 1 ? ", decay: exp" : "");
+            try_keys(s, m, keys, false);
+        }
+    if (key_of(m, "v_min")) {
+        snprintf(keys, sizeof keys, "%slearn: [%s, v_min], v_min: -0.1, per: channel", beside, names);
+        try_keys(s, m, keys, false);
+    }
+    if (key_of(m, "reset_delay"))
+        for (int delay = 0; delay < 2; ++delay) {
+            snprintf(keys, sizeof keys, "%slearn: [%s], reset_delay: %s", beside, names, delay ? "true" : "twice");
+            try_keys(s, m, keys, false);
+        }
+}
+
+static void check_model(struct snn_check_suite *s, const struct snn_neuron_model *m) {
+    static const char *const besides[] = {"", "reset: subtract, detach_reset: false, ",
+                                          "reset: value, v_reset: -0.2, detach_reset: false, "};
+    char keys[300];
+    bool resets_at_all = key_of(m, "reset");
+    if (resets_at_all) check_resets(s, m);
+    for (int b = 0; b < (resets_at_all ? 3 : 1); ++b) {
+        for (const struct snn_key *k = m->keys; k->name; ++k) check_key(s, m, k, besides[b]);
+        check_learning(s, m, besides[b]);
+        if (!key_of(m, "recurrent")) continue;
+        snprintf(keys, sizeof keys, "%srecurrent: true", besides[b]);
+        try_keys(s, m, keys, true);
+        snprintf(keys, sizeof keys, "%srecurrent: {bias: true, diagonal: false}", besides[b]);
+        try_keys(s, m, keys, false);
+        if (key_of(m, "learn")) {
+            snprintf(keys, sizeof keys, "%srecurrent: true, learn: [threshold], per: neuron", besides[b]);
+            try_keys(s, m, keys, false);
+        }
+    }
+    if (!key_of(m, "spikes")) return;
+    for (int b = 0; b < 4; ++b) {
+        snprintf(keys, sizeof keys, "reset: subtract, detach_reset: %s, spikes: %s", b & 1 ? "true" : "false",
+                 b & 2 ? "several, levels: 3, spacing: 0.4" : "signed");
+        try_keys(s, m, keys, false);
+    }
+}
+
+void snn_check_neurons(struct snn_check_suite *s) {
+    char keys[200];
+    for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m) check_model(s, m);
+    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
+        for (int k = 0; k < 3; ++k) {
+            snprintf(keys, sizeof keys, "surrogate: %s, reset: subtract, detach_reset: %s%s", snn_surrogate_names[i],
+                     k == 1 ? "true" : "false", k == 2 ? ", spikes: several" : "");
+            try_keys(s, &snn_neuron_models[1], keys, false);
+        }
+}
