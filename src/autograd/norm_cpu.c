@@ -3,7 +3,7 @@
  * threads. */
 #include <math.h>
 
-#include "autograd/norm.h"
+#include "autograd/norm_flat_cpu.h"
 #include "autograd/runs_cpu.h"
 #include "core/isa.h"
 
@@ -14,6 +14,10 @@ static int32_t group_rows(const struct snn_norm_shape *s) { return s->joint ? s-
 static void batch(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
                   const real *b, const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y) {
     int32_t G = groups(s), rows = group_rows(s);
+    if (s->inner == 1 && (s->joint || !running_mean)) {
+        SNN_ISA(snn_norm_flat)(device, s, x, w, b, mask, running_mean, running_var, saved, y);
+        return;
+    }
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t c = 0; c < s->C; ++c)
         for (int32_t g = 0; g < G; ++g) {
@@ -57,8 +61,9 @@ static void batch_grad(struct snn_device *device, const struct snn_norm_shape *s
                        const uint8_t *mask, const real *saved, const real *gy, real *partial, real *gw, real *gb,
                        bool adds, real *gx) {
     int32_t G = groups(s), rows = group_rows(s);
+    if (s->inner == 1) SNN_ISA(snn_norm_flat_grad)(device, s, x, w, mask, saved, gy, partial, adds, gx);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (int32_t c = 0; c < s->C; ++c)
+    for (int32_t c = 0; c < (s->inner == 1 ? 0 : s->C); ++c)
         for (int32_t g = 0; g < G; ++g) {
             int32_t r0 = first_row(s, g);
             double mean = saved[((ptrdiff_t)g * s->C + c) * 2], inverse = saved[((ptrdiff_t)g * s->C + c) * 2 + 1];
