@@ -431,7 +431,7 @@ static void check_load_events(struct ops *ops) {
 }
 
 struct steps {
-    int32_t T, B, t0;
+    int32_t T, B, t0, less;
     bool is_static;
     const int32_t *nonzero, *length;
     int64_t *sum;
@@ -442,7 +442,7 @@ struct steps {
 static void call_add_counts(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct steps *s = argument;
     (void)ops;
-    device->math->add_counts(device, s->T, s->B, s->is_static, s->nonzero, s->length, s->sum);
+    device->math->add_counts(device, s->T, s->B, s->is_static, s->nonzero, s->length, s->less, s->sum);
 }
 
 static const int32_t step_counts[] = {1, 2, 5, 33, 257}, sample_counts[] = {1, 3, 32, 65};
@@ -451,8 +451,9 @@ static void check_add_counts(struct ops *ops) {
     for (int k = 0; k < 4 * OPS_COUNT(step_counts) * OPS_COUNT(sample_counts); ++k) {
         struct steps s = {.T = step_counts[k / 4 % OPS_COUNT(step_counts)],
                           .B = sample_counts[k / 4 / OPS_COUNT(step_counts)],
-                          .is_static = k & 1};
-        ops_begin(ops, "T %d, B %d, static %d, lengths %d", s.T, s.B, s.is_static, k >> 1 & 1);
+                          .is_static = k & 1,
+                          .less = k / 4 % 3};
+        ops_begin(ops, "T %d, B %d, static %d, lengths %d - %d", s.T, s.B, s.is_static, k >> 1 & 1, s.less);
         ptrdiff_t rows = (ptrdiff_t)s.B * (s.is_static ? 1 : s.T);
         int32_t *nonzero = ops_input(ops, rows, sizeof *nonzero), *length = ops_input(ops, s.B, sizeof *length);
         for (ptrdiff_t r = 0; r < rows; ++r) nonzero[r] = (int32_t)ops_below(ops, INT32_MAX); /* sums beyond 32 bits */
@@ -462,7 +463,7 @@ static void check_add_counts(struct ops *ops) {
         *s.sum = *sum = 77;
         for (int32_t t = 0; t < s.T; ++t)
             for (int32_t b = 0; b < s.B; ++b)
-                if (!s.length || t < length[b]) *sum += nonzero[s.is_static ? b : t * s.B + b];
+                if (!s.length || t < length[b] - s.less) *sum += nonzero[s.is_static ? b : t * s.B + b];
         ops_expect(ops, s.sum, sum);
         ops_run(ops, call_add_counts, &s);
     }
@@ -478,11 +479,11 @@ static void check_cut_lengths(struct ops *ops) {
     for (int k = 0; k < 3 * OPS_COUNT(step_counts) * OPS_COUNT(sample_counts); ++k) {
         struct steps s = {.T = step_counts[k / 3 % OPS_COUNT(step_counts)],
                           .B = sample_counts[k / 3 / OPS_COUNT(step_counts)],
-                          .t0 = k % 3 * 4};
+                          .t0 = k % 3 * 4 - 3};
         ops_begin(ops, "%d steps from %d on, %d samples", s.T, s.t0, s.B);
         int32_t *length = ops_input(ops, s.B, sizeof *length), *cut = ops_memory(ops, s.B, sizeof *cut);
         uint8_t *mask = ops_memory(ops, (ptrdiff_t)s.T * s.B, 1);
-        for (int32_t b = 0; b < s.B; ++b) length[b] = (int32_t)ops_below(ops, (uint32_t)(s.t0 + 2 * s.T));
+        for (int32_t b = 0; b < s.B; ++b) length[b] = (int32_t)ops_below(ops, (uint32_t)(s.t0 + 3 + 2 * s.T));
         for (int32_t t = 0; t < s.T; ++t)
             for (int32_t b = 0; b < s.B; ++b)
                 if (s.t0 + t < length[b]) mask[t * s.B + b] = 1, cut[b] = t + 1;

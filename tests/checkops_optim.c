@@ -167,7 +167,28 @@ static void check_gate(struct ops *ops) {
     }
 }
 
-#define CASES(X) X(step) X(sum_of_squares) X(gate) X(scale)
+static void call_clamp(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct optim *o = argument;
+    (void)ops;
+    device->optim->clamp(device, o->n, (real)-0.5, (real)0.25, o->value, o->gate);
+}
+
+static void check_clamp(struct ops *ops) {
+    for (int i = 0; i < 2 * OPS_COUNT(lengths); ++i) {
+        struct optim o = {.n = lengths[i / 2]};
+        bool stopped = i % 2;
+        ops_begin(ops, "%td numbers, stopped %d", o.n, stopped);
+        real *expected = ops_memory(ops, o.n, sizeof *expected);
+        o.gate = gate_of(ops, 1, stopped), o.value = ops_output(ops, o.n, sizeof *o.value);
+        ops_fill(ops, o.value, o.n, -1, 1);
+        for (ptrdiff_t k = 0; k < o.n; ++k)
+            expected[k] = stopped ? o.value[k] : (real)fmin(fmax((double)o.value[k], -0.5), 0.25);
+        ops_expect(ops, o.value, expected);
+        ops_run(ops, call_clamp, &o);
+    }
+}
+
+#define CASES(X) X(step) X(sum_of_squares) X(gate) X(scale) X(clamp)
 #define OPS_ENTRY_(name) OPS_ROW(snn_optim_kernels, name)
 OPS_TABLE(snn_optim_kernels, CASES)
 OPS_TCASE(optim)

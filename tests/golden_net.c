@@ -172,7 +172,7 @@ void golden_net_backward(struct golden_net *net, const char *upstream, bool trai
     struct snn_cut cut = whole(net, train, SNN_HARD);
     const struct snn_tensor *y = net->network.model.tape.output;
     const struct snn_st_tensor *shape;
-    size_t count = (size_t)net->batch.T * (size_t)net->batch.B * (size_t)y->units;
+    size_t count = (size_t)(net->batch.T + y->appended) * (size_t)net->batch.B * (size_t)y->units;
     if (upstream) {
         const double *g = golden_tensor(net->c, upstream, &shape);
         if (g && snn_st_elements(shape) != count) golden_fail(net->c, "'%s' does not fit the output", upstream);

@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
     Suite *suite = suite_create("checkops");
     suite_add_tcase(suite, ops_math());
     suite_add_tcase(suite, ops_conv());
+    suite_add_tcase(suite, ops_delay());
     suite_add_tcase(suite, ops_pool());
     suite_add_tcase(suite, ops_norm());
     suite_add_tcase(suite, ops_weights());

@@ -42,6 +42,10 @@ static const char *const models[] = {
     "linear: 70, ultradplif: {reset: excess, slope: 3, learn_slope: true}, linear: 20, ultraplif: {reset: subtract, "
     "leak_offset: eps_log_tau}, linear: 40, lif, linear: 4, ultralif: {membrane: linear, learn_epsilon: softplus, "
     "learn_reset: true}]",
+    "[flatten, linear: 30, lif, delay: {out: 70, kernel: 3, count: 2, right: half}, batchnorm: {over: joint}, lif: "
+    "{tau: 1.005}, "
+    "dropout: 0.3, delay: {out: 12, kernel: 5, groups: 2, version: max, learn_sigma: true}, lif, delay: {out: 4, "
+    "kernel: 3, version: v1, right: 2}, li]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -74,6 +78,7 @@ static void open_pair(struct pair *p, int model, bool still, bool masked, bool t
                                      .train = train,
                                      .first_cut = true,
                                      .mask = masked ? n->mask : NULL,
+                                     .appended = n->model.tape.output->appended,
                                      .clock = n->controls->clock};
     }
     struct snn_params *params = &p->of[CPU].net.model.params;

@@ -16,9 +16,9 @@ static const struct {
     const char *family;
     void (*run)(struct golden *c);
 } families[] = {
-    {"binning", golden_binning}, {"losses", golden_losses}, {"neurons", golden_neurons},       {"ops", golden_ops},
-    {"optim", golden_optim},     {"sched", golden_sched},   {"surrogates", golden_surrogates}, {"train", golden_train},
-    {"ultra", golden_ultra},
+    {"binning", golden_binning}, {"dcls", golden_dcls},   {"losses", golden_losses}, {"neurons", golden_neurons},
+    {"ops", golden_ops},         {"optim", golden_optim}, {"sched", golden_sched},   {"surrogates", golden_surrogates},
+    {"train", golden_train},     {"ultra", golden_ultra},
 };
 
 static bool hears_itself(struct golden *c) { return !golden_flag(c, "all_to_all", true); }
@@ -30,7 +30,6 @@ static const struct {
     bool (*when)(struct golden *c);
 } pending[] = {
     {"biper", NULL, NULL, "binary weights"},
-    {"dcls", NULL, NULL, "learned delays"},
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 

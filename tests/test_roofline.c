@@ -233,7 +233,7 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"conv", "linear", "loss", "math",  "memory", "neuron",
+static const char *const files[] = {"conv", "delay", "linear", "loss", "math",  "memory", "neuron",
                                     "norm", "optim",  "pool", "ultra", "weights"};
 
 static char *read_source(const char *name) {
@@ -300,8 +300,8 @@ static bool is_call(const char *name) {
 
 START_TEST(names) {
     struct names kernels = {0}, declared = {0};
-    char *cost = read_source("cost.c"), *texts[COUNT_OF(files)], path[64];
-    if (!cost) {
+    char *cost = read_source("cost.c"), *product = read_source("product.cuh"), *texts[COUNT_OF(files)], path[64];
+    if (!cost || !product) {
         fprintf(stderr, "skipped: the sources of the CUDA backend are not there\n");
         return;
     }
@@ -312,7 +312,8 @@ START_TEST(names) {
         ck_assert_msg(texts[i], "%s is missing", path);
         find_kernels(files[i], texts[i], &kernels);
     }
-    static const char *const without[] = {"backend.cu", "graphs.cu", "stage.cu", "reduce.cuh", "rows.cuh"};
+    static const char *const without[] = {"backend.cu",  "graphs.cu",  "stage.cu",
+                                          "product.cuh", "reduce.cuh", "rows.cuh"};
     for (int i = 0; i < COUNT_OF(without); ++i) {
         char *text = read_source(without[i]);
         ck_assert_msg(text && !strstr(text, "__global__"), "%s is missing, or has kernels that nobody counts",
@@ -327,10 +328,12 @@ START_TEST(names) {
         if (!is_call(name)) ck_assert_msg(has(&kernels, name), "%s: there is no such kernel", name);
         for (int f = 0; is_call(name) && f < COUNT_OF(files); ++f)
             if (!strncmp(files[f], name, strlen(files[f])) && name[strlen(files[f])] == '.')
-                ck_assert_msg(strstr(texts[f], strchr(name, '.') + 1), "%s: is not called there", name);
+                ck_assert_msg(strstr(texts[f], strchr(name, '.') + 1) ||
+                                  (strstr(texts[f], "product(") && strstr(product, strchr(name, '.') + 1)),
+                              "%s: is not called there", name);
     }
     for (int i = 0; i < COUNT_OF(files); ++i) free(texts[i]);
-    free(cost);
+    free(cost), free(product);
 }
 END_TEST
 
@@ -416,6 +419,11 @@ static const struct sample_network {
      "        linear: 12, layernorm, lif, linear: 10]\n"
      "train: {freeze: [model.2.*], optimizer: rmsprop, accumulate: 2}\n",
      3},
+    {EVENTS,
+     "model: [flatten, delay: {out: 20, kernel: 3, right: half}, batchnorm: {over: joint}, lif, dropout: 0.4,\n"
+     "        delay: {out: 20, kernel: 3, groups: 2, count: 2, version: max, sigma: 0.5}, lif,\n"
+     "        delay: {out: 10, kernel: 3, version: v1}]\n",
+     2},
     {STILL,
      "model: [conv: {out: 4, kernel: 5, stride: 3}, lif, conv_transpose: {out: 3, kernel: 3, stride: 2, padding: 1},\n"
      "        lif, conv_transpose: {out: 2, kernel: 1, groups: 1}, lif, reshape: [2, 5, 3, 15],\n"

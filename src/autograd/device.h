@@ -10,11 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct snn_memory_kernels; /* autograd/memory.h */
-struct snn_math_kernels;   /* autograd/math.h */
-struct snn_conv_kernels;   /* autograd/conv.h */
-struct snn_pool_kernels;   /* autograd/pool.h */
-struct snn_norm_kernels;   /* autograd/norm.h */
+struct snn_memory_kernels;  /* autograd/memory.h */
+struct snn_math_kernels;    /* autograd/math.h */
+struct snn_conv_kernels;    /* autograd/conv.h */
+struct snn_delay_kernels;   /* autograd/delay.h */
+struct snn_pool_kernels;    /* autograd/pool.h */
+struct snn_norm_kernels;    /* autograd/norm.h */
 struct snn_weights_kernels; /* autograd/weights.h */
 struct snn_loss_kernels;   /* autograd/loss.h */
 struct snn_neuron_kernels; /* layers/neuron.h */
@@ -34,6 +35,7 @@ struct snn_device {
     const struct snn_memory_kernels *memory;
     const struct snn_math_kernels *math;
     const struct snn_conv_kernels *conv;
+    const struct snn_delay_kernels *delay;
     const struct snn_pool_kernels *pool;
     const struct snn_norm_kernels *norm;
     const struct snn_weights_kernels *weights;

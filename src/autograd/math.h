@@ -54,10 +54,10 @@ struct snn_math_kernels {
     /* nonzero (rows) = units of each row that are not 0 */
     void (*count_nonzero)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, int32_t *nonzero);
 
-    /* *sum += nonzero (T,B) over the steps t < length[b] (NULL: all); nonzero is (B) and counts in every step when
-     * `is_static` */
+    /* *sum += nonzero (T,B) over the steps t < length[b] - less (NULL: all); nonzero is (B) and counts in every step
+     * when `is_static` */
     void (*add_counts)(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
-                       const int32_t *length, int64_t *sum);
+                       const int32_t *length, int32_t less, int64_t *sum);
 
     /* Of a cut of T steps from t0 on, of recordings with `length` (B) valid steps: cut_length (B) = valid steps within
      * the cut, mask (T,B) = 1 for those */

@@ -85,12 +85,12 @@ static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t u
 }
 
 static void add_counts(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
-                       const int32_t *length, int64_t *sum) {
+                       const int32_t *length, int32_t less, int64_t *sum) {
     (void)device;
     int64_t count = 0;
     for (int32_t t = 0; t < T; ++t)
         for (int32_t b = 0; b < B; ++b)
-            if (!length || t < length[b]) count += nonzero[(is_static ? 0 : (ptrdiff_t)t * B) + b];
+            if (!length || t < length[b] - less) count += nonzero[(is_static ? 0 : (ptrdiff_t)t * B) + b];
     *sum += count;
 }
 

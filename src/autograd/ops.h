@@ -7,6 +7,7 @@
 #define SNN_OPS_H
 
 #include "autograd/conv.h"
+#include "autograd/delay.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
 #include "autograd/tape.h"
@@ -36,6 +37,17 @@ struct snn_tensor *snn_weight_standardised(struct snn_tape *tape, const char *na
                                            struct snn_param *gain, double eps);
 struct snn_tensor *snn_weight_normalised(struct snn_tape *tape, const char *name, struct snn_param *w,
                                          struct snn_param *gain);
+struct snn_delay_options {
+    int version;  /* enum snn_delay_version */
+    double sigma; /* width of every element, where it is not learned */
+    bool round;   /* evaluate with whole delays */
+};
+/* x (T,B,in) -> (T + append, B, out), through synapses with delays (autograd/delay.h). weight, position and width:
+ * (out, in/groups, count) each; width NULL: the options' sigma */
+struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                             const struct snn_delay_shape *shape, const struct snn_delay_options *options,
+                             struct snn_param *weight, struct snn_param *position, struct snn_param *width,
+                             int32_t append);
 
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);

@@ -13,7 +13,7 @@ static struct snn_norm_shape shape_of(const struct snn_node *node, const struct 
     const struct norm *aux = node->aux;
     const struct snn_norm_options *options = node->options;
     bool is_static = node->in[0]->is_static;
-    return (struct snn_norm_shape){.T = is_static ? 1 : run->T,
+    return (struct snn_norm_shape){.T = snn_run_steps(run, node->in[0]),
                                    .B = run->B,
                                    .C = aux->channels,
                                    .inner = aux->inner,
@@ -25,7 +25,7 @@ static struct snn_norm_shape shape_of(const struct snn_node *node, const struct 
 
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct norm *aux = node->aux;
-    size_t groups = node->in[0]->is_static ? 1 : (size_t)tape->max_T;
+    size_t groups = (size_t)snn_plan_steps(tape, node->in[0]);
     aux->tape = tape;
     aux->saved = snn_tape_buffer(tape, node, groups * (size_t)aux->channels * 2 * sizeof(real), SNN_KEPT);
     aux->partial = snn_tape_buffer(tape, node, groups * (size_t)aux->channels * 2 * sizeof(real), SNN_IN_BACKWARD);
@@ -40,7 +40,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct norm *aux = node->aux;
     struct snn_norm_shape s = shape_of(node, run);
     struct snn_param *const *p = node->param;
-    const uint8_t *mask = node->in[0]->is_static ? NULL : run->mask;
+    const uint8_t *mask = snn_run_mask(run, node->in[0]);
     bool keep_running = run->smooth == SNN_HARD;
     if (uses_batch(node, run))
         run->device->norm->batch(run->device, &s, node->in[0]->data, p[0]->value, p[1]->value, mask,
@@ -55,7 +55,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct norm *aux = node->aux;
     struct snn_norm_shape s = shape_of(node, run);
     struct snn_param *const *p = node->param;
-    const uint8_t *mask = node->in[0]->is_static ? NULL : run->mask;
+    const uint8_t *mask = snn_run_mask(run, node->in[0]);
     if (uses_batch(node, run))
         run->device->norm->batch_grad(run->device, &s, node->in[0]->data, p[0]->value, mask,
                                       snn_tape_memory(aux->tape, aux->saved), node->out->grad,

@@ -19,8 +19,8 @@ static void add_backward(struct snn_node *node, const struct snn_run *run) {
     const real *gy = node->out->grad;
     ptrdiff_t n = snn_run_rows(run, node->out) * node->out->units;
     if (node->in[1]->grad && node->in[1]->is_static && !node->out->is_static)
-        math->sum_over_time(run->device, run->T, (ptrdiff_t)run->B * node->out->units, gy, snn_adds(node, 1, run),
-                            node->in[1]->grad);
+        math->sum_over_time(run->device, snn_run_steps(run, node->out), (ptrdiff_t)run->B * node->out->units, gy,
+                            snn_adds(node, 1, run), node->in[1]->grad);
     else if (node->in[1]->grad) math->accumulate(run->device, n, gy, snn_adds(node, 1, run), node->in[1]->grad);
     if (node->in[0]->grad && node->in[0]->grad != gy)
         math->accumulate(run->device, n, gy, snn_adds(node, 0, run), node->in[0]->grad);

@@ -72,7 +72,7 @@ static void draw(const struct snn_param *param, uint64_t seed, uint32_t stream, 
         snn_rng_block(seed, SNN_RNG_INIT, stream, (uint32_t)(block >> 32), (uint32_t)block, word);
         for (int j = 0; j < each && i + j < param->count; ++j) {
             double unit = param->normal ? snn_rng_normal(word[2 * j], word[2 * j + 1]) : 2 * snn_rng_unit(word[j]) - 1;
-            to[i + j] = (real)(param->bound * unit);
+            to[i + j] = (real)(param->fill + param->bound * unit);
         }
     }
 }
@@ -97,6 +97,9 @@ void snn_params_init(const struct snn_params *params, uint64_t seed, real *value
         else
             for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fill;
         for (ptrdiff_t i = 0; param->no_diagonal && i < param->dim[0]; ++i) to[i * param->dim[0] + i] = 0;
+        for (ptrdiff_t i = 0; param->whole && i < param->count; ++i) to[i] = (real)rint((double)to[i]);
+        for (ptrdiff_t i = 0; param->bounded && i < param->count; ++i)
+            to[i] = (real)fmin(fmax((double)to[i], param->low), param->high);
     }
 }
 

@@ -23,10 +23,13 @@ struct snn_param {
     bool buffer;                       /* no gradient: running statistics */
     bool frozen;                       /* keeps its value: no step, no decay */
     real *value, *grad;                /* into the slabs after snn_params_bind: device memory */
-    double bound, fill;                /* initial value: uniform(-bound, bound) or normal; else constant `fill` */
+    double bound, fill;                /* initial value: uniform(fill - bound, fill + bound) or normal around fill */
     bool normal;                       /* bound is a standard deviation */
     const struct snn_param *length_of; /* not NULL: initial value k is the length of row k of this earlier one */
     bool no_diagonal;                  /* (n,n) whose diagonal starts, and stays, at 0 */
+    bool whole;                        /* starts rounded to the nearest whole number, of two the even one */
+    bool bounded;                      /* stays within low..high: from the start, and after every step (projection) */
+    double low, high;
 };
 
 struct snn_params {

@@ -87,6 +87,7 @@ struct snn_node *snn_tape_node(struct snn_tape *tape, const struct snn_op *op, c
     bool inputs_static = in0->is_static && (!in1 || in1->is_static || in1->is_weight);
     node->out->is_static = inputs_static && (op->flags & SNN_OP_TIMELESS);
     node->scope = node->out->is_static ? SNN_SCOPE_BATCH : SNN_SCOPE_CUT;
+    node->out->appended = in0->appended;
     tape->output = node->out;
     return node;
 }
@@ -106,6 +107,7 @@ struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, i
     SNN_CHECK(t->units == of->units, "a view of %td units as %td", of->units, t->units);
     t->is_static = of->is_static, t->is_spikes = of->is_spikes, t->is_sparse = of->is_sparse;
     t->needs_grad = of->needs_grad;
+    t->appended = of->appended;
     t->producer = of->producer;
     t->root = of->root;
     tape->output = t;

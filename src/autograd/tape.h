@@ -35,7 +35,8 @@ struct snn_run { /* one cut of one batch, as the nodes see it */
     bool train;                    /* batch statistics, dropout; membranes are kept */
     bool first_cut;                /* gradients of batch-scope tensors start here */
     enum snn_smooth smooth;
-    const uint8_t *mask;   /* (T,B) of this cut: 1 for steps within the recording; NULL: all are */
+    const uint8_t *mask;   /* (appended + T, B) of this cut: see snn_run_mask; NULL: all steps are within recordings */
+    int32_t appended;      /* steps that all delays together put behind the last one; the batch is then one cut */
     const uint32_t *clock; /* device memory: [0] seed low, [1] seed high, [2] optimiser step */
 };
 
@@ -160,16 +161,26 @@ static inline void *snn_tape_numbers_at(const struct snn_tape *tape, size_t plac
 }
 /* Bring the numbers to device memory where options have changed. */
 void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device);
-/* Rows of a tensor in a plan or a run. */
+/* Steps and rows of a tensor in a plan or a run. */
+static inline int32_t snn_plan_steps(const struct snn_tape *tape, const struct snn_tensor *t) {
+    return t->is_static ? 1 : tape->max_T + t->appended;
+}
+static inline int32_t snn_run_steps(const struct snn_run *run, const struct snn_tensor *t) {
+    return t->is_static ? 1 : run->T + t->appended;
+}
 static inline ptrdiff_t snn_plan_rows(const struct snn_tape *tape, const struct snn_tensor *t) {
-    return t->is_weight ? 1 : (ptrdiff_t)tape->max_B * (t->is_static ? 1 : tape->max_T);
+    return t->is_weight ? 1 : (ptrdiff_t)tape->max_B * snn_plan_steps(tape, t);
 }
 /* As what kernels will get the rows of a tensor that has been planned. */
 static inline enum snn_form snn_plan_form(const struct snn_tensor *t) {
     return t->root->is_listed ? SNN_LISTS : t->root->bits_buffer >= 0 ? SNN_BITS : SNN_DENSE;
 }
 static inline ptrdiff_t snn_run_rows(const struct snn_run *run, const struct snn_tensor *t) {
-    return t->is_weight ? 1 : (ptrdiff_t)run->B * (t->is_static ? 1 : run->T);
+    return t->is_weight ? 1 : (ptrdiff_t)run->B * snn_run_steps(run, t);
+}
+/* (steps, B): 1 for the steps of t that are within the recording, whose end delays have moved on with t's. */
+static inline const uint8_t *snn_run_mask(const struct snn_run *run, const struct snn_tensor *t) {
+    return run->mask && !t->is_static ? run->mask + (ptrdiff_t)(run->appended - t->appended) * run->B : NULL;
 }
 /* 1 when gradient must be added to what input k's gradient holds, 0 when it is the first to be written. */
 static inline int snn_adds(const struct snn_node *node, int k, const struct snn_run *run) {

@@ -34,12 +34,13 @@ struct snn_tensor {
     char *name; /* of the layer that makes it */
     int nd;     /* 1: (N), 2: (C,L), 3: (C,H,W), 4: (C,D,H,W) */
     int32_t dim[SNN_ROW_AXES];
-    ptrdiff_t units; /* product of dim */
-    bool is_static;  /* one row a sample, the same at every step */
-    bool is_weight;  /* one row: made of parameters, for other nodes to use as a weight */
-    bool is_spikes;  /* every number is 0 or 1 */
-    bool is_sparse;  /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
-    bool needs_grad; /* some parameter lies upstream */
+    ptrdiff_t units;  /* product of dim */
+    bool is_static;   /* one row a sample, the same at every step */
+    int32_t appended; /* steps that delays have put behind the input's last one */
+    bool is_weight;   /* one row: made of parameters, for other nodes to use as a weight */
+    bool is_spikes;   /* every number is 0 or 1 */
+    bool is_sparse;   /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
+    bool needs_grad;  /* some parameter lies upstream */
 
     real *data;          /* (rows, units), or NULL when only the bits are kept */
     real *grad;          /* (rows, units), or NULL */

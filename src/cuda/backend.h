@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "autograd/conv.h"
+#include "autograd/delay.h"
 #include "autograd/loss.h"
 #include "autograd/math.h"
 #include "autograd/memory.h"
@@ -84,6 +85,7 @@ static inline unsigned blocks_for(ptrdiff_t n) {
 extern const struct snn_memory_kernels snn_memory_cuda;
 extern const struct snn_math_kernels snn_math_cuda;
 extern const struct snn_conv_kernels snn_conv_cuda;
+extern const struct snn_delay_kernels snn_delay_cuda;
 extern const struct snn_pool_kernels snn_pool_cuda;
 extern const struct snn_norm_kernels snn_norm_cuda;
 extern const struct snn_weights_kernels snn_weights_cuda;

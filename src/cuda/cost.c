@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "autograd/conv.h"
+#include "autograd/delay.h"
 #include "autograd/loss.h"
 #include "autograd/math.h"
 #include "autograd/memory.h"
@@ -291,8 +292,8 @@ static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t u
 }
 
 static void add_counts(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
-                       const int32_t *length, int64_t *sum) {
-    (void)nonzero, (void)sum;
+                       const int32_t *length, int32_t less, int64_t *sum) {
+    (void)nonzero, (void)less, (void)sum;
     if (T < 1 || B < 1) return;
     launch(device, "math.add_up_counts", (double)B * COUNT * ((is_static ? 1 : T) + (length ? 1 : 0)), 0);
 }
@@ -450,6 +451,87 @@ static void conv_grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t ch
 
 static const struct snn_conv_kernels conv_table = {conv_scratch, conv_forward, conv_grad_input, conv_grad_weight,
                                                    conv_grad_bias};
+
+/* ---- delays ---- */
+
+static void delay_build(struct snn_device *device, const struct snn_delay_shape *s, const struct snn_delay_elements *e,
+                        real *kernel) {
+    double synapses = (double)snn_delay_synapses(s), elements = synapses * s->count;
+    (void)kernel;
+    launch(device, "delay.make_kernels",
+           NUMBER * ((e->width ? 3 : 2) * elements + (2 * s->count - 1) * synapses * s->taps), 6 * elements * s->taps);
+}
+
+static void delay_build_grad(struct snn_device *device, const struct snn_delay_shape *s,
+                             const struct snn_delay_elements *e, const real *gkernel, real *gweight, real *gposition,
+                             real *gwidth) {
+    double synapses = (double)snn_delay_synapses(s), elements = synapses * s->count;
+    int written = (gweight != NULL) + (gposition != NULL) + (gwidth != NULL);
+    (void)gkernel;
+    launch(device, "delay.add_element_gradients",
+           NUMBER * ((e->width ? 3 : 2) * elements + 2 * written * elements + synapses * s->taps),
+           14 * elements * s->taps);
+}
+
+static size_t delay_scratch(int threads, const struct snn_delay_shape *s, const struct snn_delay_span *span,
+                            enum snn_form x) {
+    (void)threads;
+    return x == SNN_DENSE ? 0 : (size_t)span->x * (size_t)span->B * (size_t)s->in * sizeof(real);
+}
+
+static void delay_expand(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const struct snn_rows *x,
+                         real *y) {
+    double n = (double)rows, numbers = n * (double)units;
+    (void)y;
+    if (rows < 1) return;
+    if (x->lists.row)
+        launch(device, "delay.expand_lists", list_bytes(device, &x->lists, n, (double)units) + NUMBER * numbers, 0);
+    else launch(device, "delay.expand_rows", n * row_bytes(x, (double)units) + NUMBER * numbers, 0);
+}
+
+/* A product of (rows, k) and (k, n) for every tap and group over the rows that y and x share; or of (m, rows) and
+ * (rows, n). */
+static void delay_products(struct snn_device *device, const struct snn_delay_shape *s, ptrdiff_t rows, ptrdiff_t others,
+                           ptrdiff_t first_shift, ptrdiff_t shift, bool inner, double n, double k) {
+    for (int32_t tap = 0; tap < s->taps; ++tap) {
+        ptrdiff_t by = first_shift + tap * shift, r0 = by < 0 ? -by : 0, r1 = others - by < rows ? others - by : rows;
+        for (int32_t g = 0; g < s->groups && r0 < r1; ++g)
+            if (inner) multiply(device, "delay.cublasSgemm", 1, false, n, k, (double)(r1 - r0), true);
+            else multiply(device, "delay.cublasSgemm", 1, false, (double)(r1 - r0), n, k, true);
+    }
+}
+
+static void delay_forward(struct snn_device *device, const struct snn_delay_shape *s, const struct snn_delay_span *span,
+                          const struct snn_rows *x, const real *kernel, real *y, void *scratch) {
+    ptrdiff_t B = span->B, rows = span->y * B;
+    (void)kernel;
+    if (snn_rows_form(x) != SNN_DENSE) delay_expand(device, span->x * B, s->in, x, scratch);
+    device->memory->zero(device, y, (size_t)(rows * s->out) * sizeof *y);
+    delay_products(device, s, rows, span->x * B, (span->before - (s->taps - 1)) * B, B, false, s->out / s->groups,
+                   s->in / s->groups);
+}
+
+static void delay_grad_input(struct snn_device *device, const struct snn_delay_shape *s,
+                             const struct snn_delay_span *span, const real *gy, const real *kernel, bool adds, real *gx,
+                             void *scratch) {
+    ptrdiff_t B = span->B, rows = (span->x - span->before) * B;
+    (void)gy, (void)kernel, (void)scratch;
+    if (!adds) device->memory->zero(device, gx, (size_t)(rows * s->in) * sizeof *gx);
+    delay_products(device, s, rows, span->y * B, (s->taps - 1) * B, -B, false, s->in / s->groups, s->out / s->groups);
+}
+
+static void delay_grad_kernel(struct snn_device *device, const struct snn_delay_shape *s,
+                              const struct snn_delay_span *span, const struct snn_rows *x, const real *gy,
+                              real *gkernel, void *scratch) {
+    ptrdiff_t B = span->B;
+    (void)gy, (void)gkernel;
+    if (snn_rows_form(x) != SNN_DENSE) delay_expand(device, span->x * B, s->in, x, scratch);
+    delay_products(device, s, span->y * B, span->x * B, (span->before - (s->taps - 1)) * B, B, true, s->out / s->groups,
+                   s->in / s->groups);
+}
+
+static const struct snn_delay_kernels delay_table = {delay_build,      delay_build_grad,  delay_scratch, delay_forward,
+                                                     delay_grad_input, delay_grad_kernel, delay_expand};
 
 /* ---- pooling ---- */
 
@@ -826,7 +908,13 @@ static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const stru
     if (n >= 1) launch(device, "optim.scale_numbers", NUMBER, 0);
 }
 
-static const struct snn_optim_kernels optim_table = {step, sum_of_squares, gate, scale};
+static void clamp(struct snn_device *device, ptrdiff_t n, real low, real high, real *value,
+                  const struct snn_gate *gate) {
+    (void)low, (void)high, (void)value;
+    if (n >= 1) launch(device, "optim.clamp_numbers", 2 * NUMBER * (double)n + sizeof *gate, 0);
+}
+
+static const struct snn_optim_kernels optim_table = {step, sum_of_squares, gate, scale, clamp};
 
 /* ---- opening ---- */
 
@@ -855,6 +943,7 @@ int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
                                .memory = &memory_table,
                                .math = &math_table,
                                .conv = &conv_table,
+                               .delay = &delay_table,
                                .pool = &pool_table,
                                .norm = &norm_table,
                                .weights = &weights_table,

@@ -12,6 +12,7 @@
  * it selects from the second-level cache. */
 #include "cuda/linear.h"
 
+#include "cuda/product.cuh"
 #include "cuda/sizes.h"
 #include "cuda/tiling.cuh"
 
@@ -368,19 +369,6 @@ static void grad_bias(const struct snn_cuda *cuda, const struct snn_linear_shape
 }
 
 /* ---- dense rows ---- */
-
-/* C (m,n) = op(A) op(B) + beta C of row-major matrices. cuBLAS has columns where we have rows, so it is told to compute
- * the transposed product from the transposed factors, which costs nothing. */
-static void product(struct snn_cuda *cuda, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
-                    const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb, real beta, real *c, ptrdiff_t ldc) {
-    const real one = 1;
-    cublasStatus_t status =
-        cublasSgemm(cuda->blas, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
-                    (int)n, (int)m, (int)k, &one, b, (int)ldb, a, (int)lda, &beta, c, (int)ldc);
-    cuda_note_blas(cuda, status);
-}
-
-enum { MOST_ROWS = 1 << 30 }; /* of one product: cuBLAS counts in int */
 
 static ptrdiff_t rows_from(const struct snn_linear_shape *s, ptrdiff_t r0) {
     return s->rows - r0 < MOST_ROWS ? s->rows - r0 : (ptrdiff_t)MOST_ROWS;

@@ -156,22 +156,22 @@ static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t u
 /* Integers: the order in which the blocks add does not matter. Modulo 2^64 the sum is that of signed numbers too. */
 static __global__ void __launch_bounds__(BLOCK)
     add_up_counts(int32_t T, int32_t B, bool is_static, const int32_t *__restrict__ nonzero /* (T,B) or (B) */,
-                  const int32_t *__restrict__ length /* (B) or NULL */, unsigned long long *sum) {
+                  const int32_t *__restrict__ length /* (B) or NULL */, int32_t less, unsigned long long *sum) {
     __shared__ unsigned long long shared[WARPS];
     unsigned long long count = 0;
     for (ptrdiff_t t = blockIdx.y; t < T; t += gridDim.y)
         for (ptrdiff_t b = first_item(); b < B; b += item_step())
-            if (!length || t < length[b]) count += (unsigned long long)nonzero[is_static ? b : t * B + b];
+            if (!length || t < length[b] - less) count += (unsigned long long)nonzero[is_static ? b : t * B + b];
     count = block_sum(count, shared);
     if (threadIdx.x == 0 && count) atomicAdd(sum, count);
 }
 
 static void add_counts(struct snn_device *device, int32_t T, int32_t B, bool is_static, const int32_t *nonzero,
-                       const int32_t *length, int64_t *sum) {
+                       const int32_t *length, int32_t less, int64_t *sum) {
     if (T < 1 || B < 1) return;
     enum { BLOCKS = 64 }; /* this is little work: fewer blocks meet at the sum */
     LAUNCH(add_up_counts, dim3(blocks_for(B), T < BLOCKS ? (unsigned)T : (unsigned)BLOCKS), BLOCK, 0,
-           cuda_of(device)->compute, T, B, is_static, nonzero, length, (unsigned long long *)(void *)sum);
+           cuda_of(device)->compute, T, B, is_static, nonzero, length, less, (unsigned long long *)(void *)sum);
 }
 
 static __global__ void __launch_bounds__(BLOCK) cut(int32_t T, int32_t B, int32_t t0, const int32_t *length /* (B) */,

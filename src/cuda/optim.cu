@@ -116,4 +116,16 @@ static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const stru
     LAUNCH(scale_numbers, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, n, grad, gate);
 }
 
-const struct snn_optim_kernels snn_optim_cuda = {step, sum_of_squares, gate, scale};
+static __global__ void __launch_bounds__(BLOCK)
+    clamp_numbers(ptrdiff_t n, real low, real high, real *__restrict__ x, const struct snn_gate *__restrict__ gate) {
+    if (gate->stopped) return;
+    for (ptrdiff_t i = first_item(); i < n; i += item_step()) x[i] = x[i] < low ? low : x[i] > high ? high : x[i];
+}
+
+static void clamp(struct snn_device *device, ptrdiff_t n, real low, real high, real *value,
+                  const struct snn_gate *gate) {
+    if (n < 1) return;
+    LAUNCH(clamp_numbers, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, n, low, high, value, gate);
+}
+
+const struct snn_optim_kernels snn_optim_cuda = {step, sum_of_squares, gate, scale, clamp};

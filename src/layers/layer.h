@@ -43,6 +43,7 @@ struct snn_model_input {
     bool wants_grad;     /* of the loss with respect to the input (the gradient check asks for it) */
     double step_seconds; /* 0: bins have no known duration */
     bool hard;           /* neurons whose spikes are numbers in training give ones and zeros: for evaluation alone */
+    int32_t steps;       /* of every sample; 0: not known before the data is read */
 };
 
 /* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that
@@ -66,6 +67,7 @@ struct snn_builder {
     char path[512];       /* of the layer being built; parameters are named below it */
     double step_seconds;
     bool hard;         /* of snn_model_input */
+    int32_t steps;     /* as in the input */
     uint32_t dropouts; /* numbers the random streams */
 };
 
@@ -91,6 +93,7 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list);
 
 int snn_build_linear(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_delay(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_pool(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_batchnorm(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_layernorm(struct snn_builder *b, struct snn_conf *node, int variant);
@@ -103,8 +106,8 @@ int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
 extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_reshape_keys[],
-    snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[],
-    snn_repeat_keys[];
+    snn_delay_keys[], snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[],
+    snn_residual_keys[], snn_repeat_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
 #define SNN_INIT_KEY(type)                                                                                             \

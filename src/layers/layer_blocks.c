@@ -43,6 +43,9 @@ int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant
     if (body->nd != shortcut->nd || memcmp(body->dim, shortcut->dim, sizeof body->dim))
         return snn_conf_error(node, "the body gives %s but the shortcut %s: they must be equal to be added",
                               snn_shape_text(body, text[0]), snn_shape_text(shortcut, text[1]));
+    if (body->appended != shortcut->appended)
+        return snn_conf_error(node, "delays append %d steps to the body but %d to the shortcut: they cannot be added",
+                              (int)body->appended, (int)shortcut->appended);
     if (body == shortcut) return snn_conf_error(node, "the body does nothing");
     b->x = snn_add(&b->model->tape, b->path, body, shortcut);
     return SNN_OK;

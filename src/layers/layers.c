@@ -17,6 +17,9 @@ const struct snn_layer_ops snn_layers[] = {
     {"conv_transpose", "conv_transpose1d conv_transpose2d conv_transpose3d",
      "transposed convolution: the input gradient of a convolution as a layer, which makes images larger",
      snn_conv_transpose_keys, snn_build_conv_transpose, 0},
+    {"delay", "dcls Dcls1d",
+     "fully connected through synapses with learned delays (DCLS; Hammouamri et al., ICLR 2024)", snn_delay_keys,
+     snn_build_delay, 0},
     {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
     {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
     {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys,
@@ -217,7 +220,7 @@ int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, 
     snn_tape_init(&out->tape, &out->params);
     int32_t dim[3] = {input->C, input->H, input->W};
     bool flat = input->H == 1 && input->W == 1;
-    struct snn_builder b = {.model = out, .step_seconds = input->step_seconds, .hard = input->hard};
+    struct snn_builder b = {.model = out, .step_seconds = input->step_seconds, .hard = input->hard, .steps = input->steps};
     b.x = snn_tape_input(&out->tape, flat ? 1 : 3, dim, input->is_static);
     b.x->is_sparse = input->is_sparse;
     b.x->needs_grad = input->wants_grad;

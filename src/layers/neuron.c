@@ -135,7 +135,12 @@ static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run
     const struct snn_cell_shape *shape = cell_of(node);
     const struct snn_tensor *x = node->in[0], *out = node->out;
     ptrdiff_t n = out->units;
-    struct snn_scan scan = {.spec = spec, .T = run->T, .B = run->B, .to = run->T, .N = n, .smooth = run->smooth};
+    struct snn_scan scan = {.spec = spec,
+                            .T = snn_run_steps(run, node->out),
+                            .B = run->B,
+                            .to = snn_run_steps(run, node->out),
+                            .N = n,
+                            .smooth = run->smooth};
     const struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
     const real *learned = snn_tape_memory(aux->tape, aux->learned);
     for (int j = 0; j < shape->coefs; ++j) {
@@ -210,7 +215,7 @@ static void forward_again(struct snn_node *node, const struct snn_run *run, stru
     bool kept = reads_input(node);
     unsigned char *ends = snn_tape_memory(aux->tape, aux->last);
     if (run->cut == 0) device->memory->zero(run->device, ends, last + counts);
-    for (int32_t t = 0; t < run->T; ++t) {
+    for (int32_t t = 0; t < snn_run_steps(run, node->out); ++t) {
         real *now = current + (kept ? t * step : 0);
         struct snn_rows before = spikes_before(node, run, t);
         device->math->linear(run->device, &product, &before, p[0]->value, p[1] ? p[1]->value : NULL, now,
@@ -219,12 +224,12 @@ static void forward_again(struct snn_node *node, const struct snn_run *run, stru
         scan->from = t, scan->to = t + 1;
         scan->x = kept ? current : now, scan->x_step = kept ? step : 0;
         if (t) scan->state_in = running[~t & 1];
-        scan->state_out = t == run->T - 1 && state_out ? state_out : running[t & 1];
+        scan->state_out = t == snn_run_steps(run, node->out) - 1 && state_out ? state_out : running[t & 1];
         device->neuron->forward(run->device, scan);
         count_spikes(node, run, t, t + 1);
     }
     if (!aux->tape->many_cuts) return;
-    struct snn_rows end = spikes_before(node, run, run->T);
+    struct snn_rows end = spikes_before(node, run, snn_run_steps(run, node->out));
     device->memory->copy(run->device, ends, out->bits ? (const void *)end.bits : end.dense, last);
     if (end.nonzero) device->memory->copy(run->device, ends + last, end.nonzero, counts);
 }
@@ -241,9 +246,9 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
     real *g = out->grad;
     if (reads_input(node)) scan->x = snn_tape_memory(aux->tape, aux->current), scan->x_step = step;
     scan->gx = g, scan->adds = false, scan->x_step = step;
-    for (int32_t t = run->T - 1; t >= 0; --t) {
+    for (int32_t t = snn_run_steps(run, node->out) - 1; t >= 0; --t) {
         scan->from = t, scan->to = t + 1;
-        scan->gstate_in = t == run->T - 1 ? NULL : running[~t & 1];
+        scan->gstate_in = t == snn_run_steps(run, node->out) - 1 ? NULL : running[~t & 1];
         scan->gstate_out = running[t & 1];
         run->device->neuron->backward(run->device, scan);
         if (t) math->linear_grad_input(run->device, &product, g + t * step, p[0]->value, true, g + (t - 1) * step);
@@ -251,17 +256,20 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
     void *scratch = snn_tape_memory(aux->tape, aux->scratch[1]);
     real *gb = p[1] && !p[1]->frozen ? p[1]->grad : NULL;
     if (!p[0]->frozen)
-        for (int later = 0; later < 2 && later < run->T; ++later) { /* step 0 hears the cut before; then all others */
+        for (int later = 0; later < 2 && later < snn_run_steps(run, node->out);
+             ++later) { /* step 0 hears the cut before; then all others */
             struct snn_rows before = spikes_before(node, run, later);
-            product.rows = later ? (ptrdiff_t)(run->T - 1) * run->B : run->B;
+            product.rows = later ? (ptrdiff_t)(snn_run_steps(run, node->out) - 1) * run->B : run->B;
             math->linear_grad_weight(run->device, &product, &before, g + later * step, p[0]->grad, gb, scratch);
         }
     if (!options_of(node)->recurrent.diagonal && !p[0]->frozen)
         run->device->neuron->zero_diagonal(run->device, out->units, p[0]->grad);
     real *gx = node->in[0]->grad;
     if (!gx) return;
-    if (node->in[0]->is_static) math->sum_over_time(run->device, run->T, step, g, snn_adds(node, 0, run), gx);
-    else if (gx != g) math->accumulate(run->device, run->T * step, g, snn_adds(node, 0, run), gx);
+    if (node->in[0]->is_static)
+        math->sum_over_time(run->device, snn_run_steps(run, node->out), step, g, snn_adds(node, 0, run), gx);
+    else if (gx != g)
+        math->accumulate(run->device, snn_run_steps(run, node->out) * step, g, snn_adds(node, 0, run), gx);
 }
 
 /* ---- the node ---- */
@@ -282,7 +290,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
         return;
     }
     kernels->forward(run->device, &scan);
-    count_spikes(node, run, 0, node->out->is_static ? 1 : run->T);
+    count_spikes(node, run, 0, snn_run_steps(run, node->out));
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {

@@ -99,7 +99,7 @@ static struct snn_ultra_scan scan_of(const struct snn_node *node, const struct s
     const struct ultra *aux = node->aux;
     const struct snn_tensor *x = node->in[0], *out = node->out;
     ptrdiff_t step = run->B * out->units;
-    struct snn_ultra_scan scan = {.spec = spec, .T = run->T, .B = run->B, .N = out->units};
+    struct snn_ultra_scan scan = {.spec = spec, .T = snn_run_steps(run, node->out), .B = run->B, .N = out->units};
     scan.numbers = &numbers_of(node)->now;
     scan.x = x->data, scan.x_step = x->is_static ? 0 : step;
     scan.u = snn_tape_memory(aux->tape, aux->membrane);

@@ -14,9 +14,13 @@
 #include "core/status.h"
 #include "optim/optim_kernels.h"
 #include "optim/rules.h"
+#include "optim/schedule.h"
 
 struct group {
     double lr, weight_decay;
+    struct snn_conf *node;         /* of its schedule; NULL: that of all */
+    struct snn_schedule *schedule; /* its own, once snn_optim_schedules has read it */
+    struct snn_rate rate;          /* of the step to come */
 };
 
 struct segment {
@@ -49,18 +53,21 @@ enum { NUMBER_STEP, NUMBER_PRODUCT };
 struct group_keys {
     const char *match;
     double lr, weight_decay;
+    struct snn_conf *schedule;
 };
 static const struct snn_key group_keys[] = {
     {"match", SNN_TEXT, offsetof(struct group_keys, match), NULL, 0, 0, NULL, "a pattern over parameter names with *"},
     {"lr", SNN_REAL, offsetof(struct group_keys, lr), SNN_OPTIONAL, 0, HUGE_VAL, NULL, "learning rate"},
     {"weight_decay", SNN_REAL, offsetof(struct group_keys, weight_decay), SNN_OPTIONAL, 0, HUGE_VAL, NULL, "decay"},
+    {"schedule", SNN_NODE, offsetof(struct group_keys, schedule), SNN_OPTIONAL, 0, 0, NULL,
+     "of this group's rate, in place of train.schedule"},
     {NULL},
 };
 
 static int read_group(struct snn_optim *optim, struct snn_conf *node, int index) {
-    struct group_keys own = {NULL, optim->settings.lr, optim->settings.weight_decay};
+    struct group_keys own = {NULL, optim->settings.lr, optim->settings.weight_decay, NULL};
     SNN_TRY(snn_conf_read(node, group_keys, &own));
-    optim->group[index] = (struct group){own.lr, own.weight_decay};
+    optim->group[index] = (struct group){own.lr, own.weight_decay, own.schedule, NULL, {1, NAN}};
 
     bool matched = false;
     for (int i = 0; i < optim->params->count; ++i) {
@@ -93,7 +100,7 @@ static int read_config(struct snn_optim *optim, struct snn_conf *node) {
     if (!optim->group || !optim->group_of || !optim->segment || !optim->next)
         return snn_error(SNN_EFAIL, "out of memory for an optimiser of %d parameters", optim->params->count);
 
-    optim->group[groups->count] = (struct group){settings->lr, settings->weight_decay};
+    optim->group[groups->count] = (struct group){settings->lr, settings->weight_decay, NULL, NULL, {1, NAN}};
     for (int i = 0; i < optim->params->count; ++i) optim->group_of[i] = groups->count;
     for (int i = 0; i < groups->count; ++i) SNN_TRY(read_group(optim, snn_conf_item(groups, i), i));
     return SNN_OK;
@@ -113,6 +120,7 @@ int snn_optim_open(struct snn_conf *node, struct snn_params *params, struct snn_
 
 void snn_optim_close(struct snn_optim **optim) {
     if (!*optim) return;
+    for (int i = 0; (*optim)->group && i < (*optim)->groups; ++i) snn_schedule_close(&(*optim)->group[i].schedule);
     free((*optim)->group);
     free((*optim)->group_of);
     free((*optim)->segment);
@@ -124,7 +132,7 @@ void snn_optim_close(struct snn_optim **optim) {
 /* ---- memory ---- */
 
 static bool same_settings(const struct group *a, const struct group *b) {
-    return a->lr == b->lr && a->weight_decay == b->weight_decay;
+    return a->lr == b->lr && a->weight_decay == b->weight_decay && a->node == b->node;
 }
 
 static void find_segments(struct snn_optim *optim) {
@@ -158,6 +166,26 @@ void snn_optim_bind(struct snn_optim *optim, struct snn_arena *arena) {
 
 double snn_optim_base_lr(const struct snn_optim *optim) { return optim->settings.lr; }
 
+int snn_optim_schedules(struct snn_optim *optim, int64_t epochs, int64_t steps_per_epoch) {
+    for (int i = 0; i < optim->groups; ++i) {
+        struct group *group = &optim->group[i];
+        if (!group->node) continue;
+        snn_schedule_close(&group->schedule);
+        SNN_TRY(snn_schedule_open(group->node, group->lr, epochs, steps_per_epoch, &group->schedule));
+        if (snn_schedule_watches(group->schedule))
+            return snn_conf_error(group->node, "follows a metric, which train.schedule alone can");
+        if (!isnan(snn_schedule_rate(group->schedule, 0, 0).beta1) && !snn_optim_has_momentum(optim))
+            return snn_conf_error(group->node, "cycles the momentum, but the optimizer has none: add momentum, or "
+                                               "cycle_momentum: false");
+    }
+    return SNN_OK;
+}
+
+void snn_optim_at(struct snn_optim *optim, int64_t epoch, int64_t step) {
+    for (int i = 0; i < optim->groups; ++i)
+        if (optim->group[i].schedule) optim->group[i].rate = snn_schedule_rate(optim->group[i].schedule, epoch, step);
+}
+
 bool snn_optim_has_momentum(const struct snn_optim *optim) { return snn_optim_rule_states[optim->rule].momentum; }
 
 void snn_optim_advance(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1) {
@@ -171,8 +199,11 @@ void snn_optim_advance(struct snn_optim *optim, struct snn_device *device, doubl
     const struct snn_optim_count count = {optim->number[NUMBER_STEP], optim->number[NUMBER_PRODUCT]};
 
     for (int i = 0; i < optim->segments; ++i) {
-        now.lr = optim->segment[i].group->lr * lr_factor;
-        now.weight_decay = optim->segment[i].group->weight_decay;
+        const struct group *group = optim->segment[i].group;
+        struct snn_rate rate = group->schedule ? group->rate : (struct snn_rate){lr_factor, beta1};
+        now.lr = group->lr * rate.factor;
+        now.weight_decay = group->weight_decay;
+        now.momentum = isnan(rate.beta1) ? optim->settings.momentum : rate.beta1;
         double k[SNN_OPTIM_SCALARS] = {[SNN_K_SHRINK] = 1};
         optim->entry->scalars(&now, &count, k);
         for (int j = 0; j < SNN_OPTIM_SCALARS; ++j) optim->next[i * SNN_OPTIM_SCALARS + j] = (real)k[j];
@@ -189,6 +220,11 @@ void snn_optim_apply(struct snn_optim *optim, struct snn_device *device) {
         device->optim->step(device, optim->rule, segment->count, optim->params->value + segment->offset,
                             optim->params->grad + segment->offset, slot,
                             optim->scalar + (ptrdiff_t)i * SNN_OPTIM_SCALARS, optim->gate);
+    }
+    for (int i = 0; i < optim->params->count; ++i) {
+        const struct snn_param *param = optim->params->list[i];
+        if (param->bounded && !param->frozen)
+            device->optim->clamp(device, param->count, (real)param->low, (real)param->high, param->value, optim->gate);
     }
 }
 

@@ -16,8 +16,9 @@ struct snn_optim;
 
 enum { SNN_OPTIM_SLOTS = 3 };
 
-/* Read `train.optimizer` ({name, lr, ..., groups: [{match, lr, weight_decay}]}; `match` is a pattern with * over
- * parameter names, which must match at least one) for the parameters of a built model. Frozen parameters are left out.
+/* Read `train.optimizer` ({name, lr, ..., groups: [{match, lr, weight_decay, schedule}]}; `match` is a pattern with
+ * * over parameter names, which must match at least one) for the parameters of a built model. Frozen parameters are
+ * left out.
  */
 int snn_optim_open(struct snn_conf *node, struct snn_params *params, struct snn_optim **out);
 void snn_optim_close(struct snn_optim **optim);
@@ -27,9 +28,14 @@ void snn_optim_bind(struct snn_optim *optim, struct snn_arena *arena);
 double snn_optim_base_lr(const struct snn_optim *optim);
 /* Can a schedule cycle its momentum (beta1)? Not without one: plain sgd and rmsprop, adagrad, adadelta. */
 bool snn_optim_has_momentum(const struct snn_optim *optim);
+/* Read the schedules that groups have for themselves, for a run of such lengths; before snn_optim_at. */
+int snn_optim_schedules(struct snn_optim *optim, int64_t epochs, int64_t steps_per_epoch);
+/* Set the rates of those groups for the step to come. */
+void snn_optim_at(struct snn_optim *optim, int64_t epoch, int64_t step);
 /* A step from params->grad has two halves, so that the second can be queued by a captured step: snn_optim_advance
  * counts it and brings its scalars to the device, snn_optim_apply changes the weights, unless the gate has stopped.
- * snn_optim_step is both. `lr_factor` multiplies every group's own rate; `beta1` (momentum of SGD and RMSprop,
+ * snn_optim_step is both. `lr_factor` multiplies the rate of every
+ * group that has no schedule of its own; `beta1` (momentum of SGD and RMSprop,
  * beta1 of the Adam family) replaces the configured one unless it is NAN (one_cycle cycles it; only where there is a
  * momentum). */
 void snn_optim_advance(struct snn_optim *optim, struct snn_device *device, double lr_factor, double beta1);

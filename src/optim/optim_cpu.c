@@ -122,5 +122,14 @@ static void scale(struct snn_device *device, ptrdiff_t n, real *grad, const stru
         for (ptrdiff_t i = b * BLOCK; i < end_of(b, n); ++i) grad[i] *= by;
 }
 
+static void clamp(struct snn_device *device, ptrdiff_t n, real low, real high, real *value, const struct snn_gate *g) {
+    if (g->stopped) return;
+    ptrdiff_t blocks = blocks_of(n);
+#pragma omp parallel for schedule(static) num_threads(device->threads) if (blocks >= PARALLEL)
+    for (ptrdiff_t b = 0; b < blocks; ++b)
+        for (ptrdiff_t i = b * BLOCK; i < end_of(b, n); ++i)
+            value[i] = value[i] < low ? low : value[i] > high ? high : value[i];
+}
+
 extern const struct snn_optim_kernels SNN_ISA(snn_optim_cpu);
-const struct snn_optim_kernels SNN_ISA(snn_optim_cpu) = {step, sum_of_squares, gate, scale};
+const struct snn_optim_kernels SNN_ISA(snn_optim_cpu) = {step, sum_of_squares, gate, scale, clamp};

@@ -36,6 +36,9 @@ struct snn_optim_kernels {
                  const uint32_t *clock, struct snn_gate *gate);
     /* grad *= gate->factor */
     void (*scale)(struct snn_device *device, ptrdiff_t n, real *grad, const struct snn_gate *gate);
+    /* value = the nearest number in low..high, unless the gate has stopped */
+    void (*clamp)(struct snn_device *device, ptrdiff_t n, real low, real high, real *value,
+                  const struct snn_gate *gate);
 };
 
 #endif

@@ -123,6 +123,8 @@ static void reduce(struct snn_schedule *schedule) {
     if ((schedule->number[FACTOR] - reduced) * schedule->base_lr > 1e-8) schedule->number[FACTOR] = reduced;
 }
 
+bool snn_schedule_watches(const struct snn_schedule *schedule) { return schedule->rate == plateau_rate; }
+
 void snn_schedule_epoch(struct snn_schedule *schedule, double loss, double accuracy) {
     if (schedule->rate != plateau_rate) return;
     const struct settings *set = &schedule->set;

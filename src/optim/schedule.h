@@ -3,6 +3,7 @@
 #ifndef SNN_SCHEDULE_H
 #define SNN_SCHEDULE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/config.h"
@@ -21,6 +22,8 @@ int snn_schedule_open(struct snn_conf *node, double base_lr, int64_t epochs, int
 void snn_schedule_close(struct snn_schedule **schedule);
 /* The rate to use in optimiser step `step` (over the whole run) of epoch `epoch`, both from 0. */
 struct snn_rate snn_schedule_rate(const struct snn_schedule *schedule, int64_t epoch, int64_t step);
+/* Does it follow a metric? */
+bool snn_schedule_watches(const struct snn_schedule *schedule);
 /* Report an epoch's metric (plateau watches it; others ignore it). */
 void snn_schedule_epoch(struct snn_schedule *schedule, double loss, double accuracy);
 enum { SNN_SCHEDULE_NUMBERS = 4 };

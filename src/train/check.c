@@ -374,11 +374,37 @@ static void check_layers(struct snn_check_suite *s) {
     one(s, "[flatten, linear: 5, residual: {body: [lif, linear: 5]}, lif, linear: 3]", "ce", still, false);
 }
 
+static void check_delays(struct snn_check_suite *s) {
+    static const char *const versions[] = {"version: gauss, sigma: 0.4",
+                                           "version: gauss, learn_sigma: true",
+                                           "version: max, sigma: 0.6",
+                                           "version: max, sigma: 0.3, learn_sigma: true",
+                                           "version: v1",
+                                           "version: v0"};
+    static const char *const shapes[] = {"out: 5, kernel: 5", "out: 5, kernel: 3, count: 2, right: half",
+                                         "out: 4, kernel: 9, groups: 2, right: 3",
+                                         "out: 3, kernel: 1, position: {name: normal, std: 0.2}"};
+    char model[400];
+    for (size_t v = 0; v < sizeof versions / sizeof *versions; ++v)
+        for (size_t k = 0; k < sizeof shapes / sizeof *shapes; ++k) {
+            snprintf(model, sizeof model, "[delay: {%s, %s}, lif: {}, delay: {out: 3, kernel: 3, right: half}, li]",
+                     shapes[k], versions[v]);
+            one(s, model, "{name: ce, over: softmax_sum}", flat, k % 2);
+        }
+    one(s,
+        "[delay: {out: 5, right: half, learn: false}, batchnorm: {over: joint}, lif, dropout: 0.3, delay: {out: 3, "
+        "kernel: 5, right: 1}]",
+        "{name: ce, over: step}", flat, true);
+    one(s, "[linear: 5, lif, residual: {body: [delay: {out: 5, kernel: 3}, batchnorm]}, lif, linear: 3]", "ce", flat,
+        true);
+}
+
 int snn_check_everything(struct snn_device *device, struct snn_check_report *report) {
     struct snn_check_suite s = {device, report, 10, SNN_OK};
     snn_check_neurons(&s);
     check_ultra(&s);
     check_losses(&s);
     check_layers(&s);
+    check_delays(&s);
     return s.rc;
 }

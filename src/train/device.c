@@ -15,6 +15,7 @@
 #define X(suffix, test)                                                                                                \
     extern const struct snn_math_kernels snn_math_cpu##suffix;                                                         \
     extern const struct snn_conv_kernels snn_conv_cpu##suffix;                                                         \
+    extern const struct snn_delay_kernels snn_delay_cpu##suffix;                                                       \
     extern const struct snn_pool_kernels snn_pool_cpu##suffix;                                                         \
     extern const struct snn_norm_kernels snn_norm_cpu##suffix;                                                         \
     extern const struct snn_weights_kernels snn_weights_cpu##suffix;                                                   \
@@ -54,7 +55,7 @@ static int open_cpu(int threads, struct snn_device *out) {
         out->math = &snn_math_cpu##suffix, out->conv = &snn_conv_cpu##suffix, out->pool = &snn_pool_cpu##suffix;       \
         out->norm = &snn_norm_cpu##suffix, out->loss = &snn_loss_cpu##suffix, out->neuron = &snn_neuron_cpu##suffix;   \
         out->weights = &snn_weights_cpu##suffix, out->ultra = &snn_ultra_cpu##suffix;                                  \
-        out->optim = &snn_optim_cpu##suffix;                                                                           \
+        out->optim = &snn_optim_cpu##suffix, out->delay = &snn_delay_cpu##suffix;                                      \
     }                                                                                                                  \
     if (limit && !strcmp(limit, &#suffix[1])) known = true;
     SNN_ISA_LIST(X)

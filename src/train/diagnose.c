@@ -35,7 +35,7 @@ static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, 
         snn_network_forward(n, &cut);
         tape->nodes = nodes;
         const struct snn_tensor *t = count ? tape->node[count - 1]->out : input;
-        ptrdiff_t rows = t->is_weight ? 1 : (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T), at;
+        ptrdiff_t rows = t->is_weight ? 1 : (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T + t->appended), at;
         SNN_TRY(first_bad_of(n->device, t->data, rows * t->units, &at));
         if (at < 0) continue;
         if (t->is_weight)

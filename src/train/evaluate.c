@@ -28,7 +28,9 @@ static void write_numbers(const struct snn_network *n, const struct snn_cut *cut
             const real *output = n->output + ((ptrdiff_t)t * batch->B + b) * K;
             fprintf(out, "%d", (int)batch->sample[b]);
             if (n->target_steps) fprintf(out, ",%d", (int)t);
-            else snn_decide_scores(n->decide, snn_cut_length(cut, b), batch->B, K, b, n->output, scratch);
+            else
+                snn_decide_scores(n->decide, snn_cut_length_of(cut, n->model.tape.output, b), batch->B, K, b, n->output,
+                                  scratch);
             for (int32_t i = 0; i < K; ++i) fprintf(out, ",%.7g", (double)target[i]);
             for (int32_t i = 0; i < K; ++i) fprintf(out, ",%.7g", n->target_steps ? (double)output[i] : scratch[i]);
             fprintf(out, "\n");

@@ -42,7 +42,8 @@ const struct snn_key snn_train_keys[] = {
     {"optimizer", SNN_NODE, TRAIN(optimizer), "adam", 0, 0, NULL, "NAME or {name, lr, ..., groups}"},
     {"schedule", SNN_NODE, TRAIN(schedule), "constant", 0, 0, NULL, "of the learning rate: NAME or {name, per, ...}"},
     {"clip", SNN_REAL, TRAIN(clip), "none", 1e-12, 1e12, none, "largest L2 norm of the gradient"},
-    {"anneal", SNN_NODE, TRAIN(anneal), "[]", 0, 0, NULL, "numbers of layers that move: [{key, to, until, shape}]"},
+    {"anneal", SNN_NODE, TRAIN(anneal), "[]", 0, 0, NULL,
+     "numbers of layers that move: [{key, to, until, shape, per}]"},
     {"from", SNN_NODE, TRAIN(from), "none", 0, 0, NULL, "weights to start from: {file: F, map: {theirs: ours}}"},
     {"freeze", SNN_NODE, TRAIN(freeze), "[]", 0, 0, NULL, "parameters that keep their values, by name pattern"},
     {0},
@@ -105,7 +106,8 @@ static int read_every(struct snn_experiment *e) {
     return SNN_OK;
 }
 
-static const char *const shape_names[] = {"linear", "exp", "cosine", NULL};
+static const char *const shape_names[] = {"linear", "exp", "cosine", NULL}, *const per_names[] = {"epoch", "step",
+                                                                                                  NULL};
 static const struct snn_key anneal_keys[] = {
     {"key", SNN_TEXT, offsetof(struct snn_anneal, key), NULL, 0, 0, NULL,
      "path of a number in a layer, model.2.lif.tau"},
@@ -113,6 +115,7 @@ static const struct snn_key anneal_keys[] = {
     {"until", SNN_REAL, offsetof(struct snn_anneal, until), "1", 1e-9, 1, NULL,
      "share of the run after which it stays"},
     {"shape", SNN_CHOICE, offsetof(struct snn_anneal, shape), "linear", 0, 0, shape_names, "of the way there"},
+    {"per", SNN_CHOICE, offsetof(struct snn_anneal, per), "step", 0, 0, per_names, "when it moves"},
     {0},
 };
 
@@ -152,14 +155,17 @@ static int read_anneal(struct snn_experiment *e) {
     return SNN_OK;
 }
 
+double snn_anneal_value(const struct snn_anneal *a, double epochs, double progress) {
+    if (a->per == 0) progress = floor(progress * epochs + 1e-9) / epochs; /* what the epoch began with */
+    double p = fmin(progress / a->until, 1);
+    if (a->shape == 1) return a->from * pow(a->to / a->from, p);
+    return a->from + (a->to - a->from) * (a->shape == 2 ? 0.5 * (1 - cos(3.14159265358979323846 * p)) : p);
+}
+
 void snn_experiment_anneal(struct snn_experiment *e, double progress) {
     for (int i = 0; i < e->anneals; ++i) {
-        const struct snn_anneal *a = &e->anneal[i];
-        double p = progress / a->until, value;
-        p = p > 1 ? 1 : p;
-        if (a->shape == 1) value = a->from * pow(a->to / a->from, p);
-        else value = a->from + (a->to - a->from) * (a->shape == 2 ? 0.5 * (1 - cos(3.14159265358979323846 * p)) : p);
-        snn_model_numbers(&e->network.model, a->key, set_number, &value);
+        double value = snn_anneal_value(&e->anneal[i], (double)e->train.epochs, progress);
+        snn_model_numbers(&e->network.model, e->anneal[i].key, set_number, &value);
     }
 }
 
@@ -198,6 +204,7 @@ static struct snn_model_input input_of(const struct snn_experiment *e, const str
                                     .is_sparse = spikes,
                                     .wants_grad = options->double_check,
                                     .hard = options->hard,
+                                    .steps = e->data.timesteps > 0 ? (int32_t)e->data.timesteps : 0,
                                     .step_seconds =
                                         e->about.kind == SNN_RECORDINGS ? snn_data_step_seconds(&e->data) : 0};
 }
@@ -260,6 +267,19 @@ static int check_outputs(const struct snn_experiment *e, const struct snn_conf *
                           out->units, e->data.name, (int)e->about.targets, (int)e->about.targets);
 }
 
+/* Steps that delays append belong to no cut and have no target of their own. */
+static int check_appended(const struct snn_experiment *e, const struct snn_conf *model) {
+    int steps = (int)e->network.model.tape.output->appended, many = 1 << 20;
+    if (!steps) return SNN_OK;
+    if (e->trainer->cut(many) != many)
+        return snn_conf_error(e->train.rule, "cuts the steps, but delays append %d to the last one (right): use bptt",
+                              steps);
+    if (e->network.target_steps)
+        return snn_conf_error(model, "%s has a target for every step, but delays append %d (right)", e->data.name,
+                              steps);
+    return SNN_OK;
+}
+
 static int read_all(struct snn_experiment *e, const struct snn_experiment_options *options) {
     struct top top;
     struct snn_conf *root = snn_conf_root(e->doc);
@@ -282,6 +302,7 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(snn_model_build(top.model, &input, e->about.classes, &n->model));
     SNN_TRY(check_outputs(e, top.model));
     SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));
+    SNN_TRY(check_appended(e, top.model));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
@@ -290,6 +311,7 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     SNN_TRY(read_from(e, &from));
     /* The schedule's lengths are known with the data; its keys are judged now. */
     SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(n->optim), e->train.epochs, 1, &e->schedule));
+    SNN_TRY(snn_optim_schedules(n->optim, e->train.epochs, 1));
     SNN_TRY(check_regression(e));
     if (!isnan(snn_schedule_rate(e->schedule, 0, 0).beta1) && !snn_optim_has_momentum(n->optim))
         return snn_conf_error(
@@ -333,6 +355,7 @@ int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned
         snn_schedule_close(&e->schedule);
         SNN_TRY(snn_schedule_open(e->train.schedule, snn_optim_base_lr(e->network.optim), e->train.epochs, updates,
                                   &e->schedule));
+        SNN_TRY(snn_optim_schedules(e->network.optim, e->train.epochs, updates));
     }
     return balance_classes(e);
 }

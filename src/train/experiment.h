@@ -34,6 +34,7 @@ struct snn_anneal {
     const char *key, *until_text;
     double to, until; /* fraction of the run */
     int shape;        /* 0 linear, 1 exp, 2 cosine */
+    int per;          /* 0: moves once an epoch, 1: with every step */
     double from;      /* value at the start */
 };
 enum { SNN_ANNEALS = 16 };
@@ -82,6 +83,8 @@ void snn_experiment_close(struct snn_experiment *e);
 
 /* Draw initial parameters; then load `train.from` if there is one. Needs allocated memory. */
 int snn_experiment_init(struct snn_experiment *e);
+/* The number at `progress` (0..1) of a run of so many epochs. */
+double snn_anneal_value(const struct snn_anneal *anneal, double epochs, double progress);
 /* Set annealed numbers for `progress` (0..1) of the run. */
 void snn_experiment_anneal(struct snn_experiment *e, double progress);
 

@@ -28,7 +28,7 @@ void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, 
     m->layer_slots = zeros((size_t)m->layers, sizeof *m->layer_slots);
     m->scratch = zeros((size_t)m->outputs, sizeof *m->scratch);
     m->tally = zeros(1, snn_tally_bytes(network));
-    m->per_step = zeros(3 * (size_t)T, sizeof *m->per_step);
+    m->per_step = zeros(3 * (size_t)(T + network->model.tape.output->appended), sizeof *m->per_step);
 }
 
 void snn_metrics_reset(struct snn_metrics *m) {
@@ -55,7 +55,7 @@ static void count_spikes(struct snn_metrics *m, const struct snn_network *networ
         if (!t->is_spikes) continue;
         for (int32_t b = 0; b < cut->batch->B; ++b) {
             double spikes = 0;
-            for (int32_t step = 0; step < snn_cut_length(cut, b); ++step) spikes += active(t, cut, step, b);
+            for (int32_t step = 0; step < snn_cut_length_of(cut, t, b); ++step) spikes += active(t, cut, step, b);
             m->layer_spikes[l] += spikes;
         }
     }
@@ -64,18 +64,20 @@ static void count_spikes(struct snn_metrics *m, const struct snn_network *networ
 /* Spikes and operations of each step, summed over the batch, into per_step. */
 static void count_costs(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
     const struct snn_tape *tape = &network->model.tape;
-    int32_t T = cut->T;
+    int32_t T = snn_cut_steps(network, cut);
     double *spikes = m->per_step, *synops = spikes + T, *macs = synops + T;
     memset(m->per_step, 0, 3 * (size_t)T * sizeof *m->per_step);
     for (int32_t b = 0; b < cut->batch->B; ++b)
-        for (int32_t t = 0; t < snn_cut_length(cut, b); ++t) {
+        for (int32_t t = 0; t < snn_cut_length_of(cut, tape->output, b); ++t) {
             for (int i = 0; i < tape->tensors; ++i)
-                if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i])
+                if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i] &&
+                    t < snn_cut_length_of(cut, tape->tensor[i], b))
                     spikes[t] += active(tape->tensor[i], cut, t, b);
             for (int i = 0; i < tape->nodes; ++i) {
                 const struct snn_node *node = tape->node[i];
                 if (node->macs <= 0) continue;
                 const struct snn_tensor *x = node->in[0]->root;
+                if (t >= snn_cut_length_of(cut, x, b)) continue;
                 if (x->is_spikes || x->is_sparse) synops[t] += active(x, cut, t, b) * node->macs / (double)x->units;
                 else if (node->scope == SNN_SCOPE_CUT || t == 0)
                     macs[t] += node->macs; /* a static layer is computed once */
@@ -88,7 +90,7 @@ void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network
     for (int32_t b = 0; b < batch->B; ++b) steps += batch->masked ? batch->length[b] : batch->T;
     for (int l = 0; l < m->layers; ++l) {
         const struct snn_tensor *t = network->model.layer[l].out->root;
-        if (t->is_spikes) m->layer_slots[l] += steps * (double)t->units;
+        if (t->is_spikes) m->layer_slots[l] += (steps + (double)batch->B * t->appended) * (double)t->units;
     }
     m->samples += batch->B;
 }
@@ -106,9 +108,9 @@ static int add_loss(struct snn_network *network, const struct snn_cut *cut, doub
 static int add_prefix_loss(struct snn_network *network, const struct snn_cut *cut, int32_t n, double *to) {
     struct snn_batch shorter = *cut->batch, staged;
     struct snn_cut prefix = *cut;
-    shorter.T = n;
-    prefix.batch = &shorter, prefix.T = n;
-    if (cut->staged) staged = *cut->staged, staged.T = n, prefix.staged = &staged;
+    shorter.T = prefix.T = n - network->model.tape.output->appended; /* so many of the input have as many outputs */
+    prefix.batch = &shorter;
+    if (cut->staged) staged = *cut->staged, staged.T = shorter.T, prefix.staged = &staged;
     return add_loss(network, &prefix, to);
 }
 
@@ -117,15 +119,17 @@ int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const st
     const struct snn_batch *batch = cut->batch;
     SNN_TRY(snn_network_look(network, cut));
     const real *output = network->output;
+    const struct snn_tensor *out = network->model.tape.output;
+    int32_t T = snn_cut_steps(network, cut);
     snn_metrics_expect(m, network, batch);
     count_spikes(m, network, cut);
     if (costs) count_costs(m, network, cut);
     for (int i = 0; i < m->scores; ++i) {
         struct snn_score *score = &m->score[i];
         bool last = i == m->scores - 1;
-        int32_t n = score->timesteps < cut->T ? score->timesteps : cut->T;
+        int32_t n = score->timesteps < cut->T ? score->timesteps : T;
         for (int32_t b = 0; m->classes && b < batch->B; ++b) {
-            int32_t steps = snn_cut_length(cut, b) < n ? snn_cut_length(cut, b) : n;
+            int32_t valid = snn_cut_length_of(cut, out, b), steps = valid < n ? valid : n;
             snn_decide_scores(network->decide, steps, batch->B, m->classes, b, output, m->scratch);
             int32_t choice = snn_first_largest(m->scratch, m->classes);
             score->correct += choice == batch->label[b];
@@ -133,10 +137,9 @@ int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const st
             m->confusion[(ptrdiff_t)batch->label[b] * m->classes + choice]++;
             if (decided) decided[b] = choice;
         }
-        SNN_TRY(n == cut->T ? add_loss(network, cut, &score->loss) : add_prefix_loss(network, cut, n, &score->loss));
+        SNN_TRY(n == T ? add_loss(network, cut, &score->loss) : add_prefix_loss(network, cut, n, &score->loss));
         for (int32_t t = 0; costs && t < n; ++t)
-            score->spikes += m->per_step[t], score->synops += m->per_step[cut->T + t],
-                score->macs += m->per_step[2 * cut->T + t];
+            score->spikes += m->per_step[t], score->synops += m->per_step[T + t], score->macs += m->per_step[2 * T + t];
     }
     return SNN_OK;
 }

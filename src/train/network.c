@@ -22,7 +22,7 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     size_t B = (size_t)n->plan.slice;
     n->controls = snn_arena_alloc(arena, sizeof *n->controls, SNN_MEM_STATE);
     n->tally = snn_arena_alloc(arena, snn_tally_bytes(n), SNN_MEM_STATE);
-    n->mask = snn_arena_alloc(arena, (size_t)n->plan.cut * B, SNN_MEM_STATE);
+    n->mask = snn_arena_alloc(arena, (size_t)(n->plan.cut + out->appended) * B, SNN_MEM_STATE);
     n->cut_length = snn_arena_alloc(arena, B * sizeof *n->cut_length, SNN_MEM_STATE);
     n->sample_loss = snn_arena_alloc(arena, B * sizeof *n->sample_loss, SNN_MEM_STATE);
     if (snn_loss_class_weights(&n->loss, 0, NULL))
@@ -196,6 +196,7 @@ static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
                             .first_cut = cut->index == 0,
                             .smooth = cut->smooth,
                             .mask = cut->batch->masked ? n->mask : NULL,
+                            .appended = n->model.tape.output->appended,
                             .clock = n->controls->clock};
 }
 
@@ -221,13 +222,15 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
 static void set_lengths(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = staged(cut);
     if (batch->masked)
-        n->device->math->cut_lengths(n->device, cut->T, batch->B, cut->t0, batch->length, n->cut_length, n->mask);
+        n->device->math->cut_lengths(n->device, snn_cut_steps(n, cut), batch->B,
+                                     cut->t0 - n->model.tape.output->appended, batch->length, n->cut_length, n->mask);
 }
 
 void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = cut->batch;
     SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d",
               (int)cut->T, (int)batch->B, (int)n->plan.cut, (int)n->plan.slice);
+    SNN_CHECK(cut->T == batch->T || !n->model.tape.output->appended, "a cut of a batch that delays append steps to");
     snn_tape_prepare(&n->model.tape, n->device);
     load_input(n, cut);
     set_lengths(n, cut);
@@ -244,7 +247,7 @@ static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cu
     SNN_CHECK(!batch->target || batch->targets == C, "a target of %d numbers for %d outputs", (int)batch->targets,
               (int)C);
     return (struct snn_loss_call){.loss = &n->loss,
-                                  .T = cut->T,
+                                  .T = snn_cut_steps(n, cut),
                                   .B = batch->B,
                                   .C = C,
                                   .output = n->model.tape.output->data,
@@ -253,7 +256,7 @@ static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cu
                                   .target_stride = rows,
                                   .length = length,
                                   .total = length && cut->T != batch->T ? batch->length : length,
-                                  .steps = batch->T,
+                                  .steps = batch->T + n->model.tape.output->appended,
                                   .class_weight = n->class_weight,
                                   .scale = &n->controls->scale};
 }
@@ -273,8 +276,8 @@ void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
     for (int l = 0; l < n->model.layers; ++l) {
         const struct snn_tensor *t = n->model.layer[l].out->root;
         if (t->is_spikes)
-            n->device->math->add_counts(n->device, cut->T, call.B, t->is_static, t->nonzero, call.length,
-                                        &n->tally->spikes[l]);
+            n->device->math->add_counts(n->device, cut->T + t->appended, call.B, t->is_static, t->nonzero, call.length,
+                                        n->model.tape.output->appended - t->appended, &n->tally->spikes[l]);
     }
 }
 
@@ -291,14 +294,14 @@ int snn_network_look(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_tape *tape = &n->model.tape;
     const struct snn_memory_kernels *memory = n->device->memory;
     if (n->device->shared) return SNN_OK;
-    size_t rows = (size_t)cut->T * (size_t)cut->batch->B;
+    size_t B = (size_t)cut->batch->B;
     SNN_TRY(memory->download(n->device, (real *)n->output, tape->output->data,
-                             rows * (size_t)tape->output->units * sizeof(real)));
+                             (size_t)snn_cut_steps(n, cut) * B * (size_t)tape->output->units * sizeof(real)));
     for (int i = 0; i < tape->tensors; ++i) {
         const struct snn_tensor *t = tape->tensor[i];
         if (t->nonzero && t->root == t)
             SNN_TRY(memory->download(n->device, (int32_t *)t->seen, t->nonzero,
-                                     (t->is_static ? (size_t)cut->batch->B : rows) * sizeof(int32_t)));
+                                     (t->is_static ? 1 : (size_t)(cut->T + t->appended)) * B * sizeof(int32_t)));
     }
     return SNN_OK;
 }

@@ -98,10 +98,17 @@ static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool t
                             .follows = slice->follows,
                             .followed = slice->followed};
 }
-/* Valid steps of sample b within a cut. */
+/* Valid steps of sample b within a cut, of the input and of a tensor t. */
 static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
     int32_t left = (cut->batch->masked ? cut->batch->length[b] : cut->batch->T) - cut->t0;
     return left < 0 ? 0 : left > cut->T ? cut->T : left;
+}
+static inline int32_t snn_cut_length_of(const struct snn_cut *cut, const struct snn_tensor *t, int32_t b) {
+    return snn_cut_length(cut, b) + t->appended;
+}
+/* Steps of the output: delays may append some, and then the batch is one cut. */
+static inline int32_t snn_cut_steps(const struct snn_network *network, const struct snn_cut *cut) {
+    return cut->T + network->model.tape.output->appended;
 }
 /* Load the input and run forward. The output is (T,B,units) in model.tape.output->data. */
 void snn_network_forward(struct snn_network *network, const struct snn_cut *cut);

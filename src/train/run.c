@@ -119,6 +119,7 @@ static struct snn_step step_of(struct loop *l, int64_t i, int64_t number) {
     int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]);
     p->annealed = ((double)p->epoch + (double)i / (double)batches) / (double)e->train.epochs;
     snn_experiment_anneal(e, p->annealed);
+    snn_optim_at(e->network.optim, p->epoch, number);
     return (struct snn_step){.seed = e->seed,
                              .number = number,
                              .samples = step_samples(e, i),
