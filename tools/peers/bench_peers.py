@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 KEPT = 8  # batches that the steps go round, as in snntrain
 SIDE, UNITS, BIN_US = 34, 700, 10000  # N-MNIST: pixels; SHD: units, duration of a frame
+SUMMED, TAPS = 5, 25  # with delays: units of a channel, steps of a kernel
 PEERS = ("spikingjelly", "snntorch", "norse")
 MODIFIERS = ("compile", "channels_last", "single", "layers")
 
@@ -38,6 +39,10 @@ WORKLOADS = {
     "shd_fc": Workload("configs/bench/shd_fc.yaml", 100, 128, 20),
     "shd_fc_digits": Workload(
         "configs/bench/shd_fc.yaml", 100, 128, 10, ("data.name=fsdd_spikes", "model.5.linear=10")
+    ),
+    "delay_shd": Workload("configs/bench/delay_shd.yaml", 100, 128, 20),
+    "delay_shd_digits": Workload(
+        "configs/bench/delay_shd.yaml", 100, 128, 10, ("data.name=fsdd_spikes", "model.9.delay.out=10")
     ),
 }
 LEARNS_BY = 20  # steps: before, the loss moves less than it differs between batches
@@ -101,13 +106,14 @@ class NMNIST:
 
 
 class SHD:
-    """Batches (T,B,700) of bytes: has the unit spiked within the 10 ms of the frame? Spikes after the last are left out."""
+    """Batches (T,B,700) of bytes: has the unit spiked within the 10 ms of the frame? Spikes after the last are left out.
+    For networks with delays (T,B,140): how often have the 5 units of a channel?"""
 
     def __init__(self, data, workload):
         import h5py
 
         path = os.path.join(data, "shd_train.h5")
-        self.steps, self.file = workload.steps, h5py.File(path, "r")
+        self.steps, self.file, self.summed = workload.steps, h5py.File(path, "r"), "delay" in workload.config
         labels = self.file["labels"][:].tolist()
         if max(labels) >= workload.classes:
             sys.exit(f"{path}: has label {max(labels)}, expected less than {workload.classes}")
@@ -119,6 +125,11 @@ class SHD:
         times, units = self.file["spikes/times"][i], self.file["spikes/units"][i]
         step = (times.astype(np.float64) * 1e6).astype(np.int64) // BIN_US
         within = step < self.steps
+        if self.summed:
+            channels = UNITS // SUMMED
+            index = step[within] * channels + units[within].astype(np.int64) // SUMMED
+            counts = np.bincount(index, minlength=self.steps * channels)
+            return counts.reshape(self.steps, channels).clip(max=255).astype(np.uint8)
         x = np.zeros((self.steps, UNITS), np.uint8)
         x[step[within], units[within]] = 1
         return x
@@ -142,8 +153,58 @@ def layers_of(workload, kind, lif):
     return [kind.Linear(UNITS, 256), lif(), kind.Linear(256, 256), lif(), kind.Linear(256, workload.classes)]
 
 
+def delay_network(workload):
+    """SNN-delays: convolutions over time by the DCLS package, the rest by SpikingJelly in multi-step mode."""
+    import torch
+    from DCLS.construct.modules import Dcls1d
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+    from torch import nn
+
+    class Delay(nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            self.of = Dcls1d(
+                inputs, outputs, kernel_count=1, dilated_kernel_size=TAPS, groups=1, bias=False, version="gauss"
+            )
+            nn.init.kaiming_uniform_(self.of.weight, nonlinearity="relu")
+            nn.init.uniform_(self.of.P, a=-TAPS // 2, b=TAPS // 2)
+            self.of.clamp_parameters()
+            nn.init.constant_(self.of.SIG, TAPS // 2)
+            self.of.SIG.requires_grad = False
+
+        def forward(self, x):
+            padded = nn.functional.pad(x.permute(1, 2, 0), (TAPS - 1, (TAPS - 1) // 2))
+            return self.of(padded).permute(2, 0, 1).contiguous()
+
+    def lif(**more):
+        spike = surrogate.ATan(alpha=5.0)
+        return neuron.LIFNode(tau=1.005, decay_input=False, detach_reset=True, surrogate_function=spike, **more)
+
+    readout = lif(v_threshold=1e9, store_v_seq=True)
+    net = nn.Sequential(
+        Delay(UNITS // SUMMED, 256), layer.BatchNorm1d(256), lif(), layer.Dropout(0.4),
+        Delay(256, 256), layer.BatchNorm1d(256), lif(), layer.Dropout(0.4),
+        Delay(256, workload.classes), readout,
+    )  # fmt: skip
+    functional.set_step_mode(net, "m")
+
+    def forward(x):
+        net(x)
+        return torch.softmax(readout.v_seq, dim=2).sum(0)
+
+    def after_step():
+        functional.reset_net(net)
+        for module in net:
+            if isinstance(module, Delay):
+                module.of.clamp_parameters()
+
+    return net, forward, after_step
+
+
 def spikingjelly_network(workload, modifiers):
     """Multi-step mode: stateless layers see T*B rows at once. (With `single`: the whole network in a time loop.)"""
+    if "delay" in workload.config:
+        return delay_network(workload)
     import torch
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
@@ -241,7 +302,10 @@ def work(name, data, workload, iters, warmup, threads):
         net.to(memory_format=torch.channels_last)
     if "compile" in modifiers:
         forward = torch.compile(forward)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    positions = [p for key, p in net.named_parameters() if key.endswith(".P")]
+    others = [p for key, p in net.named_parameters() if not key.endswith(".P")]
+    groups = [{"params": others}] + ([{"params": positions, "lr": 0.1}] if positions else [])
+    optimizer = torch.optim.Adam(groups, lr=1e-3)
     cross_entropy = torch.nn.CrossEntropyLoss()
     losses = []
 
@@ -417,13 +481,15 @@ def main():
     parser.add_argument("--data", required=True, help="N-MNIST, with its Train/ folder, or shd_train.h5's folder")
     parser.add_argument("--snntrain", default="build/tools/snntrain", help="the program")
     parser.add_argument("--root", default=".", help="the project, where configs/ is")
-    parser.add_argument("--peers", type=peer_list, default=list(PEERS), metavar="A,B+compile,...")
+    parser.add_argument("--peers", type=peer_list, metavar="A,B+compile,...", help="default: all that have the layers")
     parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--iters", type=positive, default=20)
     parser.add_argument("--warmup", type=positive, default=3)
     parser.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--worker", type=lambda text: peer_list(text)[0], help=argparse.SUPPRESS)
     o = parser.parse_args()
+    if not o.peers:
+        o.peers = ["spikingjelly"] if "delay" in o.workload else list(PEERS)
     if o.worker:
         print(json.dumps(work(o.worker, o.data, WORKLOADS[o.workload], o.iters, o.warmup, o.threads)))
         return 0

@@ -9,13 +9,13 @@ venv=$root/.venv-peers
 data=
 workload=conv_nmnist
 snntrain=$root/build/tools/snntrain
-frameworks='snntorch spikingjelly norse h5py'
+frameworks='snntorch spikingjelly norse DCLS h5py'
 
 usage() {
     cat <<'END'
 run.sh [--workload NAME] [--data DIR] [--venv DIR] [--snntrain FILE] [MEASURING OPTION...]
 
---workload   conv_nmnist (default), shd_fc, or shd_fc_digits: shd_fc on spoken digits, in 10 classes
+--workload   conv_nmnist (default), shd_fc, delay_shd, or shd_fc_digits, delay_shd_digits: on spoken digits, in 10 classes
 --data       its data: the N-MNIST folder that holds Train/, or the folder of shd_train.h5
              (default: nmnist, shd or fsdd_spikes in $SNNTRAIN_DATA)
 --venv       the virtual environment to use, made when it is not there (default: .venv-peers in the project)
@@ -79,9 +79,9 @@ done
 
 case $workload in
 conv_nmnist) set_name=nmnist file=Train ;;
-shd_fc) set_name=shd file=shd_train.h5 ;;
-shd_fc_digits) set_name=fsdd_spikes file=shd_train.h5 ;;
-*) fail "--workload: expected conv_nmnist, shd_fc or shd_fc_digits, got '$workload'" 2 ;;
+shd_fc | delay_shd) set_name=shd file=shd_train.h5 ;;
+shd_fc_digits | delay_shd_digits) set_name=fsdd_spikes file=shd_train.h5 ;;
+*) fail "--workload: expected conv_nmnist, shd_fc, delay_shd, shd_fc_digits or delay_shd_digits, got '$workload'" 2 ;;
 esac
 [ -n "$data" ] || data=${SNNTRAIN_DATA:+$SNNTRAIN_DATA/$set_name}
 [ -n "$data" ] || fail "where is the data? Name the folder that holds $file with --data DIR" 2
