@@ -41,38 +41,36 @@ static int count_classes(struct portrait *p) {
     return SNN_OK;
 }
 
-/* The entry of group `id`, made where there was none; NULL: out of memory. */
-static struct group *find_group(struct portrait *p, int32_t id) {
-    int32_t low = 0, high = p->groups;
-    while (low < high) {
-        int32_t middle = low + (high - low) / 2;
-        if (p->group[middle].id < id) low = middle + 1;
-        else high = middle;
-    }
-    if (low < p->groups && p->group[low].id == id) return &p->group[low];
-    if (p->groups % 64 == 0) {
-        struct group *more = reallocarray(p->group, (size_t)p->groups + 64, sizeof *more);
-        if (!more) return NULL;
-        p->group = more;
-    }
-    memmove(p->group + low + 1, p->group + low, (size_t)(p->groups - low) * sizeof *p->group);
-    ++p->groups;
-    p->group[low] = (struct group){.id = id};
-    return &p->group[low];
+struct member { /* a sample that says its group */
+    int32_t id, part;
+};
+
+static int by_id(const void *a, const void *b) {
+    int32_t x = ((const struct member *)a)->id, y = ((const struct member *)b)->id;
+    return (x > y) - (x < y);
 }
 
 static int count_groups(struct portrait *p) {
-    for (int k = 0; p->set->ops->group && k < DATA_PARTS; ++k)
+    size_t samples = (size_t)p->set->info.count[SNN_TRAIN] + (size_t)p->set->info.count[SNN_TEST], n = 0;
+    if (!p->set->ops->group) return SNN_OK;
+    struct member *list = reallocarray(NULL, samples + 1, sizeof *list);
+    p->group = reallocarray(NULL, samples + 1, sizeof *p->group);
+    if (!list || !p->group) {
+        free(list);
+        return snn_error(SNN_EFAIL, "out of memory");
+    }
+    for (int k = 0; k < DATA_PARTS; ++k)
         for (int32_t i = 0; i < p->part[k].count; ++i) {
             int32_t id = p->set->ops->group(p->set, p->part[k].split, p->part[k].first + i);
-            if (id < 0) {
-                ++p->unknown;
-                continue;
-            }
-            struct group *group = find_group(p, id);
-            if (!group) return snn_error(SNN_EFAIL, "out of memory");
-            ++group->count[k];
+            if (id >= 0) list[n++] = (struct member){id, k};
+            else ++p->unknown;
         }
+    qsort(list, n, sizeof *list, by_id);
+    for (size_t i = 0; i < n; ++i) {
+        if (!i || list[i].id != list[i - 1].id) p->group[p->groups++] = (struct group){.id = list[i].id};
+        ++p->group[p->groups - 1].count[list[i].part];
+    }
+    free(list);
     return SNN_OK;
 }
 
