@@ -26,15 +26,21 @@ const struct snn_events_format *const snn_events_formats[] = {FORMATS(ENTRY) NUL
 
 /* ---- which format ---- */
 
+/* "aedat2, aedat3, ..." */
+static const char *all_names(char names[256]) {
+    size_t used = 0;
+    for (int i = 0; snn_events_formats[i]; ++i)
+        used += (size_t)snprintf(names + used, 256 - used, "%s%s", i ? ", " : "", snn_events_formats[i]->name);
+    return names;
+}
+
 static int find_format(const char *path, const unsigned char *bytes, size_t size, const char *name,
                        const struct snn_events_format **out) {
-    char names[256] = "";
-    size_t used = 0;
-    for (int i = 0; (*out = snn_events_formats[i]); ++i) {
+    char names[256];
+    for (int i = 0; (*out = snn_events_formats[i]); ++i)
         if (name ? !strcmp((*out)->name, name) : (*out)->probe && (*out)->probe(bytes, size)) return SNN_OK;
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", (*out)->name);
-    }
-    if (name) return snn_error(SNN_EUSAGE, "'%s' is no format of recordings, expected one of %s", name, names);
+    if (name)
+        return snn_error(SNN_EUSAGE, "'%s' is no format of recordings, expected one of %s", name, all_names(names));
     for (int i = 0; (*out = snn_events_formats[i]); ++i)
         if (snn_has_extension(path, (*out)->extensions)) {
             if ((*out)->probe)
@@ -43,7 +49,7 @@ static int find_format(const char *path, const unsigned char *bytes, size_t size
             return SNN_OK;
         }
     return snn_error(SNN_EDATA, "%s: is no recording of a format that is known by its first bytes or extension (%s)",
-                     path, names);
+                     path, all_names(names));
 }
 
 /* ---- order ---- */
