@@ -304,7 +304,103 @@ static void check_expand(struct ops *ops) {
     }
 }
 
-#define CASES(X) X(build) X(build_grad) X(scratch) X(forward) X(grad_input) X(grad_kernel) X(expand)
+/* ---- a delay for every channel ---- */
+
+struct shift {
+    struct snn_shift s;
+    const real *x, *delay, *gy;
+    real *y, *gx, *gdelay;
+    bool adds;
+};
+
+static struct shift begin_shift(struct ops *ops, int i) {
+    static const struct snn_shift shifts[] = {
+        {1, 1, 0, 1, 3, 1, false}, {7, 3, 0, 5, 4, 1, false}, {9, 2, 6, 3, 5, 35, false}, {33, 2, 0, 70, 62, 1, false}};
+    struct shift f = {.s = shifts[i / 4], .adds = i & 1};
+    f.s.rounded = i >> 1 & 1;
+    ops_begin(ops, "T %d, B %d, %d before, %d channels of %td, at most %d, rounded %d, adds %d", f.s.T, f.s.B,
+              f.s.before, f.s.C, f.s.inner, f.s.most, f.s.rounded, f.adds);
+    real *delay = ops_input(ops, f.s.C, sizeof *delay);
+    for (int32_t c = 0; c < f.s.C; ++c) { /* whole ones, halves, and some beyond the ends */
+        double whole = (double)ops_below(ops, (uint32_t)f.s.most + 2) - 0.5;
+        delay[c] = (real)(c % 4 == 0 ? whole : c % 4 == 1 ? whole + 0.5 : ops_unit(ops) * f.s.most);
+    }
+    f.delay = delay, f.x = ops_reals(ops, (ptrdiff_t)(f.s.before + f.s.T) * f.s.B * f.s.C * f.s.inner);
+    return f;
+}
+enum { SHIFTS = 16 };
+
+/* For each number of y, the two of x that it is made of, at t - k and one before, with their shares. */
+#define EACH_SHARE(f)                                                                                                  \
+    for (ptrdiff_t at = 0; at < (ptrdiff_t)(f)->s.T * (f)->s.B * (f)->s.C * (f)->s.inner; ++at)                        \
+        for (int32_t later = 0, from; later < 2; ++later)                                                              \
+            if ((from = source(f, at, later)) >= 0)
+static wide delay_at(const struct shift *f, ptrdiff_t at) {
+    wide d = f->delay[at / f->s.inner % f->s.C];
+    if (f->s.rounded) d = rintl(d);
+    return d < 0 ? 0 : d > f->s.most ? f->s.most : d;
+}
+static int32_t source(const struct shift *f, ptrdiff_t at, int32_t later) {
+    ptrdiff_t step = (ptrdiff_t)f->s.B * f->s.C * f->s.inner;
+    return (int32_t)(at / step) + f->s.before - (int32_t)floorl(delay_at(f, at)) - later;
+}
+static ptrdiff_t source_at(const struct shift *f, ptrdiff_t at, int32_t from) {
+    ptrdiff_t step = (ptrdiff_t)f->s.B * f->s.C * f->s.inner;
+    return from * step + at % step;
+}
+static wide share(const struct shift *f, ptrdiff_t at, int32_t later) {
+    wide d = delay_at(f, at), part = d - floorl(d);
+    return later ? part : 1 - part;
+}
+
+static void call_shift(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct shift *f = argument;
+    (void)ops;
+    device->delay->shift(device, &f->s, f->x, f->delay, f->y);
+}
+
+static void check_shift(struct ops *ops) {
+    for (int i = 0; i < SHIFTS; ++i) {
+        struct shift f = begin_shift(ops, i);
+        ptrdiff_t n = (ptrdiff_t)f.s.T * f.s.B * f.s.C * f.s.inner;
+        struct ops_sum *y = ops_memory(ops, n, sizeof *y);
+        EACH_SHARE(&f) ops_term(&y[at], share(&f, at, later) * f.x[source_at(&f, at, from)]);
+        f.y = ops_output(ops, n, sizeof *f.y);
+        ops_expect_sums(ops, f.y, y);
+        ops_run(ops, call_shift, &f);
+    }
+}
+
+static void call_shift_grad(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct shift *f = argument;
+    (void)ops;
+    device->delay->shift_grad(device, &f->s, f->x, f->delay, f->gy, f->adds, f->gx, f->gdelay);
+}
+
+static void check_shift_grad(struct ops *ops) {
+    for (int i = 0; i < SHIFTS; ++i) {
+        struct shift f = begin_shift(ops, i);
+        ptrdiff_t n = (ptrdiff_t)f.s.T * f.s.B * f.s.C * f.s.inner,
+                  before = (ptrdiff_t)f.s.before * f.s.B * f.s.C * f.s.inner;
+        f.gy = ops_reals(ops, n), f.gx = ops_output(ops, n, sizeof *f.gx);
+        f.gdelay = ops_output(ops, f.s.C, sizeof *f.gdelay);
+        struct ops_sum *gx = ops_memory(ops, before + n, sizeof *gx), *gdelay = ops_memory(ops, f.s.C, sizeof *gdelay);
+        ops_fill(ops, f.gdelay, f.s.C, -1, 1);
+        if (f.adds) ops_fill(ops, f.gx, n, -1, 1);
+        for (ptrdiff_t k = 0; k < n && f.adds; ++k) ops_term(&gx[before + k], f.gx[k]);
+        for (int32_t c = 0; c < f.s.C; ++c) ops_term(&gdelay[c], f.gdelay[c]);
+        EACH_SHARE(&f) {
+            ptrdiff_t x = source_at(&f, at, from);
+            ops_term(&gx[x], share(&f, at, later) * f.gy[at]);
+            ops_term(&gdelay[at / f.s.inner % f.s.C], (wide)f.gy[at] * f.x[x] * (later ? 1 : -1));
+        }
+        ops_expect_sums(ops, f.gx, gx + before), ops_expect_sums(ops, f.gdelay, gdelay);
+        ops_run(ops, call_shift_grad, &f);
+    }
+}
+
+#define CASES(X)                                                                                                       \
+    X(build) X(build_grad) X(scratch) X(forward) X(grad_input) X(grad_kernel) X(expand) X(shift) X(shift_grad)
 static void check_scratch(struct ops *ops) { (void)ops; } /* every case above takes what it says */
 #define OPS_ENTRY_(name) OPS_ROW(snn_delay_kernels, name)
 OPS_TABLE(snn_delay_kernels, CASES)

@@ -42,7 +42,8 @@ static const char *const models[] = {
     "linear: 70, ultradplif: {reset: excess, slope: 3, learn_slope: true}, linear: 20, ultraplif: {reset: subtract, "
     "leak_offset: eps_log_tau}, linear: 40, lif, linear: 4, ultralif: {membrane: linear, learn_epsilon: softplus, "
     "learn_reset: true}]",
-    "[flatten, linear: 30, lif, delay: {out: 70, kernel: 3, count: 2, right: half}, batchnorm: {over: joint}, lif: "
+    "[flatten, linear: 30, lif, axonal_delay: {max: 3, high: 3}, shift: 1, delay: {out: 70, kernel: 3, count: 2, "
+    "right: half}, batchnorm: {over: joint}, lif: "
     "{tau: 1.005}, "
     "dropout: 0.3, delay: {out: 12, kernel: 5, groups: 2, version: max, learn_sigma: true}, lif, delay: {out: 4, "
     "kernel: 3, version: v1, right: 2}, li]",

@@ -110,9 +110,11 @@ static void run_cuts(const char *model, int32_t each, real *out) {
 START_TEST(chunked_is_whole) {
     static const char *const models[] = {
         "[flatten, delay: {out: 9, kernel: 5}, lif, delay: {out: 4, kernel: 9, version: v1}, li]",
-        "[flatten, linear: 8, lif, delay: {out: 4, kernel: 3, count: 2, groups: 2}]"};
+        "[flatten, linear: 8, lif, delay: {out: 4, kernel: 3, count: 2, groups: 2}]",
+        "[flatten, axonal_delay: {max: 4, high: 4}, linear: 8, lif, axonal_delay: {max: 9, high: 3}, linear: 4]",
+        "[shift: 2, flatten, linear: 8, lif, shift: 1, linear: 4]"};
     real whole[STEPS * SAMPLES * CLASSES], cut[STEPS * SAMPLES * CLASSES];
-    for (int k = 0; k < 2; ++k) {
+    for (int k = 0; k < 4; ++k) {
         run_cuts(models[k], STEPS, whole);
         for (int32_t each = 1; each < STEPS; ++each) {
             run_cuts(models[k], each, cut);
@@ -271,6 +273,11 @@ static const struct {
      "model.0.delay.right: expected half or at most kernel - 1 = 4 steps, got 5"},
     {"model: [delay: {out: 3, kernel: 5, version: wide}]", "model.0.delay.version: expected "},
     {"model: [delay: {out: 3, kernel: 5, position: nowhere}]", "model.0.delay.position: "},
+    {"model: [axonal_delay: {max: 9}]",
+     "model.0.axonal_delay.max: expected less than the 9 steps of a sample (data.timesteps), got max 9"},
+    {"model: [axonal_delay: {max: 3, high: 4}]",
+     "model.0.axonal_delay.high: expected low <= high <= max = 3, got 0 and 4"},
+    {"model: [shift: 0]", "model.0.shift.steps: expected an integer of 1..4094, got 0"},
     {"model: [residual: {body: [delay: {out: 6, kernel: 5, right: 2}]}]",
      "model.0.residual: delays append 2 steps to the body but 0 to the shortcut: they cannot be added"},
 };

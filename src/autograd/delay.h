@@ -49,6 +49,15 @@ struct snn_delay_span {   /* of time */
     int32_t before, x, y; /* steps of x that were before those of y, all steps of x, steps of y */
 };
 
+/* A delay d for every channel (of axons: Shrestha & Orchard, "SLAYER", NeurIPS 2018), linear between whole steps:
+ *   y[t] = (1 - f) x[t - k] + f x[t - k - 1],  k = floor(d), f = d - k      dy[t]/dd = x[t - k - 1] - x[t - k] */
+struct snn_shift {
+    int32_t T, B, before; /* steps of y; samples; steps of x before those of y, of which it has T more */
+    int32_t C, most;      /* channels; the longest delay */
+    ptrdiff_t inner;      /* numbers of a channel */
+    bool rounded;         /* delays to the nearest whole steps, of two the even one */
+};
+
 struct snn_delay_kernels {
     /* kernel (taps, out, in/groups) */
     void (*build)(struct snn_device *device, const struct snn_delay_shape *shape, const struct snn_delay_elements *e,
@@ -76,6 +85,12 @@ struct snn_delay_kernels {
 
     /* y (rows, units) = x as numbers */
     void (*expand)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const struct snn_rows *x, real *y);
+
+    /* x (before + T, B, C, inner), delay (C), y (T,B,C,inner) */
+    void (*shift)(struct snn_device *device, const struct snn_shift *shift, const real *x, const real *delay, real *y);
+    /* gx (T,B,C,inner) or NULL; gdelay (C) is added to, or NULL */
+    void (*shift_grad)(struct snn_device *device, const struct snn_shift *shift, const real *x, const real *delay,
+                       const real *gy, bool adds, real *gx, real *gdelay);
 };
 
 #endif

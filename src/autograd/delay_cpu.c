@@ -150,4 +150,6 @@ const struct snn_delay_kernels SNN_ISA(snn_delay_cpu) = {
     .grad_input = SNN_ISA(snn_delay_grad_input),
     .grad_kernel = SNN_ISA(snn_delay_grad_kernel),
     .expand = SNN_ISA(snn_delay_expand),
+    .shift = SNN_ISA(snn_delay_shift),
+    .shift_grad = SNN_ISA(snn_delay_shift_grad),
 };

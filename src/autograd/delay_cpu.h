@@ -20,6 +20,12 @@ void SNN_ISA(snn_delay_grad_kernel)(struct snn_device *device, const struct snn_
 void SNN_ISA(snn_delay_expand)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const struct snn_rows *x,
                                real *y);
 
+/* Delays of channels (delay_shift_cpu.c). */
+void SNN_ISA(snn_delay_shift)(struct snn_device *device, const struct snn_shift *shift, const real *x,
+                              const real *delay, real *y);
+void SNN_ISA(snn_delay_shift_grad)(struct snn_device *device, const struct snn_shift *shift, const real *x,
+                                   const real *delay, const real *gy, bool adds, real *gx, real *gdelay);
+
 /* As products of spectra (delay_fourier_cpu.c): what that costs beside products of taps, INFINITY where it cannot be
  * done; and the convolutions of dense rows. */
 double SNN_ISA(snn_delay_spectra_cost)(const struct snn_delay_shape *shape, const struct snn_delay_span *span);

@@ -49,6 +49,13 @@ struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn
                              struct snn_param *weight, struct snn_param *position, struct snn_param *width,
                              int32_t append);
 
+struct snn_shift_options {
+    bool round; /* evaluate with whole delays */
+};
+/* x with a delay of 0..most steps for every channel, the first axis of a row; delay (C) */
+struct snn_tensor *snn_shift(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                             const struct snn_shift_options *options, struct snn_param *delay, int32_t most);
+
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);
 struct snn_tensor *snn_max_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,

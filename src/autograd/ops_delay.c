@@ -9,6 +9,58 @@
 #include "autograd/memory.h"
 #include "autograd/ops.h"
 
+/* ---- what was ---- */
+
+struct past { /* steps of the input from earlier cuts; only where a batch is more than one */
+    const struct snn_tape *tape;
+    int32_t steps;
+    int kept, joined; /* the last `steps` of earlier cuts; those and the steps of this cut. -1: one cut a batch */
+};
+
+static size_t bytes_kept(const struct snn_node *node, int32_t B) {
+    const struct past *past = node->aux;
+    return (size_t)past->steps * (size_t)B * (size_t)node->in[0]->units * sizeof(real);
+}
+
+static void plan_past(struct snn_tape *tape, struct snn_node *node, int32_t steps) {
+    struct past *past = node->aux;
+    *past = (struct past){tape, steps, -1, -1};
+    if (!tape->many_cuts) return;
+    size_t kept = bytes_kept(node, tape->max_B);
+    size_t now = (size_t)snn_plan_rows(tape, node->in[0]) * (size_t)node->in[0]->units * sizeof(real);
+    past->kept = snn_tape_buffer(tape, node, kept, SNN_LASTING);
+    past->joined = snn_tape_buffer(tape, node, kept + now, SNN_KEPT);
+}
+
+/* Steps before those of this cut. */
+static int32_t before(const struct snn_node *node) {
+    const struct past *past = node->aux;
+    return past->joined >= 0 ? past->steps : 0;
+}
+
+static struct snn_rows input_of(const struct snn_node *node) {
+    const struct past *past = node->aux;
+    real *joined = snn_tape_memory(past->tape, past->joined);
+    return joined ? (struct snn_rows){.dense = joined} : snn_tensor_rows(node->in[0]);
+}
+
+/* What was kept, then the steps of this cut; and what of those is to be kept. */
+static void join(const struct snn_node *node, const struct snn_run *run) {
+    const struct past *past = node->aux;
+    const struct snn_tensor *x = node->in[0];
+    const struct snn_memory_kernels *memory = run->device->memory;
+    struct snn_rows rows = snn_tensor_rows(x);
+    real *joined = snn_tape_memory(past->tape, past->joined);
+    void *kept = snn_tape_memory(past->tape, past->kept);
+    if (!joined) return;
+    size_t bytes = bytes_kept(node, run->B);
+    ptrdiff_t first = (ptrdiff_t)past->steps * run->B, now = snn_run_rows(run, x);
+    if (run->cut > 0) memory->copy(run->device, joined, kept, bytes);
+    else memory->zero(run->device, joined, bytes);
+    run->device->delay->expand(run->device, now, x->units, &rows, joined + first * x->units);
+    memory->copy(run->device, kept, joined + now * x->units, bytes);
+}
+
 /* ---- the kernels ---- */
 
 struct build {
@@ -64,77 +116,43 @@ static const struct snn_op build_op = {"delay kernels", 0, build_plan, build_pre
 /* ---- the convolution ---- */
 
 struct delay {
-    const struct snn_tape *tape;
+    struct past past; /* first */
     struct snn_delay_shape shape;
-    int kept,
-        joined; /* the last taps - 1 steps of earlier cuts; those and the steps of this cut. -1: one cut a batch */
     int scratch_forward, scratch_backward;
 };
-
-static size_t bytes_kept(const struct delay *aux, int32_t B) {
-    return (size_t)(aux->shape.taps - 1) * (size_t)B * (size_t)aux->shape.in * sizeof(real);
-}
 
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct delay *aux = node->aux;
     const struct snn_tensor *x = node->in[0];
-    bool joins = tape->many_cuts;
-    int32_t before = joins ? aux->shape.taps - 1 : 0, steps = snn_plan_steps(tape, x);
-    struct snn_delay_span span = {.B = tape->max_B, .before = before, .x = before + steps};
-    span.y = snn_plan_steps(tape, node->out);
-    size_t step = (size_t)tape->max_B * (size_t)x->units * sizeof(real);
-    size_t bytes =
-        tape->device->delay->scratch(tape->device->threads, &aux->shape, &span, joins ? SNN_DENSE : snn_plan_form(x));
-    aux->tape = tape;
-    aux->kept = joins ? snn_tape_buffer(tape, node, bytes_kept(aux, tape->max_B), SNN_LASTING) : -1;
-    aux->joined = joins ? snn_tape_buffer(tape, node, (size_t)span.x * step, SNN_KEPT) : -1;
+    plan_past(tape, node, aux->shape.taps - 1);
+    struct snn_delay_span span = {.B = tape->max_B, .before = before(node)};
+    span.x = span.before + snn_plan_steps(tape, x), span.y = snn_plan_steps(tape, node->out);
+    size_t bytes = tape->device->delay->scratch(tape->device->threads, &aux->shape, &span,
+                                                span.before ? SNN_DENSE : snn_plan_form(x));
     aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
     aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
 }
 
 static struct snn_delay_span span_of(const struct snn_node *node, const struct snn_run *run) {
-    const struct delay *aux = node->aux;
-    struct snn_delay_span span = {.B = run->B, .before = aux->joined >= 0 ? aux->shape.taps - 1 : 0};
+    struct snn_delay_span span = {.B = run->B, .before = before(node)};
     span.x = span.before + snn_run_steps(run, node->in[0]), span.y = snn_run_steps(run, node->out);
     return span;
-}
-
-static struct snn_rows input_of(const struct snn_node *node) {
-    const struct delay *aux = node->aux;
-    real *joined = snn_tape_memory(aux->tape, aux->joined);
-    return joined ? (struct snn_rows){.dense = joined} : snn_tensor_rows(node->in[0]);
-}
-
-/* What was kept, then the steps of this cut; and what of those is to be kept. */
-static void join(const struct snn_node *node, const struct snn_run *run) {
-    const struct delay *aux = node->aux;
-    const struct snn_tensor *x = node->in[0];
-    const struct snn_memory_kernels *memory = run->device->memory;
-    struct snn_rows rows = snn_tensor_rows(x);
-    real *joined = snn_tape_memory(aux->tape, aux->joined);
-    void *kept = snn_tape_memory(aux->tape, aux->kept);
-    size_t bytes = bytes_kept(aux, run->B);
-    ptrdiff_t before = (ptrdiff_t)(aux->shape.taps - 1) * run->B, now = snn_run_rows(run, x);
-    if (run->cut > 0) memory->copy(run->device, joined, kept, bytes);
-    else memory->zero(run->device, joined, bytes);
-    run->device->delay->expand(run->device, now, x->units, &rows, joined + before * x->units);
-    memory->copy(run->device, kept, joined + now * x->units, bytes);
 }
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct delay *aux = node->aux;
     struct snn_delay_span span = span_of(node, run);
-    if (aux->joined >= 0) join(node, run);
+    join(node, run);
     struct snn_rows x = input_of(node);
     run->device->delay->forward(run->device, &aux->shape, &span, &x, node->in[1]->data, node->out->data,
-                                snn_tape_memory(aux->tape, aux->scratch_forward));
+                                snn_tape_memory(aux->past.tape, aux->scratch_forward));
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct delay *aux = node->aux;
     struct snn_delay_span span = span_of(node, run);
     struct snn_rows x = input_of(node);
-    void *scratch = snn_tape_memory(aux->tape, aux->scratch_backward);
+    void *scratch = snn_tape_memory(aux->past.tape, aux->scratch_backward);
     run->device->delay->grad_kernel(run->device, &aux->shape, &span, &x, node->out->grad, node->in[1]->grad, scratch);
     if (node->in[0]->grad)
         run->device->delay->grad_input(run->device, &aux->shape, &span, node->out->grad, node->in[1]->data,
@@ -159,5 +177,54 @@ struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn
     node->out->needs_grad = true;
     node->out->appended += append;
     node->macs = (double)synapses * (options->round ? shape->count : shape->taps);
+    return node->out;
+}
+
+/* ---- a delay for every channel ---- */
+
+struct shift {
+    struct past past; /* first */
+    int32_t most;
+};
+
+static void shift_plan(struct snn_tape *tape, struct snn_node *node) {
+    plan_past(tape, node, ((const struct shift *)node->aux)->most + 1);
+}
+
+static struct snn_shift shift_of(const struct snn_node *node, const struct snn_run *run) {
+    const struct snn_tensor *y = node->out;
+    const struct snn_shift_options *o = node->options;
+    return (struct snn_shift){.T = snn_run_steps(run, y),
+                              .B = run->B,
+                              .before = before(node),
+                              .C = y->dim[0],
+                              .most = ((const struct shift *)node->aux)->most,
+                              .inner = y->units / y->dim[0],
+                              .rounded = o->round && !run->train};
+}
+
+static void shift_forward(struct snn_node *node, const struct snn_run *run) {
+    struct snn_shift s = shift_of(node, run);
+    join(node, run);
+    run->device->delay->shift(run->device, &s, input_of(node).dense, node->param[0]->value, node->out->data);
+}
+
+static void shift_backward(struct snn_node *node, const struct snn_run *run) {
+    struct snn_shift s = shift_of(node, run);
+    const struct snn_param *p = node->param[0];
+    run->device->delay->shift_grad(run->device, &s, input_of(node).dense, p->value, node->out->grad,
+                                   snn_adds(node, 0, run), node->in[0]->grad, gradient_of(p));
+}
+
+static const struct snn_op shift_op = {"channel delays", SNN_OP_NEEDS_INPUT, shift_plan, NULL,
+                                       shift_forward,    shift_backward};
+
+struct snn_tensor *snn_shift(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                             const struct snn_shift_options *options, struct snn_param *delay, int32_t most) {
+    struct snn_node *node = snn_tape_node(tape, &shift_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct shift));
+    ((struct shift *)node->aux)->most = most;
+    node->param[0] = delay;
+    if (!delay->frozen) node->out->needs_grad = true;
+    node->out->is_sparse = x->is_spikes || x->is_sparse;
     return node->out;
 }

@@ -530,8 +530,24 @@ static void delay_grad_kernel(struct snn_device *device, const struct snn_delay_
                    s->in / s->groups);
 }
 
-static const struct snn_delay_kernels delay_table = {delay_build,      delay_build_grad,  delay_scratch, delay_forward,
-                                                     delay_grad_input, delay_grad_kernel, delay_expand};
+static void delay_shift(struct snn_device *device, const struct snn_shift *s, const real *x, const real *delay,
+                        real *y) {
+    double n = (double)s->T * s->B * s->C * (double)s->inner;
+    (void)x, (void)delay, (void)y;
+    launch(device, "delay.shift_rows", NUMBER * (2 * n + s->C), 3 * n);
+}
+
+static void delay_shift_grad(struct snn_device *device, const struct snn_shift *s, const real *x, const real *delay,
+                             const real *gy, bool adds, real *gx, real *gdelay) {
+    double n = (double)s->T * s->B * s->C * (double)s->inner;
+    (void)x, (void)delay, (void)gy;
+    if (gx) launch(device, "delay.shift_rows_back", NUMBER * ((adds ? 3 : 2) * n + s->C), 3 * n);
+    if (gdelay) launch(device, "delay.add_delay_gradients", NUMBER * (2 * n + 3 * s->C), 3 * n);
+}
+
+static const struct snn_delay_kernels delay_table = {delay_build,   delay_build_grad, delay_scratch,
+                                                     delay_forward, delay_grad_input, delay_grad_kernel,
+                                                     delay_expand,  delay_shift,      delay_shift_grad};
 
 /* ---- pooling ---- */
 

@@ -7,6 +7,7 @@
 
 #include "core/rmath.h"
 #include "cuda/product.cuh"
+#include "cuda/reduce.cuh"
 #include "cuda/tiling.cuh"
 
 /* ---- kernels ---- */
@@ -219,5 +220,80 @@ static void grad_kernel(struct snn_device *device, const struct snn_delay_shape 
     }
 }
 
-const struct snn_delay_kernels snn_delay_cuda = {build,      build_grad,  scratch_bytes, forward,
-                                                 grad_input, grad_kernel, expand};
+/* ---- a delay for every channel ---- */
+
+struct delay { /* y[t] = (1 - part) x[t - whole] + part x[t - whole - 1] */
+    ptrdiff_t whole;
+    real part;
+};
+static __device__ __forceinline__ struct delay delay_of(const struct snn_shift &s, real d) {
+    const real most = (real)s.most, rounded = s.rounded ? rintf(d) : d;
+    const real at = rounded < 0 ? 0 : rounded > most ? most : rounded, whole = floorf(at);
+    struct delay delay;
+    delay.whole = (ptrdiff_t)whole, delay.part = at - whole;
+    return delay;
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    shift_rows(struct snn_shift s, const real *__restrict__ x /* (before + T, B, C, inner) */,
+               const real *__restrict__ delay /* (C) */, real *__restrict__ y /* (T,B,C,inner) */) {
+    const ptrdiff_t units = s.C * s.inner, step = s.B * units;
+    for (ptrdiff_t r = first_row(); r < (ptrdiff_t)s.T * s.B; r += row_step())
+        for (ptrdiff_t i = first_item(); i < units; i += item_step()) {
+            const struct delay d = delay_of(s, delay[i / s.inner]);
+            const ptrdiff_t t = r / s.B + s.before - d.whole;
+            const real *at = x + t * step + r % s.B * units + i;
+            y[r * units + i] = (t >= 0 ? (1 - d.part) * at[0] : 0) + (t >= 1 ? d.part * at[-step] : 0);
+        }
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    shift_rows_back(struct snn_shift s, const real *__restrict__ delay /* (C) */,
+                    const real *__restrict__ gy /* (T,B,C,inner) */, bool adds, real *gx /* (T,B,C,inner) */) {
+    const ptrdiff_t units = s.C * s.inner, step = s.B * units;
+    for (ptrdiff_t r = first_row(); r < (ptrdiff_t)s.T * s.B; r += row_step())
+        for (ptrdiff_t i = first_item(); i < units; i += item_step()) {
+            const struct delay d = delay_of(s, delay[i / s.inner]);
+            const ptrdiff_t t = r / s.B + d.whole;
+            const real *at = gy + t * step + r % s.B * units + i;
+            real sum = adds ? gx[r * units + i] : 0;
+            if (t < s.T) sum += (1 - d.part) * at[0];
+            if (t + 1 < s.T) sum += d.part * at[step];
+            gx[r * units + i] = sum;
+        }
+}
+
+/* A block a channel. */
+static __global__ void __launch_bounds__(BLOCK)
+    add_delay_gradients(struct snn_shift s, const real *__restrict__ x, const real *__restrict__ delay,
+                        const real *__restrict__ gy, real *__restrict__ gdelay /* (C) */) {
+    __shared__ real shared[WARPS];
+    const ptrdiff_t units = s.C * s.inner, step = s.B * units, count = (ptrdiff_t)s.T * s.B * s.inner;
+    for (ptrdiff_t c = blockIdx.x; c < s.C; c += gridDim.x) {
+        const struct delay d = delay_of(s, delay[c]);
+        real sum = 0;
+        for (ptrdiff_t k = threadIdx.x; k < count; k += BLOCK) {
+            const ptrdiff_t r = k / s.inner, i = c * s.inner + k % s.inner, t = r / s.B + s.before - d.whole;
+            const real *at = x + t * step + r % s.B * units + i;
+            sum += gy[r * units + i] * ((t >= 1 ? at[-step] : 0) - (t >= 0 ? at[0] : 0));
+        }
+        sum = block_sum(sum, shared);
+        if (threadIdx.x == 0) gdelay[c] += sum;
+    }
+}
+
+static void shift(struct snn_device *device, const struct snn_shift *s, const real *x, const real *delay, real *y) {
+    const struct tiling tiling = tiling_for((ptrdiff_t)s->T * s->B, s->C * s->inner);
+    LAUNCH(shift_rows, tiling.grid, tiling.block, 0, cuda_of(device)->compute, *s, x, delay, y);
+}
+
+static void shift_grad(struct snn_device *device, const struct snn_shift *s, const real *x, const real *delay,
+                       const real *gy, bool adds, real *gx, real *gdelay) {
+    const struct tiling tiling = tiling_for((ptrdiff_t)s->T * s->B, s->C * s->inner);
+    const cudaStream_t stream = cuda_of(device)->compute;
+    if (gx) LAUNCH(shift_rows_back, tiling.grid, tiling.block, 0, stream, *s, delay, gy, adds, gx);
+    if (gdelay) LAUNCH(add_delay_gradients, (unsigned)s->C, BLOCK, 0, stream, *s, x, delay, gy, gdelay);
+}
+
+const struct snn_delay_kernels snn_delay_cuda = {build,       build_grad, scratch_bytes, forward,   grad_input,
+                                                 grad_kernel, expand,     shift,         shift_grad};

@@ -93,6 +93,7 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list);
 
 int snn_build_linear(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_axonal(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_delay(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_pool(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_batchnorm(struct snn_builder *b, struct snn_conf *node, int variant);
@@ -106,7 +107,7 @@ int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
 extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_reshape_keys[],
-    snn_delay_keys[], snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[],
+    snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[], snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[],
     snn_residual_keys[], snn_repeat_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */

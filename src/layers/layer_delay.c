@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * layer_delay.c - a fully connected layer whose synapses have delays that are learned (DCLS, autograd/delay.h).
+ * layer_delay.c - a fully connected layer whose synapses have delays that are learned (DCLS, autograd/delay.h), and
+ * delays of whole channels.
  *
  * The parameters have the names and shapes of the DCLS package: weight (out, in/groups, count), and P as `position`
  * (1, out, in/groups, count), in steps from the middle of the kernel: the delay is kernel/2 - position. */
@@ -130,5 +131,50 @@ int snn_build_delay(struct snn_builder *b, struct snn_conf *node, int variant) {
         snn_builder_bind(b, node, snn_delay_keys, o);
     }
     b->x = snn_delay(&b->model->tape, b->path, b->x, &s, &o->of, w, p, sigma, append);
+    return SNN_OK;
+}
+
+/* ---- a delay for every channel ---- */
+
+struct axonal_options {
+    struct snn_shift_options of;
+    long long most;
+    double low, high;
+    bool learn;
+};
+#define AXONAL(field) offsetof(struct axonal_options, field)
+const struct snn_key snn_axonal_keys[] = {
+    {"max", SNN_INT, AXONAL(most), "62", 1, 4094, NULL, "the longest delay, in steps"},
+    {"low", SNN_REAL, AXONAL(low), "0", 0, 4094, NULL, "delays start uniformly from here,"},
+    {"high", SNN_REAL, AXONAL(high), "1", 0, 4094, NULL, "to here"},
+    {"learn", SNN_BOOL, AXONAL(learn), "true", 0, 0, NULL, "false: they stay as drawn, rounded to whole steps"},
+    {"round", SNN_BOOL, AXONAL(of.round), "true", 0, 0, NULL, "evaluate with delays rounded to whole steps"},
+    {0},
+};
+const struct snn_key snn_shift_keys[] = {
+    {"steps", SNN_INT, AXONAL(most), NULL, 1, 4094, NULL, "of the delay"},
+    {0},
+};
+
+int snn_build_axonal(struct snn_builder *b, struct snn_conf *node, int variant) {
+    bool fixed = variant == 1;
+    struct axonal_options *o = snn_builder_options(b, sizeof *o);
+    SNN_TRY(snn_conf_read(node, fixed ? snn_shift_keys : snn_axonal_keys, o));
+    if (fixed) o->low = o->high = (double)o->most;
+    const char *key = fixed ? "steps" : "max";
+    if (b->x->is_static)
+        return snn_conf_error(node, "its input is the same at every step, so that delays make no difference");
+    if (o->low > o->high || o->high > (double)o->most)
+        return snn_conf_error(snn_conf_get(node, o->low > o->high ? "low" : "high"),
+                              "expected low <= high <= max = %lld, got %g and %g", o->most, o->low, o->high);
+    if (b->steps && o->most >= b->steps)
+        return snn_conf_error(snn_conf_get(node, key) ? snn_conf_get(node, key) : node,
+                              "expected less than the %d steps of a sample (data.timesteps), got %s %lld",
+                              (int)b->steps, key, o->most);
+    struct snn_param *p = snn_builder_param(b, "delay", false, 1, b->x->dim);
+    p->fill = (o->low + o->high) / 2, p->bound = (o->high - o->low) / 2;
+    p->bounded = true, p->high = (double)o->most;
+    p->whole = p->frozen = fixed || !o->learn;
+    b->x = snn_shift(&b->model->tape, b->path, b->x, &o->of, p, (int32_t)o->most);
     return SNN_OK;
 }

@@ -20,6 +20,9 @@ const struct snn_layer_ops snn_layers[] = {
     {"delay", "dcls Dcls1d",
      "fully connected through synapses with learned delays (DCLS; Hammouamri et al., ICLR 2024)", snn_delay_keys,
      snn_build_delay, 0},
+    {"axonal_delay", "Delay", "a learned delay for every channel, linear between steps (SLAYER, NeurIPS 2018; lava-dl)",
+     snn_axonal_keys, snn_build_axonal, 0},
+    {"shift", NULL, "all channels so many steps later", snn_shift_keys, snn_build_axonal, 1},
     {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
     {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
     {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys,
@@ -220,7 +223,8 @@ int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, 
     snn_tape_init(&out->tape, &out->params);
     int32_t dim[3] = {input->C, input->H, input->W};
     bool flat = input->H == 1 && input->W == 1;
-    struct snn_builder b = {.model = out, .step_seconds = input->step_seconds, .hard = input->hard, .steps = input->steps};
+    struct snn_builder b = {
+        .model = out, .step_seconds = input->step_seconds, .hard = input->hard, .steps = input->steps};
     b.x = snn_tape_input(&out->tape, flat ? 1 : 3, dim, input->is_static);
     b.x->is_sparse = input->is_sparse;
     b.x->needs_grad = input->wants_grad;

@@ -395,6 +395,13 @@ static void check_delays(struct snn_check_suite *s) {
         "[delay: {out: 5, right: half, learn: false}, batchnorm: {over: joint}, lif, dropout: 0.3, delay: {out: 3, "
         "kernel: 5, right: 1}]",
         "{name: ce, over: step}", flat, true);
+    one(s, "[axonal_delay: {max: 4, high: 3}, linear: 5, lif, axonal_delay: {max: 2}, linear: 3]",
+        "{name: ce, over: step}", flat, true);
+    one(s, "[linear: 5, lif, residual: {body: [shift: 2, linear: 5]}, linear: 3]", "ce", flat, false);
+    one(s,
+        "[axonal_delay: {max: 2, high: 2}, conv: {out: 3, kernel: 3}, axonal_delay: {learn: false, max: 2, high: 2}, "
+        "lif, flatten, linear: 3]",
+        "ce", image, false);
     one(s, "[linear: 5, lif, residual: {body: [delay: {out: 5, kernel: 3}, batchnorm]}, lif, linear: 3]", "ce", flat,
         true);
 }
