@@ -160,7 +160,8 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
 }
 
 static const struct snn_op delay_op = {
-    "delays", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS, plan, NULL, forward, backward};
+    "delays", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_WHOLE_BATCH, plan, NULL, forward,
+    backward};
 
 struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                              const struct snn_delay_shape *shape, const struct snn_delay_options *options,

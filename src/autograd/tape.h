@@ -44,14 +44,15 @@ struct snn_node;
 struct snn_tape;
 
 enum snn_op_flags {
-    SNN_OP_NEEDS_INPUT = 1,     /* backward reads the inputs' numbers */
-    SNN_OP_NEEDS_OUTPUT = 2,    /* backward reads the output's numbers */
-    SNN_OP_READS_BITS = 4,      /* takes spikes as bits: needs no dense copy */
-    SNN_OP_READS_LISTS = 128,   /* takes events as lists, likewise */
-    SNN_OP_IN_PLACE = 8,        /* the output may overwrite input 0 */
-    SNN_OP_GRAD_IN_PLACE = 16,  /* the gradient of input 0 may overwrite the output's */
-    SNN_OP_TIMELESS = 32,       /* maps rows to rows: a static input gives a static output */
-    SNN_OP_COUPLES_SAMPLES = 64 /* in training, a sample's result depends on the others of its batch */
+    SNN_OP_NEEDS_INPUT = 1,      /* backward reads the inputs' numbers */
+    SNN_OP_NEEDS_OUTPUT = 2,     /* backward reads the output's numbers */
+    SNN_OP_READS_BITS = 4,       /* takes spikes as bits: needs no dense copy */
+    SNN_OP_READS_LISTS = 128,    /* takes events as lists, likewise */
+    SNN_OP_IN_PLACE = 8,         /* the output may overwrite input 0 */
+    SNN_OP_GRAD_IN_PLACE = 16,   /* the gradient of input 0 may overwrite the output's */
+    SNN_OP_TIMELESS = 32,        /* maps rows to rows: a static input gives a static output */
+    SNN_OP_COUPLES_SAMPLES = 64, /* in training, a sample's result depends on the others of its batch */
+    SNN_OP_WHOLE_BATCH = 1024    /* each slice costs more than its samples (spectra of kernels): batches pass whole */
 };
 
 struct snn_op {

@@ -45,9 +45,10 @@ static void lay_out_for(struct snn_network *n, int32_t samples) {
     snn_tape_plan(&n->model.tape, &what);
 }
 
-static bool couples_samples(const struct snn_tape *tape) {
+static bool passes_whole(const struct snn_tape *tape, bool train) {
+    unsigned flags = SNN_OP_WHOLE_BATCH | (train ? SNN_OP_COUPLES_SAMPLES : 0);
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->op->flags & SNN_OP_COUPLES_SAMPLES) return true;
+        if (tape->node[i]->op->flags & flags) return true;
     return false;
 }
 
@@ -57,8 +58,7 @@ static void lay_out(struct snn_network *n, const struct snn_network_plan *plan) 
     lay_out_for(n, n->plan.slice);
     size_t bytes = n->model.tape.pool_bytes;
     size_t cache = n->device->cache;
-    if (plan->slice || !cache || bytes <= cache || plan->smooth || (plan->train && couples_samples(&n->model.tape)))
-        return;
+    if (plan->slice || !cache || bytes <= cache || plan->smooth || passes_whole(&n->model.tape, plan->train)) return;
     int32_t slices = (int32_t)((bytes + cache - 1) / cache), slice = (plan->B + slices - 1) / slices;
     n->plan.slice = slice < SLICE_LEAST ? SLICE_LEAST < plan->B ? SLICE_LEAST : plan->B : slice;
     lay_out_for(n, n->plan.slice);
