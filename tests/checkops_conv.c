@@ -311,7 +311,112 @@ static void check_grad_bias(struct ops *ops) {
     }
 }
 
-#define CASES(X) X(scratch) X(forward) X(grad_input) X(grad_weight) X(grad_bias)
+/* ---- over time ---- */
+
+struct temporal {
+    struct snn_temporal_shape s;
+    ptrdiff_t step, n, w_n; /* numbers of a step, of all; weights */
+    const real *x, *before, *w, *b, *gy;
+    real *y, *gx, *gw;
+    bool adds;
+};
+static const struct snn_temporal_shape temporal_cases[] = {
+    {1, 1, 1, 1, 1, 1},  {4, 1, 3, 1, 3, 1},   {7, 2, 5, 1, 2, 3},   {3, 2, 2, 9, 5, 2},
+    {9, 1, 2, 17, 4, 1}, {5, 3, 70, 1, 3, 1},  {6, 2, 3, 65, 2, 2},  {2, 5, 33, 2, 7, 11},
+    {40, 1, 1, 3, 9, 4}, {12, 3, 4, 16, 1, 1}, {3, 1, 2, 300, 3, 1}, {33, 2, 1, 1, 40, 1}};
+
+/* Every product. */
+static void add_steps(const struct temporal *v, enum goal goal, const real *gy, struct ops_sum *sums) {
+    const struct snn_temporal_shape *s = &v->s;
+    int32_t reach = snn_temporal_reach(s);
+    for (ptrdiff_t i = 0; i < v->n; ++i)
+        for (int32_t k = 0; k < s->taps; ++k) {
+            int32_t from = (int32_t)(i / v->step) - reach + k * s->dilation;
+            ptrdiff_t c = i / s->inner % s->C, at = from * v->step + i % v->step;
+            if (from < 0 && !v->before) continue;
+            const real *x = goal == OF_GX ? NULL : from < 0 ? &v->before[at + reach * v->step] : &v->x[at];
+            if (goal == OF_Y) ops_term(&sums[i], (wide)*x * v->w[c * s->taps + k]);
+            else if (goal == OF_GW) ops_term(&sums[c * s->taps + k], (wide)gy[i] * *x);
+            else if (from >= 0) ops_term(&sums[at], (wide)gy[i] * v->w[c * s->taps + k]);
+        }
+}
+
+static struct temporal begin_temporal(struct ops *ops, int i, int option, bool reads) {
+    struct temporal v = {.s = temporal_cases[i]};
+    const struct snn_temporal_shape *s = &v.s;
+    ops_begin(ops, "T %d, B %d, C %d, inner %td, taps %d, dilation %d, option %d", s->T, s->B, s->C, s->inner, s->taps,
+              s->dilation, option);
+    v.step = (ptrdiff_t)s->B * s->C * s->inner, v.n = s->T * v.step, v.w_n = (ptrdiff_t)s->C * s->taps;
+    if (reads) v.x = ops_reals(ops, v.n);
+    if (reads && option & ADDS && s->taps > 1) v.before = ops_reals(ops, snn_temporal_reach(s) * v.step);
+    return v;
+}
+
+static void call_temporal(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct temporal *v = argument;
+    (void)ops;
+    device->conv->temporal(device, &v->s, v->x, v->before, v->w, v->b, v->y);
+}
+
+static void check_temporal(struct ops *ops) {
+    for (int i = 0; i < OPTIONS * OPS_COUNT(temporal_cases); ++i) {
+        int option = i % OPTIONS;
+        struct temporal v = begin_temporal(ops, i / OPTIONS, option, true);
+        v.w = ops_reals(ops, v.w_n), v.b = option & BIAS ? ops_reals(ops, v.s.C) : NULL;
+        v.y = ops_output(ops, v.n, sizeof *v.y);
+        struct ops_sum *y = ops_memory(ops, v.n, sizeof *y);
+        for (ptrdiff_t k = 0; k < v.n && v.b; ++k) ops_term(&y[k], v.b[k / v.s.inner % v.s.C]);
+        add_steps(&v, OF_Y, NULL, y);
+        ops_expect_sums(ops, v.y, y);
+        ops_run(ops, call_temporal, &v);
+    }
+}
+
+static void call_temporal_grad_input(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct temporal *v = argument;
+    (void)ops;
+    device->conv->temporal_grad_input(device, &v->s, v->gy, v->w, v->adds, v->gx);
+}
+
+static void check_temporal_grad_input(struct ops *ops) {
+    for (int i = 0; i < 2 * OPS_COUNT(temporal_cases); ++i) {
+        struct temporal v = begin_temporal(ops, i / 2, i % 2, false);
+        v.adds = i % 2, v.gy = ops_reals(ops, v.n), v.w = ops_reals(ops, v.w_n);
+        v.gx = ops_output(ops, v.n, sizeof *v.gx);
+        struct ops_sum *gx = ops_memory(ops, v.n, sizeof *gx);
+        start_with(ops, v.adds, v.n, v.gx, gx);
+        add_steps(&v, OF_GX, v.gy, gx);
+        ops_expect_sums(ops, v.gx, gx);
+        ops_run(ops, call_temporal_grad_input, &v);
+    }
+}
+
+static void call_temporal_grad_weight(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct temporal *v = argument;
+    void *scratch = ops_scratch(ops, device->conv->temporal_scratch(&v->s));
+    device->conv->temporal_grad_weight(device, &v->s, v->x, v->before, v->gy, v->gw, scratch);
+}
+
+static void check_temporal_grad_weight(struct ops *ops) {
+    for (int i = 0; i < 2 * OPS_COUNT(temporal_cases); ++i) {
+        struct temporal v = begin_temporal(ops, i / 2, i % 2 ? ADDS : 0, true);
+        v.gy = ops_reals(ops, v.n), v.gw = ops_output(ops, v.w_n, sizeof *v.gw);
+        struct ops_sum *gw = ops_memory(ops, v.w_n, sizeof *gw);
+        start_with(ops, true, v.w_n, v.gw, gw);
+        add_steps(&v, OF_GW, v.gy, gw);
+        ops_expect_sums(ops, v.gw, gw);
+        ops_run(ops, call_temporal_grad_weight, &v);
+    }
+}
+
+/* Exactly what the kernel uses, with guards behind it, is what the cases above give it. */
+static void check_temporal_scratch(struct ops *ops) { check_temporal_grad_weight(ops); }
+
+#define CASES(X)                                                                                                       \
+    X(scratch)                                                                                                         \
+    X(forward)                                                                                                         \
+    X(grad_input)                                                                                                      \
+    X(grad_weight) X(grad_bias) X(temporal) X(temporal_grad_input) X(temporal_scratch) X(temporal_grad_weight)
 #define OPS_ENTRY_(name) OPS_ROW(snn_conv_kernels, name)
 OPS_TABLE(snn_conv_kernels, CASES)
 OPS_TCASE(conv)

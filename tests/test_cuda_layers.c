@@ -37,7 +37,8 @@ static const char *const models[] = {
     "[conv: {out: 4, kernel: 3, stride: 2}, lif, conv_transpose: {out: 6, kernel: 3, stride: 2, groups: 2}, lif, "
     "reshape: "
     "[3, 2, 5, 5], conv3d: {out: 4, kernel: [2, 3, 3], padding: [0, 1, 1], stride: [1, 2, 1]}, lif, reshape: [6, -1], "
-    "conv1d: {out: 6, kernel: 3, groups: 6}, lif, conv_transpose: {out: 2, kernel: 1}, flatten, linear: 4]",
+    "conv1d: {out: 6, kernel: 3, groups: 6}, lif, temporal_conv: {kernel: 3, dilation: 2}, lif, conv_transpose: {out: "
+    "2, kernel: 1}, flatten, linear: 4]",
     "[conv: {out: 3, kernel: 3, padding: 1}, ultradlif: {epsilon: 0.5, learn_threshold: true}, avgpool: 2, flatten, "
     "linear: 70, ultradplif: {reset: excess, slope: 3, learn_slope: true}, linear: 20, ultraplif: {reset: subtract, "
     "leak_offset: eps_log_tau}, linear: 40, lif, linear: 4, ultralif: {membrane: linear, learn_epsilon: softplus, "

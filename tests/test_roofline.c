@@ -233,8 +233,8 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"conv", "delay", "linear", "loss", "math",  "memory", "neuron",
-                                    "norm", "optim",  "pool", "ultra", "weights"};
+static const char *const files[] = {"conv", "delay", "linear", "loss",     "math",  "memory", "neuron",
+                                    "norm", "optim", "pool",   "temporal", "ultra", "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];
@@ -428,7 +428,8 @@ static const struct sample_network {
      "model: [conv: {out: 4, kernel: 5, stride: 3}, lif, conv_transpose: {out: 3, kernel: 3, stride: 2, padding: 1},\n"
      "        lif, conv_transpose: {out: 2, kernel: 1, groups: 1}, lif, reshape: [2, 5, 3, 15],\n"
      "        conv3d: {out: 2, kernel: [3, 2, 5], stride: [1, 1, 2]}, lif, reshape: [3, -1],\n"
-     "        conv1d: {out: 6, kernel: 5, padding: 2, groups: 3}, lif, flatten, linear: 10]\n",
+     "        conv1d: {out: 6, kernel: 5, padding: 2, groups: 3}, lif, temporal_conv: {kernel: 3}, flatten,\n"
+     "        linear: 10]\n",
      4},
     {EVENTS,
      "model: [conv: {out: 8, kernel: 3, weight: standardised}, lif, avgpool: 4, flatten, linear: {out: 40, weight: "

@@ -52,6 +52,19 @@ static inline void snn_conv_complete(struct snn_conv_shape *s, int axes, const i
     s->OD = out[0], s->OH = out[1], s->OW = out[2];
 }
 
+/* A convolution of each channel with itself over time: with S = (taps-1) d, of which `before` has the steps that came
+ * before those of x,
+ *
+ *   y[t,b,c,p] = b[c] + sum over k of  w[c,k] x[t - S + k d, b,c,p],    x[t] = before[S + t] for t < 0
+ *
+ * which is PyTorch's Conv1d with groups = C over time, padded with S zeros at the start. */
+struct snn_temporal_shape {
+    int32_t T, B, C;
+    ptrdiff_t inner; /* numbers of a channel */
+    int32_t taps, dilation;
+};
+static inline int32_t snn_temporal_reach(const struct snn_temporal_shape *s) { return (s->taps - 1) * s->dilation; }
+
 struct snn_conv_kernels {
     /* Bytes of scratch that forward, grad_input and grad_weight need, each. */
     size_t (*scratch)(int threads, const struct snn_conv_shape *shape, ptrdiff_t rows, enum snn_form x);
@@ -68,6 +81,17 @@ struct snn_conv_kernels {
     /* gb (channels) += sums of gy (rows, channels, pixels) */
     void (*grad_bias)(struct snn_device *device, ptrdiff_t rows, int32_t channels, ptrdiff_t pixels, const real *gy,
                       real *gb);
+
+    /* x (T,B,C,inner), before (S,B,C,inner) or NULL: zeros, w (C,taps), b (C) or NULL, y as x */
+    void (*temporal)(struct snn_device *device, const struct snn_temporal_shape *shape, const real *x,
+                     const real *before, const real *w, const real *b, real *y);
+    /* What came before gets no gradient. */
+    void (*temporal_grad_input)(struct snn_device *device, const struct snn_temporal_shape *shape, const real *gy,
+                                const real *w, bool adds, real *gx);
+    /* gw +=; scratch of temporal_scratch bytes. The bias is grad_bias's. */
+    size_t (*temporal_scratch)(const struct snn_temporal_shape *shape);
+    void (*temporal_grad_weight)(struct snn_device *device, const struct snn_temporal_shape *shape, const real *x,
+                                 const real *before, const real *gy, real *gw, void *scratch);
 };
 
 #endif

@@ -18,6 +18,7 @@
 #include "autograd/conv.h"
 #include "autograd/conv_lists_cpu.h"
 #include "autograd/conv_pixels_cpu.h"
+#include "autograd/temporal_cpu.h"
 #include "autograd/vector_cpu.h"
 #include "core/isa.h"
 
@@ -514,4 +515,8 @@ const struct snn_conv_kernels SNN_ISA(snn_conv_cpu) = {
     .grad_input = grad_input,
     .grad_weight = grad_weight,
     .grad_bias = grad_bias,
+    .temporal = SNN_ISA(snn_temporal),
+    .temporal_grad_input = SNN_ISA(snn_temporal_grad_input),
+    .temporal_scratch = SNN_ISA(snn_temporal_scratch),
+    .temporal_grad_weight = SNN_ISA(snn_temporal_grad_weight),
 };

@@ -56,6 +56,13 @@ struct snn_shift_options {
 struct snn_tensor *snn_shift(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                              const struct snn_shift_options *options, struct snn_param *delay, int32_t most);
 
+/* Each channel (the first axis of a row) over time, causal, as autograd/conv.h says; w (C,1,taps), b (C) or NULL. The
+ * last steps of a cut are kept for the next one. */
+struct snn_tensor *snn_temporal_conv(struct snn_tape *tape, const char *name, struct snn_tensor *x, int32_t dilation,
+                                     struct snn_param *w, struct snn_param *b);
+/* x + b, where b has a number for each unit */
+struct snn_tensor *snn_bias(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *b);
+
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);
 struct snn_tensor *snn_max_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,

@@ -177,7 +177,7 @@ struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn
     ((struct delay *)node->aux)->shape = *shape;
     node->out->needs_grad = true;
     node->out->appended += append;
-    node->macs = (double)synapses * (options->round ? shape->count : shape->taps);
+    node->macs = (double)synapses * (options->round || position->buffer ? shape->count : shape->taps);
     return node->out;
 }
 

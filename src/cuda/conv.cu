@@ -17,6 +17,7 @@
 #include "cuda/reduce.cuh"
 #include "cuda/rows.cuh"
 #include "cuda/sizes.h"
+#include "cuda/temporal.h"
 
 /* ---- between images and columns ---- */
 
@@ -362,4 +363,12 @@ static size_t scratch_bytes(int threads, const struct snn_conv_shape *s, ptrdiff
     return snn_cuda_conv_scratch(s, rows, x);
 }
 
-const struct snn_conv_kernels snn_conv_cuda = {scratch_bytes, forward, grad_input, grad_weight, grad_bias};
+const struct snn_conv_kernels snn_conv_cuda = {scratch_bytes,
+                                               forward,
+                                               grad_input,
+                                               grad_weight,
+                                               grad_bias,
+                                               snn_cuda_temporal,
+                                               snn_cuda_temporal_grad_input,
+                                               snn_cuda_temporal_scratch,
+                                               snn_cuda_temporal_grad_weight};

@@ -449,8 +449,45 @@ static void conv_grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t ch
     if (parts > 1) add_parts(device, channels, parts);
 }
 
-static const struct snn_conv_kernels conv_table = {conv_scratch, conv_forward, conv_grad_input, conv_grad_weight,
-                                                   conv_grad_bias};
+static double temporal_numbers(const struct snn_temporal_shape *s) {
+    return (double)s->T * s->B * s->C * (double)s->inner;
+}
+
+static double temporal_before(const struct snn_temporal_shape *s, const real *before) {
+    return before ? (double)snn_temporal_reach(s) * s->B * s->C * (double)s->inner : 0;
+}
+
+static void temporal(struct snn_device *device, const struct snn_temporal_shape *s, const real *x, const real *before,
+                     const real *w, const real *b, real *y) {
+    double n = temporal_numbers(s), weights = (double)s->C * (s->taps + (b ? 1 : 0));
+    (void)x, (void)w, (void)y;
+    if (s->T < 1 || s->B < 1) return;
+    launch(device, "temporal.convolve", NUMBER * (2 * n + temporal_before(s, before) + weights), 2 * n * s->taps);
+}
+
+static void temporal_grad_input(struct snn_device *device, const struct snn_temporal_shape *s, const real *gy,
+                                const real *w, bool adds, real *gx) {
+    double n = temporal_numbers(s);
+    (void)gy, (void)w, (void)gx;
+    if (s->T < 1 || s->B < 1) return;
+    launch(device, "temporal.convolve_back", NUMBER * ((adds ? 3 : 2) * n + (double)s->C * s->taps), 2 * n * s->taps);
+}
+
+static size_t temporal_scratch(const struct snn_temporal_shape *s) {
+    (void)s;
+    return 0;
+}
+
+static void temporal_grad_weight(struct snn_device *device, const struct snn_temporal_shape *s, const real *x,
+                                 const real *before, const real *gy, real *gw, void *scratch) {
+    double n = temporal_numbers(s), weights = (double)s->C * s->taps;
+    (void)x, (void)gy, (void)gw, (void)scratch;
+    launch(device, "temporal.weigh", NUMBER * (2 * n + temporal_before(s, before) + 2 * weights), 2 * n * s->taps);
+}
+
+static const struct snn_conv_kernels conv_table = {conv_scratch,        conv_forward,     conv_grad_input,
+                                                   conv_grad_weight,    conv_grad_bias,   temporal,
+                                                   temporal_grad_input, temporal_scratch, temporal_grad_weight};
 
 /* ---- delays ---- */
 

@@ -100,15 +100,16 @@ int snn_build_batchnorm(struct snn_builder *b, struct snn_conf *node, int varian
 int snn_build_layernorm(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_dropout(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_temporal_conv(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_reshape(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
-extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_reshape_keys[],
-    snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[], snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[],
-    snn_residual_keys[], snn_repeat_keys[];
+extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_temporal_conv_keys[],
+    snn_reshape_keys[], snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[], snn_pool_keys[], snn_batchnorm_keys[],
+    snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[], snn_repeat_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
 #define SNN_INIT_KEY(type)                                                                                             \

@@ -358,6 +358,9 @@ static void check_layers(struct snn_check_suite *s) {
         "[residual: {body: [conv_transpose: {out: 2, kernel: 3, padding: 1}, lif], shortcut: [conv_transpose: {out: 2, "
         "kernel: 1}]}, lif, flatten, linear: 3]",
         "[reshape: [2, -1], conv_transpose1d: {out: 4, kernel: 4, stride: 2, groups: 2}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, temporal_conv: 3, lif, temporal_conv: {kernel: 2, dilation: 3, bias: false}, "
+        "flatten, linear: 3]",
+        "[lif, residual: {body: [temporal_conv: {kernel: 4, dilation: 2}]}, lif, flatten, linear: 3]",
         "[reshape: [2, 2, 3, -1], conv_transpose: {out: 2, kernel: 2, stride: [1, 2, 1]}, lif, flatten, linear: 3]",
         "[conv: {out: 4, kernel: 3, groups: 2, weight: standardised}, lif, flatten, linear: {out: 3, weight: norm}]",
         "[conv: {out: 3, kernel: 3, bias: false, weight: norm}, lif, flatten, linear: {out: 3, weight: {name: "
@@ -370,6 +373,13 @@ static void check_layers(struct snn_check_suite *s) {
     }
     one(s, "[batchnorm: {over: joint}, linear: 5, lif: {}, linear: 3]", "{name: ce, over: step}", flat, true);
     one(s, "[linear: 5, batchnorm, lif, residual: {body: [linear: 5, lif]}, linear: 3]", "ce", flat, true);
+    one(s,
+        "[temporal_conv: {out: 5, kernel: 3}, lif: {}, temporal_conv: {out: 4, kernel: 2, dilation: 2, bias: false}, "
+        "lif, "
+        "temporal_conv: {out: 4, kernel: 3, groups: 2}, linear: 3]",
+        "{name: ce, over: step}", flat, true);
+    one(s, "[temporal_conv: {kernel: 5}, linear: 5, lif: {}, temporal_conv: 2, linear: 3]", "{name: ce, over: step}",
+        flat, true);
     one(s, "[flatten, residual: {body: [linear: 72, lif]}, linear: 3]", "ce", still, false);
     one(s, "[flatten, linear: 5, residual: {body: [lif, linear: 5]}, lif, linear: 3]", "ce", still, false);
 }
