@@ -9,7 +9,7 @@ struct ultra_case {
     struct snn_ultra_spec spec;
     int32_t T, B;
     ptrdiff_t N;
-    bool is_static, carried, keeps, in_place, adds, partial, wants_y;
+    bool is_static, carried, keeps, in_place, adds, partial, leak, wants_y;
     int32_t cut; /* steps of a cut; 0: all at once */
 };
 
@@ -276,8 +276,11 @@ static void backward_case(struct ops *ops, const struct ultra_case *c) {
     struct ops_sum *sums = ops_memory(ops, SNN_ULTRA_SUMS * items, sizeof *sums);
     for (int32_t b = 0; b < c->B; ++b) row_backward(s, b, &trace, gy, gx, row, sums);
     ops_expect(ops, s->gx, gx);
+    s->leak = c->leak;
     if (c->partial) {
         s->partial = ops_output(ops, SNN_ULTRA_SUMS * items, sizeof *s->partial);
+        for (ptrdiff_t i = 0; i < items && !c->leak; ++i)
+            sums[SNN_ULTRA_SUMS * i + SNN_ULTRA_SUM_LEAK] = (struct ops_sum){0};
         ops_expect_double_sums(ops, s->partial, sums, OPS_EPS);
     }
     if (c->spec.charge != SNN_ULTRA_MAXIMUM) s->x = NULL; /* a forward pass in place has overwritten it */
@@ -303,6 +306,7 @@ static void every_case(struct ops *ops, one_case *check) {
         c.spec = (struct snn_ultra_spec){.charge = k & 3, .reset = k / 4 % 3, .hard = k / 12 & 1, .ring = 1};
         if (is_coupled(c.spec.charge)) c.spec.ring = (int32_t)(1 + ops_below(ops, 9)), c.N = 7 * c.spec.ring;
         c.is_static = coin(ops), c.carried = coin(ops), c.keeps = coin(ops), c.adds = coin(ops), c.partial = coin(ops);
+        c.leak = coin(ops);
         c.in_place = coin(ops) && !c.is_static && c.spec.charge != SNN_ULTRA_MAXIMUM, c.wants_y = coin(ops);
         c.cut = coin(ops) ? (int32_t)(1 + ops_below(ops, 4)) : 0;
         check(ops, &c);
@@ -312,7 +316,7 @@ static void every_case(struct ops *ops, one_case *check) {
         c.spec = (struct snn_ultra_spec){
             .charge = k & 3, .reset = k % 3, .hard = coin(ops) && coin(ops), .ring = shapes[k / 4].ring};
         if (!is_coupled(c.spec.charge)) c.spec.ring = 1;
-        c.keeps = c.partial = true, c.is_static = coin(ops), c.T = 1 + (int32_t)ops_below(ops, 4);
+        c.keeps = c.partial = c.leak = true, c.is_static = coin(ops), c.T = 1 + (int32_t)ops_below(ops, 4);
         check(ops, &c);
     }
 }

@@ -266,6 +266,7 @@ static struct bench *open_bench(enum snn_ultra_charge charge, enum snn_ultra_res
                                       .gy = b->gy,
                                       .gx = b->gx,
                                       .partial = b->partial,
+                                      .leak = true,
                                       .scratch = b->scratch};
     return b;
 }

@@ -194,10 +194,10 @@ static __device__ __forceinline__ void walk_back(const struct snn_ultra_scan &sc
             gv = g * w.a;
             eps += g * w.entropy;
             write_gx(scan, t, at, g * w.b);
-            if (SUMS) sum[SNN_ULTRA_SUM_LEAK] += gv;
+            if (SUMS && scan.leak) sum[SNN_ULTRA_SUM_LEAK] += gv;
         } else {
             write_gx(scan, t, at, g);
-            if (SUMS) sum[SNN_ULTRA_SUM_LEAK] += g * before.v;
+            if (SUMS && scan.leak) sum[SNN_ULTRA_SUM_LEAK] += g * before.v;
             gv = k.tau * g;
         }
         if (SUMS) add_terms(sum, a), sum[SNN_ULTRA_SUM_EPS] += eps;
@@ -285,7 +285,7 @@ static __global__ void __launch_bounds__(BLOCK)
                     continue;
                 }
                 const real all = gv[i] + g;
-                if (scan.partial) sum[SNN_ULTRA_SUM_LEAK] += all * membrane(scan, spec, k, t - 1, at, i);
+                if (scan.partial && scan.leak) sum[SNN_ULTRA_SUM_LEAK] += all * membrane(scan, spec, k, t - 1, at, i);
                 write_gx(scan, t, at + i, all);
                 gv[i] = k.tau * all;
             }

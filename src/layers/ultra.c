@@ -132,6 +132,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     scan.gy = node->out->grad;
     scan.gx = node->in[0]->grad;
     scan.adds = snn_adds(node, 0, run);
+    scan.leak = node->param[SNN_ULTRA_TAU] || options_of(node)->leak_offset; /* then epsilon moves the offset */
     run->device->ultra->backward(run->device, &scan);
     if (!learns(node)) return;
     struct snn_ultra_learned learned = learned_of(node);

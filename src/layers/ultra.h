@@ -78,6 +78,7 @@ struct snn_ultra_scan {
     real *gx;        /* like x, may be gy unless x_step is 0; NULL: not wanted */
     bool adds;       /* to gx */
     double *partial; /* (items, SNN_ULTRA_SUMS) sums for the gradients of the numbers; NULL: not wanted */
+    bool leak;       /* that of the leak too, which is 0 otherwise */
     real *scratch;
 };
 

@@ -186,18 +186,27 @@ static void adjoint(const struct snn_ultra_spec *spec, const struct snn_ultra *k
 #undef CASE
 }
 
-/* What the gradient g of the soft maxima over `row` gives to the left neighbour, the unit and the right one. */
-static void spread_out(const struct snn_ultra_spec *spec, const struct snn_ultra *numbers, const real *row,
-                       ptrdiff_t j0, ptrdiff_t n, const real *restrict g, real *restrict to_left, real *restrict to_own,
-                       real *restrict to_right, real *restrict eps) {
+/* The soft maxima over `row`, their entropies, and the weights of the left neighbour, the unit and the right one. */
+static void weigh(const struct snn_ultra_spec *spec, const struct snn_ultra *numbers, const real *row, ptrdiff_t j0,
+                  ptrdiff_t n, real *restrict soft, real *restrict entropy, real *restrict of_left,
+                  real *restrict of_own, real *restrict of_right) {
     const struct snn_ultra k = *numbers;
     const real *own = row + j0;
     real left[CHUNK], right[CHUNK];
     neighbours(spec, row, j0, n, left, right);
     for (ptrdiff_t i = 0; i < n; ++i) {
         struct snn_three w = ultra_three(&k, left[i], own[i], right[i]);
-        to_left[i] = g[i] * w.left, to_own[i] = g[i] * w.own, to_right[i] = g[i] * w.right;
-        eps[i] += g[i] * w.entropy;
+        soft[i] = w.soft, entropy[i] = w.entropy;
+        of_left[i] = w.left, of_own[i] = w.own, of_right[i] = w.right;
+    }
+}
+
+/* Weights become what the gradient g of the soft maximum gives to each. */
+static void spread_out(ptrdiff_t n, const real *restrict g, const real *restrict entropy, real *restrict to_left,
+                       real *restrict to_own, real *restrict to_right, real *restrict eps) {
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        to_left[i] = g[i] * to_left[i], to_own[i] = g[i] * to_own[i], to_right[i] = g[i] * to_right[i];
+        eps[i] += g[i] * entropy[i];
     }
 }
 
@@ -235,12 +244,12 @@ static void write_gx(const struct snn_ultra_scan *scan, int32_t t, ptrdiff_t at,
 static void uncharge(const struct snn_ultra_scan *scan, const struct snn_ultra *numbers, int32_t t, ptrdiff_t at,
                      ptrdiff_t n, real *restrict gv, struct terms *terms) {
     const struct snn_ultra k = *numbers;
-    bool maximum = scan->spec->charge == SNN_ULTRA_MAXIMUM;
+    bool maximum = scan->spec->charge == SNN_ULTRA_MAXIMUM, leak = scan->partial && scan->leak;
     real v[CHUNK], gx[CHUNK];
-    if (maximum || scan->partial) membrane(scan, t - 1, at, 0, n, v);
+    if (maximum || leak) membrane(scan, t - 1, at, 0, n, v);
     if (!maximum) {
         write_gx(scan, t, at, n, gv);
-        for (ptrdiff_t i = 0; scan->partial && i < n; ++i) terms->of[SNN_ULTRA_SUM_LEAK][i] = gv[i] * v[i];
+        for (ptrdiff_t i = 0; leak && i < n; ++i) terms->of[SNN_ULTRA_SUM_LEAK][i] = gv[i] * v[i];
         for (ptrdiff_t i = 0; i < n; ++i) gv[i] = k.tau * gv[i];
         return;
     }
@@ -270,7 +279,7 @@ static void backward_apart(const struct snn_ultra_scan *scan, int32_t b, ptrdiff
         adjoint(scan->spec, &k, n, u, u, scan->gy + t * step + at, gv, gm, &terms);
         for (ptrdiff_t i = 0; i < n; ++i) gv[i] += gm[i];
         uncharge(scan, &k, t, at, n, gv, &terms);
-        add_terms(sum, &terms, n, true);
+        add_terms(sum, &terms, n, scan->leak);
     }
 }
 
@@ -284,31 +293,29 @@ static void backward_coupled(const struct snn_ultra_scan *scan, int32_t b, ptrdi
     bool spreads = spec->charge == SNN_ULTRA_SPREAD;
     ptrdiff_t at = b * scan->N + i0, step = scan->B * scan->N;
     real *gv = scratch, *left = gv + n, *own = left + n, *right = own + n, *before = right + n;
-    real gm[CHUNK], row[CHUNK];
+    real gm[CHUNK], row[CHUNK], entropy[CHUNK];
     struct terms terms;
     memset(gv, 0, (size_t)n * sizeof *gv);
     for (int32_t t = scan->T - 1; t >= 0; --t) {
         const real *u = scan->u + t * scan->u_step + at;
         PIECES(j, m) if (!spreads) membrane(scan, t - 1, at, j, m, before + j);
         PIECES(j, m) {
-            adjoint(spec, &k, m, u + j, what_fires(spec, &k, u, j, m, row), scan->gy + t * step + at + j, gv + j, gm,
-                    &terms);
-            if (spreads) {
-                spread_out(spec, &k, u, j, m, gm, left + j, own + j, right + j, terms.of[SNN_ULTRA_SUM_EPS]);
-            } else {
-                for (ptrdiff_t i = 0; i < m; ++i) gv[j + i] += gm[i];
-                spread_out(spec, &k, before, j, m, gv + j, left + j, own + j, right + j, terms.of[SNN_ULTRA_SUM_EPS]);
-                write_gx(scan, t, at + j, m, gv + j);
-            }
+            weigh(spec, &k, spreads ? u : before, j, m, row, entropy, left + j, own + j, right + j);
+            adjoint(spec, &k, m, u + j, spreads ? row : u + j, scan->gy + t * step + at + j, gv + j, gm, &terms);
+            for (ptrdiff_t i = 0; !spreads && i < m; ++i) gv[j + i] += gm[i];
+            spread_out(m, spreads ? gm : gv + j, entropy, left + j, own + j, right + j, terms.of[SNN_ULTRA_SUM_EPS]);
+            if (!spreads) write_gx(scan, t, at + j, m, gv + j);
             add_terms(sum, &terms, m, false);
         }
         PIECES(j, m) {
             gather(spec, left, own, right, j, m, spreads ? row : gv + j);
             if (!spreads) continue;
             for (ptrdiff_t i = 0; i < m; ++i) gv[j + i] += row[i];
-            if (sum) membrane(scan, t - 1, at, j, m, row);
-            for (ptrdiff_t i = 0; sum && i < m; ++i) terms.of[SNN_ULTRA_SUM_LEAK][i] = gv[j + i] * row[i];
-            if (sum) sum[SNN_ULTRA_SUM_LEAK] += add_up(m, terms.of[SNN_ULTRA_SUM_LEAK]);
+            if (sum && scan->leak) {
+                membrane(scan, t - 1, at, j, m, row);
+                for (ptrdiff_t i = 0; i < m; ++i) terms.of[SNN_ULTRA_SUM_LEAK][i] = gv[j + i] * row[i];
+                sum[SNN_ULTRA_SUM_LEAK] += add_up(m, terms.of[SNN_ULTRA_SUM_LEAK]);
+            }
             write_gx(scan, t, at + j, m, gv + j);
             for (ptrdiff_t i = 0; i < m; ++i) gv[j + i] = k.tau * gv[j + i];
         }
