@@ -247,6 +247,8 @@ static void check_ultra(struct snn_check_suite *s) {
                                         "[linear: 2, ultradlif: {form: code}, linear: 3]",
                                         "[linear: 3, ultradplif: {}, linear: 4, ultradlif: {}, linear: 3]"};
     for (int i = 0; i < 3; ++i) one(s, rings[i], "ce", flat, false);
+    one(s, "[linear: 5, ultraplif: {epsilon: 0.4}, delay: {out: 4, kernel: 3, right: half}, ultradplif, linear: 3]",
+        "ce", flat, true); /* a delay appends steps */
     static const char *const images[] = {
         "[conv: {out: 3, kernel: 3, padding: 1}, ultradlif: {epsilon: 0.4}, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, ultradplif: {epsilon: 0.4}, avgpool: 2, flatten, linear: 3]",
