@@ -193,7 +193,7 @@ static int cannot_read(const char *path) {
 /* The value of "KEY: value" among the lines of `text`; the caller frees it. */
 static char *line_of(const char *text, const char *key) {
     size_t length = strlen(key);
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL)
+    for (const char *line = text, *end; line; end = strchr(line, '\n'), line = end ? end + 1 : NULL)
         if (!strncmp(line, key, length) && line[length] == ':' && line[length + 1] == ' ')
             return strndup(line + length + 2, strcspn(line + length + 2, "\n"));
     return strdup("?");
