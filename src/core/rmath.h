@@ -63,7 +63,12 @@ SNN_HD real r_cos_quarter(real x) {
     return cos(x);
 #else
     float y = x * x;
-    return 1.0f + y * (-0.5f + y * (4.16666642e-2f + y * (-1.38887875e-3f + y * (2.47990446e-5f - y * 2.6051615e-7f))));
+    float p = 2.08767570e-9f;
+    p = p * y - 2.75573192e-7f;
+    p = p * y + 2.48015873e-5f;
+    p = p * y - 1.38888889e-3f;
+    p = p * y + 4.16666667e-2f;
+    return (1.0f - 0.5f * y) + y * (y * p);
 #endif
 }
 
