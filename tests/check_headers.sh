@@ -21,7 +21,7 @@ compiles() { # COMPILER-AND-FLAGS LANGUAGE HEADER
 while read -r header; do compiles "$as_c" c "$header"; done < <(find src -name '*.h' ! -path 'src/cuda/*' | sort) # those are compiled by a CUDA compiler, or in emulation
 
 if command -v "${CXX:-c++}" >/dev/null; then
-    for header in src/core/{real,rng,rmath,batch}.h src/autograd/{device,memory,math,conv,pool,norm,weights,loss}.h src/layers/{surrogates,neuron}.h \
+    for header in src/core/{real,rng,rmath,batch}.h src/autograd/{device,memory,math,conv,pool,norm,weights,binary,loss}.h src/layers/{surrogates,neuron}.h \
         src/layers/cells/*.h src/optim/{optim_rules,optim_kernels}.h; do
         compiles "$as_cxx" c++ "$header"
         compiles "$as_cxx -DSNN_DOUBLE" c++ "$header"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/arena.h"
+#include "core/rmath.h"
 #include "core/rng.h"
 #include "snn_check.h"
 
@@ -168,6 +169,26 @@ END_TEST
 
 /* ---- random numbers ---- */
 
+/* Against libm; nothing but 0 has the sine 0, so that a square wave has no third level but there. */
+START_TEST(sines) {
+    for (double x = -1e5; x < 1e5; x += fabs(x) < 40 ? 0.0137 : 7.3) {
+        real cosine, sine = r_sine((real)x, &cosine);
+        double s = sin((double)(real)x), c = cos((double)(real)x);
+        ck_assert_msg(fabs((double)sine - s) < 2e-7 && fabs((double)cosine - c) < 2e-7,
+                      "at %g: sine %.9g instead of %.9g, cosine %.9g instead of %.9g", x, (double)sine, s,
+                      (double)cosine, c);
+        ck_assert_msg((sine > 0) == (s > 0) && sine != 0, "at %.9g: sine %g instead of %g", x, (double)sine, s);
+    }
+    for (int k = 1; k < 30000; ++k) { /* nearest to the zeros that there are numbers */
+        real at = (real)(k * 3.14159265358979323846), cosine, sine = r_sine(at, &cosine);
+        ck_assert_msg((sine > 0) == (sin((double)at) > 0) && sine != 0, "near turn %d: %g instead of %g", k,
+                      (double)sine, sin((double)at));
+    }
+    real cosine;
+    ck_assert(r_sine(0, &cosine) == 0 && cosine == 1);
+}
+END_TEST
+
 START_TEST(rng_philox_gives_the_published_words) {
     static const struct {
         uint32_t ctr[4], key[2], out[4];
@@ -303,6 +324,7 @@ int main(void) {
     tcase_add_test(arena, arena_reports_missing_memory);
 #endif
     tcase_add_test(arena, arena_names_every_purpose);
+    tcase_add_test(rng, sines);
     tcase_add_test(rng, rng_philox_gives_the_published_words);
     tcase_add_test(rng, rng_words_are_the_blocks_in_order);
     tcase_add_test(rng, rng_every_argument_counts);

@@ -31,6 +31,9 @@ static const char *const models[] = {
     "linear: 65, lif: {reset: none, surrogate: slayer}, linear: 4, lif]",
     "[conv: {out: 6, kernel: 3, groups: 2, weight: standardised}, lif, flatten, linear: {out: 70, weight: norm, bias: "
     "false}, lif, linear: {out: 4, weight: {name: standardised, eps: 0.01}}]",
+    "[conv: {out: 6, kernel: 3}, batchnorm, biper: {out: 4, kernel: 3, padding: 1, bias: true}, batchnorm, lif, biper: "
+    "{out: 6, kernel: 3, stage: 2}, lif, flatten, biper: {out: 30, scale_activation: false, activation: sign}, biper: "
+    "{out: 4, stage: 2, frequency: 7}]",
     "[maxpool: {kernel: 3, stride: 2, padding: 1}, conv: {out: 5, kernel: 3, padding: 1}, if, conv: {out: 3, kernel: "
     "1}, "
     "lif: {reset: value, v_reset: -0.1}, avgpool: {kernel: 3, stride: 1, padding: 1}, flatten, layernorm, linear: 4]",

@@ -16,9 +16,9 @@ static const struct {
     const char *family;
     void (*run)(struct golden *c);
 } families[] = {
-    {"binning", golden_binning}, {"dcls", golden_dcls},   {"losses", golden_losses}, {"neurons", golden_neurons},
-    {"ops", golden_ops},         {"optim", golden_optim}, {"sched", golden_sched},   {"surrogates", golden_surrogates},
-    {"train", golden_train},     {"ultra", golden_ultra},
+    {"binning", golden_binning},       {"biper", golden_biper}, {"dcls", golden_dcls},   {"losses", golden_losses},
+    {"neurons", golden_neurons},       {"ops", golden_ops},     {"optim", golden_optim}, {"sched", golden_sched},
+    {"surrogates", golden_surrogates}, {"train", golden_train}, {"ultra", golden_ultra},
 };
 
 static bool hears_itself(struct golden *c) { return !golden_flag(c, "all_to_all", true); }
@@ -29,7 +29,7 @@ static const struct {
     const char *family, *key, *pattern, *what;
     bool (*when)(struct golden *c);
 } pending[] = {
-    {"biper", NULL, NULL, "binary weights"},
+    {"biper", "reg_kind", NULL, "penalties of weights", golden_biper_penalises},
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 
@@ -109,7 +109,8 @@ static bool is_remark(const char *key) {
 static void check_loss(struct golden *c) {
     const char *loss = golden_text(c, "loss");
     if (!strcmp(c->family, "losses") || !*loss) return;
-    if (strcmp(loss, "sum(s*gs)") && strcmp(loss, "sum(y*gs)") && strcmp(loss, "sum(y*gy)"))
+    if (strcmp(loss, "sum(s*gs)") && strcmp(loss, "sum(y*gs)") && strcmp(loss, "sum(y*gy)") &&
+        strcmp(loss, "sum(y*gy) + reg"))
         golden_fail(c, "does not understand loss '%s'", loss);
 }
 

@@ -233,8 +233,8 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"conv", "delay", "linear", "loss",     "math",  "memory", "neuron",
-                                    "norm", "optim", "pool",   "temporal", "ultra", "weights"};
+static const char *const files[] = {"binary", "conv", "delay", "linear", "loss",     "math",  "memory",
+                                    "neuron", "norm", "optim", "pool",   "temporal", "ultra", "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];
@@ -436,6 +436,13 @@ static const struct sample_network {
      "norm},\n"
      "        lif, linear: {out: 10, weight: {name: standardised, eps: 1e-3}}]\n"
      "train: {freeze: [model.0.conv.weight, model.6.linear.gain]}\n",
+     3},
+    {STILL,
+     "model: [conv: {out: 4, kernel: 3}, batchnorm, biper: {out: 6, kernel: 3, stride: 2}, batchnorm, lif, biper: "
+     "{out: "
+     "4, kernel: 1, stage: 2},\n"
+     "        flatten, biper: {out: 20, scale_activation: false, bias: true}, biper: {out: 10, stage: 2}]\n"
+     "train: {freeze: [model.5.biper.weight, model.7.biper.alpha]}\n",
      3},
 };
 

@@ -604,7 +604,11 @@ static const char *const cut_models[] = {
     "[conv: {out: 3, kernel: 3}, batchnorm, lif: {beta: 0.7}, flatten, linear: 4, lif: {threshold: 0.1}]",
     "[conv: {out: 4, kernel: 3, weight: standardised}, lif, flatten, linear: {out: 9, weight: norm}, lif, linear: "
     "{out: "
-    "4, weight: standardised}]"};
+    "4, weight: standardised}]",
+    "[conv: {out: 3, kernel: 3}, lif: {threshold: 0.1}, biper: {out: 5, kernel: 3, stage: 2}, lif: {threshold: 0.2}, "
+    "flatten, biper: {out: 9}, biper: "
+    "{out: "
+    "4, activation: sign}]"};
 enum { CUT_MODELS = sizeof cut_models / sizeof *cut_models };
 
 /* State is handed from cut to cut: outputs do not depend on where the time axis is cut. */
@@ -641,6 +645,7 @@ START_TEST(chunked_gradients) {
         "subtract, threshold: 0.3}, linear: 4]",
         "[conv: {out: 3, kernel: 3, weight: standardised}, lif: {beta: 0, threshold: 0.5}, flatten, linear: {out: 4, "
         "weight: norm}]",
+        "[biper: {out: 3, kernel: 3}, lif: {beta: 0, threshold: 0.2}, flatten, biper: {out: 4, stage: 2}]",
         "[flatten, linear: 20, lif: {beta: 0, threshold: 0.2}, residual: {body: [linear: 20, lif: "
         "{beta: 0, threshold: 0.2}]}, layernorm, "
         "linear: 4]"};
@@ -714,15 +719,16 @@ END_TEST
 
 /* The same gradient whether a batch passes at once, in slices, or as batches that share an optimiser step. */
 START_TEST(slices_and_accumulation) {
-    static const char *const weights[] = {"", ", weight: standardised", ", weight: norm"};
+    static const char *const weights[][2] = {
+        {"conv", ""}, {"conv", ", weight: standardised"}, {"conv", ", weight: norm"}, {"biper", ", stage: 2"}};
     struct snn_experiment e;
     const struct snn_batch *batch;
     char yaml[1024];
     real *whole = NULL;
     snprintf(yaml, sizeof yaml,
-             "data: {name: mnist, timesteps: 3%s}\nmodel: [conv: {out: 4, kernel: 5, stride: 3%s}, lif, dropout: 0.3, "
-             "flatten, linear: {out: 10%s}]\ntrain: {batch: 24}\n",
-             inputs[_i % 3], weights[_i / 3], weights[_i / 3]);
+             "data: {name: mnist, timesteps: 3%s}\nmodel: [%s: {out: 4, kernel: 5, stride: 3%s}, lif, dropout: 0.3, "
+             "flatten, linear: 10]\ntrain: {batch: 24}\n",
+             inputs[_i % 3], weights[_i / 3][0], weights[_i / 3][1]);
     open_run(yaml, 1, &e);
     for (int32_t slice = 24; slice > 0; slice -= 5) {
         struct snn_network_plan plan = {.T = 3, .B = 24, .cut = 3, .train = true, .slice = slice};
@@ -1129,10 +1135,10 @@ int main(void) {
     tcase_add_loop_test(t, plan_is_what_is_taken, 0, 3);
     tcase_add_loop_test(t, lifetimes, 0, 6);
     tcase_add_loop_test(t, chunked, 0, CUT_MODELS);
-    tcase_add_loop_test(t, chunked_gradients, 0, 3);
+    tcase_add_loop_test(t, chunked_gradients, 0, 4);
     tcase_add_loop_test(t, first_steps, 0, CUT_MODELS);
     tcase_add_loop_test(t, single_step, 0, CUT_MODELS);
-    tcase_add_loop_test(t, slices_and_accumulation, 0, 9);
+    tcase_add_loop_test(t, slices_and_accumulation, 0, 12);
     tcase_add_test(t, accumulated_steps);
     tcase_add_test(t, clip);
     tcase_add_test(t, frozen);

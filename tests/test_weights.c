@@ -20,6 +20,27 @@ static const struct {
      "test.yaml: model.0.conv.weight: one weight an output has no variance: expected a fan-in of 2 or more"},
     {"[flatten, lif, linear: {out: 4, weight: norm, init: {name: constant, value: 0}}]",
      "test.yaml: model.2.linear.weight: initial weights that are all 0 have no direction: expected another `init`"},
+    {"[flatten, lif, biper: {out: 4, frequency: 0}]",
+     "test.yaml: model.2.biper.frequency: expected a number of 0.001..1000, got 0"},
+    {"[flatten, lif, biper: {out: 4, frequency: -20}]",
+     "test.yaml: model.2.biper.frequency: expected a number of 0.001..1000, got -20"},
+    {"[flatten, lif, biper: {out: 4, stage: 3}]", "test.yaml: model.2.biper.stage: expected an integer of 1..2, got 3"},
+    {"[flatten, lif, biper: {out: 4, activation: tanh}]",
+     "test.yaml: model.2.biper.activation: expected one of auto, sign, none, got 'tanh'"},
+    {"[flatten, lif, biper: {out: 4, padding: 1}]",
+     "test.yaml: model.2.biper: padding: is of convolutions: give `kernel` too"},
+    {"[flatten, lif, biper: {out: 4, stride: [1, 1]}]",
+     "test.yaml: model.2.biper: stride: is of convolutions: give `kernel` too"},
+    {"[flatten, lif, biper: {out: 4, groups: 2}]",
+     "test.yaml: model.2.biper: groups: is of convolutions: give `kernel` too"},
+    {"[lif, biper: 4]", "test.yaml: model.1.biper: is linear without `kernel`, and needs a flat input, got (2,6,6): "
+                        "put `- flatten` before "
+                        "it, or give `kernel`"},
+    {"[flatten, lif, biper: {out: 4, kernel: 3}]", "test.yaml: model.2.biper: needs an input (C,L), (C,H,W)"},
+    {"[biper: {out: 4, kernel: 7}, lif, flatten, linear: 4]",
+     "test.yaml: model.0.biper: the kernel does not fit into (2,6,6)"},
+    {"[flatten, linear: 1, biper: 4, lif]",
+     "test.yaml: model.2.biper: one unit has no deviation: expected scale_activation: false"},
 };
 
 /* The sentence without its line and column. */

@@ -17,10 +17,11 @@ struct snn_delay_kernels;   /* autograd/delay.h */
 struct snn_pool_kernels;    /* autograd/pool.h */
 struct snn_norm_kernels;    /* autograd/norm.h */
 struct snn_weights_kernels; /* autograd/weights.h */
-struct snn_loss_kernels;   /* autograd/loss.h */
-struct snn_neuron_kernels; /* layers/neuron.h */
-struct snn_ultra_kernels;  /* layers/ultra.h */
-struct snn_optim_kernels;  /* optim/optim_kernels.h */
+struct snn_binary_kernels;  /* autograd/binary.h */
+struct snn_loss_kernels;    /* autograd/loss.h */
+struct snn_neuron_kernels;  /* layers/neuron.h */
+struct snn_ultra_kernels;   /* layers/ultra.h */
+struct snn_optim_kernels;   /* optim/optim_kernels.h */
 
 struct snn_device {
     const char *name;    /* "cpu", "cuda:0" */
@@ -39,6 +40,7 @@ struct snn_device {
     const struct snn_pool_kernels *pool;
     const struct snn_norm_kernels *norm;
     const struct snn_weights_kernels *weights;
+    const struct snn_binary_kernels *binary;
     const struct snn_loss_kernels *loss;
     const struct snn_neuron_kernels *neuron;
     const struct snn_ultra_kernels *ultra;

@@ -6,6 +6,7 @@
 #ifndef SNN_OPS_H
 #define SNN_OPS_H
 
+#include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
 #include "autograd/norm.h"
@@ -62,6 +63,17 @@ struct snn_tensor *snn_temporal_conv(struct snn_tape *tape, const char *name, st
                                      struct snn_param *w, struct snn_param *b);
 /* x + b, where b has a number for each unit */
 struct snn_tensor *snn_bias(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *b);
+
+struct snn_periodic_options {
+    double frequency;
+    long long stage; /* 1: the sine, 2: its sign */
+};
+/* alpha b (binary.h): w (rows,...), alpha (rows) */
+struct snn_tensor *snn_weight_periodic(struct snn_tape *tape, const char *name, struct snn_param *w,
+                                       struct snn_param *alpha, const struct snn_periodic_options *options);
+bool snn_node_is_periodic(const struct snn_node *node); /* param[0]: w; options: as above */
+/* The sign of x; in training, `scaled`: of x over its deviation in each row */
+struct snn_tensor *snn_sign(struct snn_tape *tape, const char *name, struct snn_tensor *x, bool scaled);
 
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                     const struct snn_pool_shape *shape);

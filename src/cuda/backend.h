@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
 #include "autograd/loss.h"
@@ -89,6 +90,7 @@ extern const struct snn_delay_kernels snn_delay_cuda;
 extern const struct snn_pool_kernels snn_pool_cuda;
 extern const struct snn_norm_kernels snn_norm_cuda;
 extern const struct snn_weights_kernels snn_weights_cuda;
+extern const struct snn_binary_kernels snn_binary_cuda;
 extern const struct snn_loss_kernels snn_loss_cuda;
 extern const struct snn_neuron_kernels snn_neuron_cuda;
 extern const struct snn_ultra_kernels snn_ultra_cuda;

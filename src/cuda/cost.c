@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
 #include "autograd/loss.h"
@@ -774,6 +775,43 @@ static void rescale_grad(struct snn_device *device, const struct snn_rescale *ho
 
 static const struct snn_weights_kernels weights_table = {rescale, rescale_grad};
 
+/* ---- binary weights and activations; a sine with its cosine takes some 30 operations ---- */
+
+static void periodic(struct snn_device *device, const struct snn_periodic_shape *s, const real *frequency,
+                     const real *w, const real *alpha, real *y) {
+    double n = (double)s->rows * (double)s->n;
+    (void)frequency, (void)w, (void)y;
+    launch(device, "binary.periodic_rows", NUMBER * (2 * n + 1 + (alpha ? s->rows : 0)), 32 * n);
+}
+
+static void periodic_grad(struct snn_device *device, const struct snn_periodic_shape *s, const real *frequency,
+                          const real *w, const real *alpha, const real *gy, real *gw, real *galpha) {
+    double n = (double)s->rows * (double)s->n, rows = (alpha ? 1.0 : 0) + (galpha ? 2.0 : 0);
+    (void)frequency, (void)w, (void)gy;
+    if (gw || galpha)
+        launch(device, "binary.periodic_rows_gradient", NUMBER * ((gw ? 4 : 2) * n + 1 + rows * s->rows),
+               (gw ? 36 : 33) * n);
+}
+
+static void sign(struct snn_device *device, const struct snn_sign_shape *s, const real *x, real *saved, real *y) {
+    double n = (double)s->rows * (double)s->n;
+    (void)x, (void)saved, (void)y;
+    if (s->rows)
+        launch(device, "binary.sign_rows", NUMBER * (2 * n + (s->scaled ? (double)s->rows : 0)),
+               (s->scaled ? 6 : 1) * n);
+}
+
+static void sign_grad(struct snn_device *device, const struct snn_sign_shape *s, const real *x, const real *saved,
+                      const real *gy, bool adds, real *gx) {
+    double n = (double)s->rows * (double)s->n;
+    (void)x, (void)saved, (void)gy, (void)gx;
+    if (s->rows)
+        launch(device, "binary.sign_rows_gradient", NUMBER * ((adds ? 4 : 3) * n + (s->scaled ? (double)s->rows : 0)),
+               (s->scaled ? 14 : 4) * n);
+}
+
+static const struct snn_binary_kernels binary_table = {periodic, periodic_grad, sign, sign_grad};
+
 /* ---- loss: in double, a small part of a step ---- */
 
 static void evaluate(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
@@ -1000,6 +1038,7 @@ int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
                                .pool = &pool_table,
                                .norm = &norm_table,
                                .weights = &weights_table,
+                               .binary = &binary_table,
                                .loss = &loss_table,
                                .neuron = &neuron_table,
                                .ultra = &ultra_table,

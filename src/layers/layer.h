@@ -92,6 +92,7 @@ struct snn_param *snn_builder_param(struct snn_builder *b, const char *name, boo
 int snn_build_list(struct snn_builder *b, struct snn_conf *list);
 
 int snn_build_linear(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_biper(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_axonal(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_delay(struct snn_builder *b, struct snn_conf *node, int variant);
@@ -107,9 +108,10 @@ int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
-extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_conv_transpose_keys[], snn_temporal_conv_keys[],
-    snn_reshape_keys[], snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[], snn_pool_keys[], snn_batchnorm_keys[],
-    snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[], snn_repeat_keys[];
+extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_biper_keys[], snn_conv_transpose_keys[],
+    snn_temporal_conv_keys[], snn_reshape_keys[], snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[],
+    snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[],
+    snn_repeat_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
 #define SNN_INIT_KEY(type)                                                                                             \
@@ -136,6 +138,17 @@ extern const struct snn_weight_kind snn_weight_kinds[]; /* ended by a NULL name 
 /* Of a parameter w whose initial values are settled and whose first axis counts outputs. *made: what the layer is to
  * use; NULL: w itself. */
 int snn_weight_build(struct snn_builder *b, struct snn_conf *node, struct snn_param *w, struct snn_tensor **made);
+
+struct snn_window { /* of a convolution, as its keys say */
+    long long out, groups;
+    struct snn_sizes kernel, stride, padding, dilation;
+};
+/* The shape of a convolution of b->x. */
+int snn_window_read(const struct snn_builder *b, const struct snn_conf *node, const struct snn_window *w,
+                    struct snn_conv_shape *s);
+/* Declare its parameter `weight` (first, second, kernel). */
+int snn_conv_weight(struct snn_builder *b, const struct snn_conf *node, const struct snn_conv_shape *s, int32_t first,
+                    int32_t second, struct snn_conf *init, struct snn_param **w);
 
 /* "(2,34,34)" into buffer */
 const char *snn_shape_text(const struct snn_tensor *t, char buffer[48]);

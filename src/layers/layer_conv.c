@@ -7,21 +7,28 @@
 #include "layers/layer.h"
 
 struct conv_options {
-    long long out, groups;
-    struct snn_sizes kernel, stride, padding, dilation, output_padding;
+    struct snn_window window;
+    struct snn_sizes output_padding;
     bool bias;
     struct snn_conf *init, *weight;
 };
 #define CONV(field) offsetof(struct conv_options, field)
 #define CONV_WINDOW                                                                                                    \
-    {"out", SNN_INT, CONV(out), NULL, 1, 1 << 16, NULL, "output channels"},                                            \
-        {"kernel", SNN_SIZES, CONV(kernel), NULL, 1, 63, NULL, "size, or one an axis: [height, width]"},               \
-        {"stride", SNN_SIZES, CONV(stride), "1", 1, 64, NULL, "step of the window"},                                   \
-        {"padding", SNN_SIZES, CONV(padding), "0", 0, 64, NULL, "zeros on each side"}, {                               \
-        "dilation", SNN_SIZES, CONV(dilation), "1", 1, 64, NULL, "distance of the taps"                                \
+    {"out", SNN_INT, CONV(window.out), NULL, 1, 1 << 16, NULL, "output channels"},                                     \
+        {"kernel", SNN_SIZES, CONV(window.kernel), NULL, 1, 63, NULL, "size, or one an axis: [height, width]"},        \
+        {"stride", SNN_SIZES, CONV(window.stride), "1", 1, 64, NULL, "step of the window"},                            \
+        {"padding", SNN_SIZES, CONV(window.padding), "0", 0, 64, NULL, "zeros on each side"}, {                        \
+        "dilation", SNN_SIZES, CONV(window.dilation), "1", 1, 64, NULL, "distance of the taps"                         \
     }
 #define CONV_REST                                                                                                      \
-    {"groups", SNN_INT, CONV(groups), "1", 1, 1 << 16, NULL, "channels are convolved in this many separate groups"},   \
+    {"groups",                                                                                                         \
+     SNN_INT,                                                                                                          \
+     CONV(window.groups),                                                                                              \
+     "1",                                                                                                              \
+     1,                                                                                                                \
+     1 << 16,                                                                                                          \
+     NULL,                                                                                                             \
+     "channels are convolved in this many separate groups"},                                                           \
         {"bias", SNN_BOOL, CONV(bias), "true", 0, 0, NULL, "add a learned bias by channel"},                           \
         SNN_INIT_KEY(struct conv_options), {0},
 
@@ -32,19 +39,18 @@ const struct snn_key snn_conv_transpose_keys[] = {CONV_WINDOW,
                                                   CONV_REST};
 
 /* Keys to the first axes of a shape, which snn_conv_complete brings to their places. */
-static int read_options(const struct snn_builder *b, struct snn_conf *node, const struct snn_key *keys,
-                        struct conv_options *o, struct snn_conv_shape *s) {
+static int read_window(const struct snn_builder *b, const struct snn_conf *node, const struct snn_window *w,
+                       struct snn_conv_shape *s) {
     char text[48];
-    SNN_TRY(snn_conf_read(node, keys, o));
     if (b->x->nd < 2)
         return snn_conf_error(node, "needs an input (C,L), (C,H,W) or (C,D,H,W), got %s: `- reshape: [C, L]` makes one",
                               snn_shape_text(b->x, text));
-    *s = (struct snn_conv_shape){.groups = (int32_t)o->groups};
-    SNN_TRY(snn_axes_read(b, node, "kernel", &o->kernel, s->kernel));
-    SNN_TRY(snn_axes_read(b, node, "stride", &o->stride, s->stride));
-    SNN_TRY(snn_axes_read(b, node, "padding", &o->padding, s->padding));
-    SNN_TRY(snn_axes_read(b, node, "dilation", &o->dilation, s->dilation));
-    int32_t in = b->x->dim[0], out = (int32_t)o->out;
+    *s = (struct snn_conv_shape){.groups = (int32_t)w->groups};
+    SNN_TRY(snn_axes_read(b, node, "kernel", &w->kernel, s->kernel));
+    SNN_TRY(snn_axes_read(b, node, "stride", &w->stride, s->stride));
+    SNN_TRY(snn_axes_read(b, node, "padding", &w->padding, s->padding));
+    SNN_TRY(snn_axes_read(b, node, "dilation", &w->dilation, s->dilation));
+    int32_t in = b->x->dim[0], out = (int32_t)w->out;
     if (in % s->groups || out % s->groups)
         return snn_conf_error(node, "%d input and %d output channels do not divide into %d groups", (int)in, (int)out,
                               (int)s->groups);
@@ -55,17 +61,34 @@ static int read_options(const struct snn_builder *b, struct snn_conf *node, cons
     return SNN_OK;
 }
 
+int snn_window_read(const struct snn_builder *b, const struct snn_conf *node, const struct snn_window *w,
+                    struct snn_conv_shape *s) {
+    char text[48];
+    SNN_TRY(read_window(b, node, w, s));
+    s->C = b->x->dim[0], s->O = (int32_t)w->out;
+    snn_conv_complete(s, b->x->nd - 1, b->x->dim + 1);
+    if (s->OD < 1 || s->OH < 1 || s->OW < 1)
+        return snn_conf_error(node, "the kernel does not fit into %s", snn_shape_text(b->x, text));
+    return SNN_OK;
+}
+
+int snn_conv_weight(struct snn_builder *b, const struct snn_conf *node, const struct snn_conv_shape *s, int32_t first,
+                    int32_t second, struct snn_conf *init, struct snn_param **w) {
+    int32_t dim[SNN_CONV_AXES + 2] = {first, second}, taps = (int32_t)snn_conv_taps(s);
+    for (int i = 1; i < b->x->nd; ++i) dim[i + 1] = s->kernel[SNN_CONV_AXES - b->x->nd + i];
+    if ((double)first * second * taps > 1 << 28) return snn_conf_error(node, "the kernel has too many weights");
+    *w = snn_builder_param(b, "weight", false, b->x->nd + 1, dim);
+    return snn_init_read(init, second * taps, first / s->groups * taps, *w);
+}
+
 /* weight (first, second, kernel), bias (channels) or NULL */
 static int make_parameters(struct snn_builder *b, struct snn_conf *node, const struct conv_options *o,
                            const struct snn_conv_shape *s, int32_t first, int32_t second, struct snn_param **w,
                            struct snn_param **bias) {
-    int32_t dim[SNN_CONV_AXES + 2] = {first, second}, channels = (int32_t)o->out, taps = (int32_t)snn_conv_taps(s);
-    for (int i = 1; i < b->x->nd; ++i) dim[i + 1] = s->kernel[SNN_CONV_AXES - b->x->nd + i];
-    if ((double)first * second * taps > 1 << 28) return snn_conf_error(node, "the kernel has too many weights");
-    *w = snn_builder_param(b, "weight", false, b->x->nd + 1, dim);
+    int32_t channels = (int32_t)o->window.out;
+    SNN_TRY(snn_conv_weight(b, node, s, first, second, o->init, w));
     *bias = o->bias ? snn_builder_param(b, "bias", false, 1, &channels) : NULL;
-    SNN_TRY(snn_init_read(o->init, second * taps, first / s->groups * taps, *w));
-    if (*bias) (*bias)->bound = 1 / sqrt((double)second * taps);
+    if (*bias) (*bias)->bound = 1 / sqrt((double)second * (double)snn_conv_taps(s));
     return SNN_OK;
 }
 
@@ -74,15 +97,11 @@ int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant) {
     struct conv_options o;
     struct snn_conv_shape s;
     struct snn_param *w, *bias;
-    char text[48];
-    SNN_TRY(read_options(b, node, snn_conv_keys, &o, &s));
-    s.C = b->x->dim[0], s.O = (int32_t)o.out;
-    snn_conv_complete(&s, b->x->nd - 1, b->x->dim + 1);
-    if (s.OD < 1 || s.OH < 1 || s.OW < 1)
-        return snn_conf_error(node, "the kernel does not fit into %s", snn_shape_text(b->x, text));
-    SNN_TRY(make_parameters(b, node, &o, &s, s.O, s.C / s.groups, &w, &bias));
-    struct snn_tape *tape = &b->model->tape;
     struct snn_tensor *made;
+    struct snn_tape *tape = &b->model->tape;
+    SNN_TRY(snn_conf_read(node, snn_conv_keys, &o));
+    SNN_TRY(snn_window_read(b, node, &o.window, &s));
+    SNN_TRY(make_parameters(b, node, &o, &s, s.O, s.C / s.groups, &w, &bias));
     SNN_TRY(snn_weight_build(b, o.weight, w, &made));
     b->x = made ? snn_conv_with(tape, b->path, b->x, &s, made, bias) : snn_conv(tape, b->path, b->x, &s, w, bias);
     return SNN_OK;
@@ -99,9 +118,10 @@ int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int v
     int axes = b->x->nd - 1;
     const int32_t *in = b->x->dim + 1;
     char text[48];
-    SNN_TRY(read_options(b, node, snn_conv_transpose_keys, &o, &s));
+    SNN_TRY(snn_conf_read(node, snn_conv_transpose_keys, &o));
+    SNN_TRY(read_window(b, node, &o.window, &s));
     SNN_TRY(snn_axes_read(b, node, "output_padding", &o.output_padding, more));
-    double units = (double)o.out;
+    double units = (double)o.window.out;
     for (int i = 0; i < axes; ++i) {
         int32_t most = s.stride[i] > s.dilation[i] ? s.stride[i] : s.dilation[i];
         if (more[i] >= most)
@@ -116,7 +136,7 @@ int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int v
             return snn_conf_error(node, "makes %.0f units a step or more: too many", units);
         out[i] = (int32_t)size;
     }
-    s.O = b->x->dim[0], s.C = (int32_t)o.out;
+    s.O = b->x->dim[0], s.C = (int32_t)o.window.out;
     snn_conv_complete(&s, axes, out);
     int32_t *const back[] = {&s.OD, &s.OH, &s.OW};
     for (int i = 0; i < axes; ++i) *back[SNN_CONV_AXES - axes + i] = in[i];

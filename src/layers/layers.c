@@ -26,6 +26,10 @@ const struct snn_layer_ops snn_layers[] = {
     {"axonal_delay", "Delay", "a learned delay for every channel, linear between steps (SLAYER, NeurIPS 2018; lava-dl)",
      snn_axonal_keys, snn_build_axonal, 0},
     {"shift", NULL, "all channels so many steps later", snn_shift_keys, snn_build_axonal, 1},
+    {"biper", NULL,
+     "linear or, with `kernel`, convolution: y = alpha (b * x), b = sin(omega w) or its sign, alpha learned by output "
+     "(Vargas et al. 2024)",
+     snn_biper_keys, snn_build_biper, 0},
     {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
     {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
     {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys,

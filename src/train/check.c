@@ -367,6 +367,11 @@ static void check_layers(struct snn_check_suite *s) {
         "[conv: {out: 4, kernel: 3, groups: 2, weight: standardised}, lif, flatten, linear: {out: 3, weight: norm}]",
         "[conv: {out: 3, kernel: 3, bias: false, weight: norm}, lif, flatten, linear: {out: 3, weight: {name: "
         "standardised, eps: 0.1}}]",
+        "[biper: {out: 4, kernel: 3, padding: 1}, lif, flatten, biper: {out: 3, bias: true}]",
+        "[biper: {out: 4, kernel: 3, stride: 2, groups: 2, frequency: 5, stage: 2, bias: true}, lif, biper: {out: 4, "
+        "kernel: 1, activation: sign, stage: 2}, flatten, biper: {out: 3, frequency: 10}]",
+        "[biper: {out: 3, kernel: 3, scale_activation: false}, batchnorm, biper: {out: 3, kernel: 1}, lif, flatten, "
+        "biper: {out: 3, activation: sign, scale_activation: false, stage: 2}]",
     };
     for (size_t i = 0; i < sizeof images / sizeof *images; ++i) {
         one(s, images[i], "ce", image, false);
