@@ -16,6 +16,7 @@ static void watch_neuron(struct snn_device *device, const struct snn_scan *scan)
     const struct cell_reference *cell = &cell_references[spec->cell];
     int states = snn_cell_shapes[spec->cell].states;
     struct snn_scan all = *scan;
+    if (net->start && scan->from == 0) all.state_in = net->start;
     if (net->neurons == GOLDEN_NEURONS) {
         net->real_neuron->forward(device, scan);
         return;
@@ -52,6 +53,13 @@ static void watch_neuron(struct snn_device *device, const struct snn_scan *scan)
     if (scan->to == scan->T) ++net->neurons;
 }
 
+static void watch_backward(struct snn_device *device, const struct snn_scan *scan) {
+    const struct golden_net *net = (const struct golden_net *)device;
+    struct snn_scan all = *scan;
+    if (net->start) all.state_in = net->start;
+    net->real_neuron->backward(device, &all);
+}
+
 static void given_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
                        const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
     const struct golden_net *net = (const struct golden_net *)device;
@@ -69,6 +77,7 @@ bool golden_net_open(struct golden *c, struct golden_net *net) {
     net->real_neuron = net->device.neuron;
     net->neuron = *net->device.neuron;
     net->neuron.forward = watch_neuron;
+    net->neuron.backward = watch_backward;
     net->math = *net->device.math;
     net->math.dropout_mask = given_mask;
     net->device.neuron = &net->neuron, net->device.math = &net->math;

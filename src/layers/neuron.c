@@ -339,6 +339,7 @@ struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct sn
     struct snn_node *node =
         snn_tape_node(tape, op_of(options), name, x, NULL, x->nd, x->dim, options, sizeof(struct neuron));
     int count = 0;
+    _Static_assert(SNN_CELL_COEFS + 2 <= SNN_NODE_PARAMS, "a node has room for every coefficient and the recurrence");
     for (int j = 0; params && j < SNN_CELL_COEFS; ++j)
         if (params->learned[j]) node->param[count++] = params->learned[j];
     SNN_CHECK(count == __builtin_popcount(options->learned), "%s: %d parameters for its coefficients", name, count);

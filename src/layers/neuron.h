@@ -19,7 +19,7 @@
 enum { SNN_CELL_STATES = 4, SNN_CELL_COEFS = 12, SNN_CELL_FLAGS = 8 }; /* at most */
 
 /* The cells, in the order of their kernels: X(name) */
-#define SNN_CELLS(X) X(lif) X(synaptic)
+#define SNN_CELLS(X) X(lif) X(synaptic) X(alif) X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter)
 
 enum snn_cell {
 #define X(name) SNN_CELL_##name,
@@ -97,6 +97,7 @@ struct snn_neuron_model {
     enum snn_cell cell;
     bool spikes;                                                 /* else the membrane is the output */
     double fixed[SNN_CELL_COEFS];                                /* what no key fills */
+    enum snn_delay delay;                                        /* of models that have no key for it */
     double (*derive)(const struct snn_neuron_options *o, int j); /* coefficient j; NAN: as its key says. Or NULL */
     unsigned learned; /* coefficients that are learned in any case, as bits: PLIF */
     unsigned flags;   /* options that are always on */

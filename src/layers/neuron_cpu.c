@@ -58,6 +58,22 @@ struct cell_rows {
 #include "layers/neuron_rows.inc"
 #define MODEL synaptic
 #include "layers/neuron_rows.inc"
+#define MODEL alif
+#include "layers/neuron_rows.inc"
+#define MODEL adlif
+#include "layers/neuron_rows.inc"
+#define MODEL seadlif
+#include "layers/neuron_rows.inc"
+#define MODEL alpha
+#include "layers/neuron_rows.inc"
+#define MODEL klif
+#include "layers/neuron_rows.inc"
+#define MODEL nonlinear
+#include "layers/neuron_rows.inc"
+#define MODEL spytorch
+#include "layers/neuron_rows.inc"
+#define MODEL filter
+#include "layers/neuron_rows.inc"
 
 #define X(name) &name##_rows,
 static const struct cell_rows *const rows_of[] = {SNN_CELLS(X)};

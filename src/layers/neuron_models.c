@@ -53,10 +53,14 @@ int snn_surrogate_read(struct snn_conf *node, struct snn_surrogate_options *out)
 /* ---- cells ---- */
 
 const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT] = {
-    [SNN_CELL_lif] = {lif_STATES, lif_COEFS, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR, lif_KEEPS, lif_READS_V,
-                      lif_READS_X},
-    [SNN_CELL_synaptic] = {synaptic_STATES, synaptic_COEFS, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR, synaptic_KEEPS,
-                           synaptic_READS_V, synaptic_READS_X},
+#define SHAPE(name, theta, to, rest, floor)                                                                            \
+    [SNN_CELL_##                                                                                                       \
+        name] = {name##_STATES, name##_COEFS, theta, to, rest, floor, name##_KEEPS, name##_READS_V, name##_READS_X}
+    SHAPE(lif, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR), SHAPE(synaptic, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR),
+    SHAPE(alif, ALIF_THETA, ALIF_TO, ALIF_REST, -1),    SHAPE(adlif, ADLIF_THETA, -1, -1, -1),
+    SHAPE(seadlif, SEADLIF_THETA, SEADLIF_TO, -1, -1),  SHAPE(alpha, ALPHA_THETA, ALPHA_TO, -1, -1),
+    SHAPE(klif, KLIF_THETA, KLIF_TO, KLIF_REST, -1),    SHAPE(nonlinear, NL_THETA, NL_TO, NL_REST, -1),
+    SHAPE(spytorch, SPY_THETA, SPY_TO, -1, -1),         SHAPE(filter, -1, -1, -1, -1),
 };
 
 /* ---- keys ---- */
@@ -80,7 +84,9 @@ static const char *const the_rest[] = {"v_rest", NULL};
     { name, SNN_REAL, AT(number) + (i) * sizeof(double), value, low, high, words, help }
 #define FLAG(i, name, value, help)                                                                                     \
     { name, SNN_BOOL, AT(flag) + (i) * sizeof(bool), value, 0, 0, NULL, help }
-#define DECAYS(i, factor, tau_name, value, help)                                                                       \
+#define DECAYS(i, factor, tau_name, value, help) DECAYS_IN(i, factor, tau_name, value, 0, 1, help)
+/* The factor has a range, in which a model is stable. */
+#define DECAYS_IN(i, factor, tau_name, value, low, high, help)                                                         \
     {tau_name,                                                                                                         \
      SNN_TIME,                                                                                                         \
      AT(tau) + (i) * sizeof(struct snn_time),                                                                          \
@@ -89,9 +95,11 @@ static const char *const the_rest[] = {"v_rest", NULL};
      1e6,                                                                                                              \
      NULL,                                                                                                             \
      help " time constant, in steps or with a unit (20 ms)"},                                                          \
-        NUMBER(i, factor, "none", 0, 1, none, "decay a step, instead of " tau_name ": what is kept")
+        NUMBER(i, factor, "none", low, high, none, "decay a step, instead of " tau_name ": what is kept")
 #define DECAY                                                                                                          \
     { "decay", SNN_CHOICE, AT(decay), "euler", 0, 0, decay_names, "how tau becomes a factor: 1 - 1/tau or exp(-1/tau)" }
+#define DECAY_EXP                                                                                                      \
+    { "decay", SNN_CHOICE, AT(decay), "exp", 0, 0, decay_names, "how tau becomes a factor: 1 - 1/tau or exp(-1/tau)" }
 #define LEARNING                                                                                                       \
     {"learn", SNN_NODE, AT(learn), "[]", 0, 0, NULL, "numbers that are learned, by their keys: [beta, threshold]"},    \
         {"learn_as", SNN_CHOICE, AT(learn_as), "value",                                                                \
@@ -99,14 +107,17 @@ static const char *const the_rest[] = {"v_rest", NULL};
     {                                                                                                                  \
         "per", SNN_CHOICE, AT(per), "layer", 0, 0, per_names, "one learned number for the layer, a channel, a neuron"  \
     }
-#define FIRING(theta, to)                                                                                               \
-    NUMBER(theta, "threshold", "1.0", -1e6, 1e6, NULL, "fires at this membrane"),                                       \
-        {"fire", SNN_CHOICE, AT(fire), "ge", 0, 0, fire_names, "spike when H >= threshold (ge) or H > threshold (gt)"}, \
-        {"reset", SNN_CHOICE, AT(reset),   "zero",                                                                      \
-         0,       0,          reset_names, "after a spike: V = 0, V = H - threshold, V = H, or V = v_reset"},           \
-        NUMBER(to, "v_reset", "0", -1e6, 1e6, NULL, "reset: value goes here, and decay goes towards it"), {             \
-        "detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"     \
+#define THRESHOLD(theta, value)                                                                                        \
+    NUMBER(theta, "threshold", value, -1e6, 1e6, NULL, "fires at this membrane"), {                                    \
+        "fire", SNN_CHOICE, AT(fire), "ge", 0, 0, fire_names, "spike when H >= threshold (ge) or H > threshold (gt)"   \
     }
+#define RESETS(to, how, value)                                                                                         \
+    {"reset", SNN_CHOICE, AT(reset),   how,                                                                            \
+     0,       0,          reset_names, "after a spike: V = 0, V = H - threshold, V = H, or V = v_reset"},              \
+        NUMBER(to, "v_reset", value, -1e6, 1e6, NULL, "reset: value goes here, and decay goes towards it"), {          \
+        "detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"    \
+    }
+#define FIRING(theta, to) THRESHOLD(theta, "1.0"), RESETS(to, "zero", "0")
 #define LATE                                                                                                           \
     {                                                                                                                  \
         "reset_delay", SNN_CHOICE, AT(delay), "false", 0, 0, delay_names,                                              \
@@ -211,6 +222,230 @@ static const struct snn_key cuba_li_keys[] = {
     START(SYN_START), FLOOR(SYN_FLOOR),
     LEARNING,         {0}};
 
+/* ---- adaptive neurons ---- */
+
+#define ALIF_TAUS                                                                                                      \
+    DECAYS(ALIF_BETA, "beta", "tau", "10.0", "membrane"), DECAYS(ALIF_RHO, "rho", "tau_adapt", "20.0", "threshold")
+static const struct snn_key alif_keys[] = {
+    ALIF_TAUS,
+    {"tau_syn", SNN_TIME, AT(tau) + ALIF_ALPHA * sizeof(struct snn_time), "none", 0, 1e6, none,
+     "time constant of the current, in steps or with a unit (20 ms); none: the input acts at once"},
+    NUMBER(ALIF_ALPHA, "alpha", "none", 0, 1, none, "decay of the current a step, instead of tau_syn"),
+    DECAY_EXP,
+    FLAG(0, "decay_input", "true", "scale the current by 1 - beta"),
+    FLAG(1, "decay_current", "false", "the current has decayed when it acts (sinabs with tau_syn)"),
+    NUMBER(ALIF_SCALE, "adapt_scale", "1.8", -1e3, 1e3, NULL, "threshold = `threshold` + adapt_scale B"),
+    FLAG(3, "relative", "false", "the surrogate sees H / threshold - 1 (sinabs)"),
+    THRESHOLD(ALIF_THETA, "1.0"),
+    RESETS(ALIF_TO, "subtract", "0"),
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key yin_keys[] = {
+    ALIF_TAUS,
+    DECAY_EXP,
+    NUMBER(ALIF_SCALE, "adapt_scale", "1.8", -1e3, 1e3, NULL, "threshold = `threshold` + adapt_scale B"),
+    NUMBER(ALIF_B0, "b_start", "0.01", -1e3, 1e3, NULL, "B before the first step"),
+    THRESHOLD(ALIF_THETA, "0.01"),
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key lsnn_keys[] = {
+    DECAYS(ALIF_BETA, "beta", "tau", "10.0", "membrane"),
+    DECAYS(ALIF_RHO, "rho", "tau_adapt", "800.0", "threshold"),
+    DECAYS(ALIF_ALPHA, "alpha", "tau_syn", "5.0", "current"),
+    DECAY,
+    NUMBER(ALIF_SCALE, "adapt_scale", "1.8", -1e3, 1e3, NULL, "the threshold rises by this at a spike"),
+    NUMBER(ALIF_B0, "b_start", "1.0", -1e3, 1e3, NULL, "the threshold before the first step"),
+    NUMBER(ALIF_REST, "v_rest", "0", -1e6, 1e6, NULL, "the membrane decays towards this"),
+    FIRING(ALIF_THETA, ALIF_TO),
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key adlif_keys[] = {
+    DECAYS_IN(ADLIF_ALPHA, "alpha", "tau", "10.0", 0.81873, 0.96079, "membrane"),
+    DECAYS_IN(ADLIF_BETA, "beta", "tau_adapt", "60.0", 0.96721, 0.99170, "adaptation"),
+    DECAY_EXP,
+    NUMBER(ADLIF_A, "a", "0.0", -1, 1, NULL, "of the membrane in the adaptation"),
+    NUMBER(ADLIF_B, "b", "1.0", 0, 2, NULL, "of the spikes in the adaptation"),
+    THRESHOLD(ADLIF_THETA, "1.0"),
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key seadlif_keys[] = {
+    DECAYS_IN(SEADLIF_ALPHA, "alpha", "tau", "15.0", 0.81873, 0.96079, "membrane"),
+    DECAYS_IN(SEADLIF_BETA, "beta", "tau_adapt", "120.0", 0.98347, 0.99668, "adaptation"),
+    DECAY_EXP,
+    NUMBER(SEADLIF_A, "a", "0.5", 0, 1, NULL, "of the membrane in the adaptation"),
+    NUMBER(SEADLIF_B, "b", "1.0", 0, 2, NULL, "of the spikes in the adaptation"),
+    NUMBER(SEADLIF_Q, "q", "120.0", 0, 1e4, NULL, "scale of the adaptation"),
+    FLAG(0, "euler_forward", "false", "adaptation by the step before: Euler forward, not symplectic"),
+    FIRING(SEADLIF_THETA, SEADLIF_TO),
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+
+/* ---- others ---- */
+
+/* tau_alpha = ln alpha / (ln beta - ln alpha) + 1 */
+static double alpha_tau(const struct snn_neuron_options *o, int j) {
+    if (j != ALPHA_TAU) return NAN;
+    double alpha = log(snn_neuron_number(o, ALPHA_ALPHA));
+    return alpha / (log(snn_neuron_number(o, ALPHA_BETA)) - alpha) + 1;
+}
+static const struct snn_key alpha_keys[] = {
+    NUMBER(ALPHA_ALPHA, "alpha", "0.9", 1e-3, 0.9999, NULL, "decay of the rising part a step, above beta"),
+    NUMBER(ALPHA_BETA, "beta", "0.8", 1e-3, 0.9999, NULL, "decay of the falling part a step"),
+    FIRING(ALPHA_THETA, ALPHA_TO),
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key klif_keys[] = {
+    DECAYS(KLIF_BETA, "beta", "tau", "2.0", "membrane"),
+    DECAY,
+    FLAG(0, "decay_input", "false", "scale the input by 1 - decay"),
+    NUMBER(KLIF_K, "k", "1.0", 1e-3, 1e3, NULL, "scale of the membrane, learned"),
+    FIRING(KLIF_THETA, KLIF_TO),
+    FLAG(1, "scale_reset", "false", "divide by k again after a reset"),
+    REST(KLIF_REST),
+    {"per", SNN_CHOICE, AT(per), "layer", 0, 0, per_names, "one learned number for the layer, a channel, a neuron"},
+    RECURRENT,
+    SURROGATE,
+    {0}};
+
+/* Shares of a step from time constants: in steps, k = 1 / tau. */
+static double share(const struct snn_neuron_options *o, int j);
+#define NL_SHARES(value)                                                                                               \
+    {                                                                                                                  \
+        "tau", SNN_TIME, AT(tau) + NL_K * sizeof(struct snn_time), value, 0, 1e6, NULL,                                \
+            "membrane time constant, in steps or with a unit (20 ms)"                                                  \
+    }
+#define NL_SHARES_W(value)                                                                                             \
+    {                                                                                                                  \
+        "tau_adapt", SNN_TIME, AT(tau) + NL_KW * sizeof(struct snn_time), value, 0, 1e6, NULL,                         \
+            "time constant of the adaptation, in steps or with a unit"                                                 \
+    }
+#define NL_CURRENT                                                                                                     \
+    {                                                                                                                  \
+        "tau_syn", SNN_TIME, AT(tau) + NL_ALPHA * sizeof(struct snn_time), "5.0", 0, 1e6, NULL,                        \
+            "time constant of the current, in steps or with a unit"                                                    \
+    }
+#define NL_NUMBER(i, name, value, help) NUMBER(i, name, value, -1e6, 1e6, NULL, help)
+#define NL_QUADRATIC                                                                                                   \
+    NL_NUMBER(NL_A0, "a0", "1.0", "curvature"),                                                                        \
+        NL_NUMBER(NL_CRITICAL, "v_critical", "0.8", "above it the membrane runs away")
+#define NL_EXPONENTIALLY(at, name, sharp)                                                                              \
+    NL_NUMBER(NL_CRITICAL, name, at, "rheobase threshold of the exponential"),                                         \
+        NUMBER(NL_SHARP, "sharpness", sharp, 1e-3, 1e3, NULL, "of the exponential, delta_T")
+static const struct snn_key qif_keys[] = {NL_SHARES("2.0"),
+                                          NL_QUADRATIC,
+                                          NL_NUMBER(NL_REST, "v_rest", "0.0", "resting membrane"),
+                                          THRESHOLD(NL_THETA, "1.0"),
+                                          RESETS(NL_TO, "value", "-0.1"),
+                                          RECURRENT,
+                                          SURROGATE,
+                                          {0}};
+static const struct snn_key eif_keys[] = {NL_SHARES("2.0"),
+                                          NL_EXPONENTIALLY("0.8", "v_rheobase", "1.0"),
+                                          NL_NUMBER(NL_REST, "v_rest", "0.0", "resting membrane"),
+                                          THRESHOLD(NL_THETA, "1.0"),
+                                          RESETS(NL_TO, "value", "-0.1"),
+                                          RECURRENT,
+                                          SURROGATE,
+                                          {0}};
+static const struct snn_key aqif_keys[] = {NL_SHARES("2.0"),
+                                           NL_SHARES_W("2.0"),
+                                           NL_QUADRATIC,
+                                           NL_NUMBER(NL_REST, "v_rest", "-0.1", "resting membrane"),
+                                           NL_NUMBER(NL_A, "a", "0.0", "of the membrane in the adaptation"),
+                                           NL_NUMBER(NL_B, "b", "0.0", "of the spikes in the adaptation"),
+                                           THRESHOLD(NL_THETA, "1.0"),
+                                           RESETS(NL_TO, "value", "0.0"),
+                                           RECURRENT,
+                                           SURROGATE,
+                                           {0}};
+static const struct snn_key lif_ex_keys[] = {NL_SHARES("10.0"),
+                                             NL_CURRENT,
+                                             NL_EXPONENTIALLY("1.0", "v_rheobase", "0.5"),
+                                             NL_NUMBER(NL_REST, "v_rest", "0.0", "resting membrane"),
+                                             THRESHOLD(NL_THETA, "1.0"),
+                                             RESETS(NL_TO, "value", "0.0"),
+                                             RECURRENT,
+                                             SURROGATE,
+                                             {0}};
+static const struct snn_key adex_keys[] = {NL_SHARES("10.0"),
+                                           NL_CURRENT,
+                                           NL_SHARES_W("500.0"),
+                                           NL_EXPONENTIALLY("1.0", "v_rheobase", "0.5"),
+                                           NL_NUMBER(NL_REST, "v_rest", "0.0", "resting membrane"),
+                                           NL_NUMBER(NL_A, "a", "4.0", "of the membrane in the adaptation"),
+                                           NL_NUMBER(NL_B, "b", "0.02", "of the spikes in the adaptation"),
+                                           THRESHOLD(NL_THETA, "1.0"),
+                                           RESETS(NL_TO, "value", "0.0"),
+                                           RECURRENT,
+                                           SURROGATE,
+                                           {0}};
+#define PART_NUMBER(i, name, value, help)                                                                              \
+    { name, SNN_REAL, AT(part) + (i) * sizeof(double), value, -1e6, 1e6, NULL, help }
+static const struct snn_key izhikevich_keys[] = {
+    PART(0, "step", "0.25", "of the integration, in ms"),
+    PART(1, "square", "0.04", "of the membrane"),
+    PART_NUMBER(2, "linear", "5.0", "of the membrane"),
+    NL_NUMBER(NL_BIAS, "bias", "140.0", "constant current"),
+    PART(3, "a", "0.02", "rate of the recovery"),
+    NL_NUMBER(NL_A, "b", "0.2", "of the membrane in the recovery"),
+    NL_NUMBER(NL_TO, "c", "-65.0", "membrane after a spike"),
+    NL_NUMBER(NL_B, "d", "6.0", "added to the recovery at a spike"),
+    THRESHOLD(NL_THETA, "30.0"),
+    {"detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"},
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static double share(const struct snn_neuron_options *o, int j) {
+    bool tells = j == NL_K || j == NL_KW || (j == NL_ALPHA && o->tau[j].value > 0);
+    if (!tells || !(o->tau[j].value > 0)) return j == NL_K || j == NL_KW || j == NL_ALPHA ? 0 : NAN;
+    double part = (o->tau[j].seconds ? o->step_seconds : 1) / o->tau[j].value;
+    return j == NL_ALPHA ? 1 - part : part;
+}
+static double izhikevich(const struct snn_neuron_options *o, int j) {
+    switch (j) {
+    case NL_K:
+        return o->part[0];
+    case NL_KW:
+        return o->part[0] * o->part[3];
+    case NL_A0:
+        return o->part[1];
+    case NL_CRITICAL: /* square V^2 + linear V = square V (V - critical) */
+        return -o->part[2] / o->part[1];
+    case NL_TO:
+        return o->number[NL_TO];
+    default:
+        return NAN;
+    }
+}
+
+static const struct snn_key spytorch_keys[] = {DECAYS(SPY_BETA, "beta", "tau", "10.0", "membrane"),
+                                               DECAYS(SPY_ALPHA, "alpha", "tau_syn", "5.0", "current"),
+                                               DECAY_EXP,
+                                               FIRING(SPY_THETA, SPY_TO),
+                                               LEARNING,
+                                               RECURRENT,
+                                               SURROGATE,
+                                               {0}};
+static double filter_rate(const struct snn_neuron_options *o, int j) {
+    return j == FILTER_RATE ? (o->tau[0].seconds ? o->step_seconds : 1) / o->tau[0].value : NAN;
+}
+static const struct snn_key filter_keys[] = {
+    {"tau", SNN_TIME, AT(tau), "100.0", 0, 1e6, NULL, "time constant, in steps or with a unit (20 ms)"}, {0}};
+static const struct snn_key learned_filter_keys[] = {
+    {"tau", SNN_TIME, AT(tau), "100.0", 0, 1e6, NULL, "time constant to start from, in steps or with a unit (20 ms)"},
+    {0}};
+
 const struct snn_neuron_model snn_neuron_models[] = {
     {"if", "IFNode IAF", "integrate and fire: H = V + X", if_keys, SNN_CELL_lif, true,
      .fixed = {[LIF_BETA] = 1, [LIF_KAPPA] = 1}, .derive = starts_at_reset},
@@ -227,6 +462,37 @@ const struct snn_neuron_model snn_neuron_models[] = {
      SNN_CELL_synaptic, true},
     {"cuba_li", "LICell", "leaky integrator of a synaptic current, does not spike (Norse's LI)", cuba_li_keys,
      SNN_CELL_synaptic, false},
+    {"spytorch", "", "CUBA of Zenke's SpyTorch: fires on the membrane of the step before", spytorch_keys,
+     SNN_CELL_spytorch, true},
+    {"alpha", "Alpha", "the response to an input is a difference of exponentials, resets one step later (snnTorch)",
+     alpha_keys, SNN_CELL_alpha, true, .derive = alpha_tau, .delay = SNN_DELAY_NEXT},
+    {"alif", "ALIF", "LIF whose threshold rises with its spikes (sinabs)", alif_keys, SNN_CELL_alif, true},
+    {"yin_alif", "", "LIF whose threshold rises with its spikes (Yin, Corradi and Bohte 2021)", yin_keys, SNN_CELL_alif,
+     true, .flags = ALIF_LATE_SUBTRACT | ALIF_DECAY_INPUT},
+    {"lsnn", "LSNN", "CUBA whose threshold rises with its spikes and falls back (Norse)", lsnn_keys, SNN_CELL_alif,
+     true, .flags = ALIF_THRESHOLD_DECAYS | ALIF_OLD_CURRENT | ALIF_DECAY_INPUT},
+    {"adlif", "adLIF", "LIF with an adaptation current, reset inside the leak (Bittar and Garner 2022)", adlif_keys,
+     SNN_CELL_adlif, true},
+    {"se_adlif", "SE-adLIF", "LIF with an adaptation current, symplectic Euler (Baronig et al. 2024)", seadlif_keys,
+     SNN_CELL_seadlif, true},
+    {"klif", "KLIFNode", "LIF whose membrane is scaled by a learned k and rectified (Jiang and Zhang 2023)", klif_keys,
+     SNN_CELL_klif, true, .learned = 1u << KLIF_K},
+    {"qif", "QIFNode", "quadratic integrate and fire: H = V + (X + a0 (V - v_rest)(V - v_critical))/tau", qif_keys,
+     SNN_CELL_nonlinear, true, .derive = share},
+    {"eif", "EIFNode", "exponential integrate and fire: H = V + (X + v_rest - V + d exp((V - v_rheobase)/d))/tau",
+     eif_keys, SNN_CELL_nonlinear, true, .derive = share, .flags = NL_EXPONENTIAL},
+    {"aqif", "IzhikevichNode", "QIF with an adaptation current (SpikingJelly calls it Izhikevich)", aqif_keys,
+     SNN_CELL_nonlinear, true, .derive = share, .flags = NL_NEW_MEMBRANE},
+    {"izhikevich", "Izhikevich", "0.04 V^2 + 5 V + 140 - U + X, with a recovery U (Izhikevich 2003; Norse)",
+     izhikevich_keys, SNN_CELL_nonlinear, true, .derive = izhikevich, .flags = NL_RECOVERED},
+    {"lif_ex", "LIFEx", "CUBA with an exponential term (Norse)", lif_ex_keys, SNN_CELL_nonlinear, true, .derive = share,
+     .flags = NL_EXPONENTIAL | NL_STARTS_AT_REST},
+    {"adex", "LIFAdEx", "CUBA with an exponential term and an adaptation current (Norse)", adex_keys,
+     SNN_CELL_nonlinear, true, .derive = share, .flags = NL_EXPONENTIAL | NL_STARTS_AT_REST},
+    {"synapse_filter", "SynapseFilter", "a trace Y = Y - (1-X) Y/tau + X, does not spike (SpikingJelly)", filter_keys,
+     SNN_CELL_filter, false, .derive = filter_rate},
+    {"learned_synapse_filter", "", "the same with a learned 1/tau = sigmoid(w)", learned_filter_keys, SNN_CELL_filter,
+     false, .derive = filter_rate, .learned = 1u << FILTER_RATE},
     {0},
 };
 
@@ -255,6 +521,7 @@ double snn_neuron_number(const struct snn_neuron_options *o, int j) {
     if (!isnan(derived)) return derived;
     if (j == shape->to) return o->reset == SNN_RESET_VALUE ? o->number[j] : 0;
     if (!isnan(o->number[j])) return o->number[j];
+    if (tau_key(m, j) && o->tau[j].value < 0) return 0; /* none */
     if (tau_key(m, j)) return o->decay ? exp(-1 / steps_of(o, j)) : 1 - 1 / steps_of(o, j);
     if (key && key->choices == the_reset) return snn_neuron_number(o, shape->to);
     if (key && key->choices == the_rest) return snn_neuron_number(o, shape->rest);
@@ -264,7 +531,7 @@ double snn_neuron_number(const struct snn_neuron_options *o, int j) {
 const char *snn_neuron_param_name(const struct snn_neuron_options *o, int j, char buffer[64]) {
     const struct snn_neuron_model *m = &snn_neuron_models[o->model];
     const struct snn_key *key = number_key(m, j), *tau = tau_key(m, j);
-    if (m->learned & 1u << j) snprintf(buffer, 64, "w");
+    if (m->learned & 1u << j && tau) snprintf(buffer, 64, "w");
     else if (tau && o->learn_as == AS_TAU) snprintf(buffer, 64, "%s", tau->name);
     else snprintf(buffer, 64, tau && o->learn_as == AS_LOGISTIC ? "%s_w" : "%s", key->name);
     return buffer;
@@ -276,6 +543,10 @@ double snn_neuron_learned(const struct snn_neuron_options *o, int j, struct snn_
     double value = snn_neuron_number(o, j);
     *how = (struct snn_coef_learned){.form = SNN_COEF_CLAMPED, .low = key ? key->min : 0, .high = key ? key->max : 1};
     if (!tau) return value;
+    if (m->cell == SNN_CELL_filter) {
+        how->form = SNN_COEF_LOGISTIC;
+        return -log(1 / value - 1);
+    }
     if (m->learned & 1u << j || o->learn_as == AS_LOGISTIC) {
         how->form = SNN_COEF_REST;
         return log(1 / value - 1);
@@ -291,7 +562,7 @@ double snn_neuron_learned(const struct snn_neuron_options *o, int j, struct snn_
 static int read_decays(struct snn_conf *node, const struct snn_neuron_model *m, const struct snn_neuron_options *o) {
     for (int j = 0; j < snn_cell_shapes[m->cell].coefs; ++j) {
         const struct snn_key *key = tau_key(m, j);
-        if (!key || !isnan(o->number[j])) continue;
+        if (!key || !isnan(o->number[j]) || o->tau[j].value < 0) continue;
         const struct snn_conf *tau = snn_conf_get(node, key->name);
         if (o->tau[j].seconds && o->step_seconds <= 0)
             return snn_conf_error(tau, "a time constant with a unit needs bins of known duration (data.bin.by: "
@@ -302,6 +573,11 @@ static int read_decays(struct snn_conf *node, const struct snn_neuron_model *m, 
         if (steps <= 0) return snn_conf_error(tau, "expected a time constant above 0");
         if (m->learned & 1u << j && steps <= 1)
             return snn_conf_error(tau, "expected more than 1 step: w = -ln(tau - 1)");
+        const struct snn_key *factor = number_key(m, j);
+        double value = factor ? snn_neuron_number(o, j) : 0;
+        if (factor && (value < factor->min || value > factor->max))
+            return snn_conf_error(tau, "keeps %.5g a step, expected %g to %g: outside of it %s is not stable", value,
+                                  factor->min, factor->max, m->name);
     }
     return SNN_OK;
 }
@@ -366,12 +642,15 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
     *out = (struct snn_neuron_options){.model = model, .step_seconds = step_seconds, .spacing = NAN};
     memcpy(out->number, m->fixed, sizeof out->number);
     SNN_TRY(snn_conf_read(node, m->keys, out));
+    if (m->delay) out->delay = m->delay;
     SNN_TRY(read_decays(node, m, out));
+    if (m->cell == SNN_CELL_alpha && out->number[ALPHA_ALPHA] <= out->number[ALPHA_BETA])
+        return snn_conf_error(snn_conf_get(node, "alpha"), "expected a number above beta, %g", out->number[ALPHA_BETA]);
     if (m->derive == lapicque && !(snn_neuron_number(out, LIF_BETA) >= 0))
         return snn_conf_error(snn_conf_get(node, "time_step"), "expected at most R C = %g, got %g",
                               out->part[0] * out->part[1], out->part[2]);
     if (m->spikes) {
-        if (out->reset != SNN_RESET_VALUE && out->number[shape->to] != 0)
+        if (snn_conf_get(node, "v_reset") && out->reset != SNN_RESET_VALUE && out->number[shape->to] != 0)
             return snn_conf_error(snn_conf_get(node, "v_reset"), "takes effect with reset: value only");
         if (out->spikes != SNN_FIRES_ONCE && out->reset != SNN_RESET_SUBTRACT && out->reset != SNN_RESET_NONE)
             return snn_conf_error(snn_conf_get(node, "spikes"),

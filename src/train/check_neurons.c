@@ -75,7 +75,7 @@ static void check_learning(struct snn_check_suite *s, const struct snn_neuron_mo
         size_t number = offsetof(struct snn_neuron_options, number), field = k->field;
         bool coefficient = k->type == SNN_REAL && field >= number && field < number + sizeof(double) * SNN_CELL_COEFS;
         if (!coefficient || !strcmp(k->name, "v_reset")) continue;
-        bool of_tau = k->choices && k->max == 1;
+        bool of_tau = k->choices && k > m->keys && k[-1].type == SNN_TIME && !k[-1].choices;
         if (k->choices && !of_tau) continue; /* without a value unless it is given */
         snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "", k->name);
     }

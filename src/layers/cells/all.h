@@ -3,7 +3,15 @@
 #ifndef SNN_CELLS_ALL_H
 #define SNN_CELLS_ALL_H
 
+#include "layers/cells/adlif.h"
+#include "layers/cells/alif.h"
+#include "layers/cells/alpha.h"
+#include "layers/cells/filter.h"
+#include "layers/cells/klif.h"
 #include "layers/cells/lif.h"
+#include "layers/cells/nonlinear.h"
+#include "layers/cells/seadlif.h"
+#include "layers/cells/spytorch.h"
 #include "layers/cells/synaptic.h"
 
 #endif
