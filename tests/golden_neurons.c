@@ -441,7 +441,9 @@ static void put_sinabs_alif(struct golden *c, FILE *yaml, struct layout *l) {
     golden_without(c, "spike_threshold", "is b, scaled");
     if (strcmp(golden_text(c, "surrogate"), "(1/(w*th))*exp(-|x|/(w*th))") || strcmp(golden_text(c, "fire"), ">="))
         golden_fail(c, "does not understand its surrogate");
-    fprintf(yaml, "[{alif: {tau: %.17g, tau_adapt: %.17g, decay: exp, learn_as: tau, decay_input: %s, relative: true",
+    fprintf(yaml,
+            "[{alif: {tau: %.17g, tau_adapt: %.17g, decay: exp, learn_as: tau, decay_input: %s, relative: true, "
+            "detach_threshold: true",
             golden_number(c, "tau_mem"), golden_number(c, "tau_adapt"),
             golden_flag(c, "norm_input", true) ? "true" : "false");
     fprintf(yaml, ", adapt_scale: %.17g, threshold: %.17g, reset: %s, detach_reset: false",

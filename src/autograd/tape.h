@@ -19,7 +19,7 @@
 #include "core/arena.h"
 #include "core/batch.h"
 
-enum { SNN_NODE_INPUTS = 2, SNN_NODE_PARAMS = 5 };
+enum { SNN_NODE_INPUTS = 2, SNN_NODE_PARAMS = 16 };
 
 enum snn_smooth {                    /* the gradient check replaces the step function by the surrogate's primitive */
                   SNN_HARD,          /* normal operation */

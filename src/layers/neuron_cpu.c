@@ -250,12 +250,13 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
         for (int j = 0; j < m.rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m.step + m.at : h_memory[j];
         if (spec->delay) late_spikes(scan, &m, v, r);
         if (scan->late) memcpy(scan->late + t * m.step + m.at, r, (size_t)m.n * sizeof *r);
+        /* h[0] may be x, which a cell may read after its charge; the loops are told that rows do not overlap */
+        if (h[0] == x && (!fast || m.rows->states > 1)) x = memcpy(held, x, (size_t)m.n * sizeof *x);
         if (fast) {
             m.rows->step(spec, m.uniform, m.n, m.c, x, r, v, h, flag);
             if (scan->bits) pack(m.n, flag, scan->bits + ((ptrdiff_t)t * scan->B + m.b) * scan->words + m.i0 / 64);
             for (ptrdiff_t i = 0; y && i < m.n; ++i) y[i] = flag[i];
         } else {
-            if (h[0] == x) x = memcpy(held, x, (size_t)m.n * sizeof *x); /* it is read after h[0] is written */
             slow_step(scan, &m, t, x, r, v, h, s);
             if (y) memcpy(y, s, (size_t)m.n * sizeof *s);
         }

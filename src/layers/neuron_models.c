@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/status.h"
@@ -236,6 +237,7 @@ static const struct snn_key alif_keys[] = {
     FLAG(1, "decay_current", "false", "the current has decayed when it acts (sinabs with tau_syn)"),
     NUMBER(ALIF_SCALE, "adapt_scale", "1.8", -1e3, 1e3, NULL, "threshold = `threshold` + adapt_scale B"),
     FLAG(3, "relative", "false", "the surrogate sees H / threshold - 1 (sinabs)"),
+    FLAG(6, "detach_threshold", "false", "no gradient to the threshold through what fires (sinabs)"),
     THRESHOLD(ALIF_THETA, "1.0"),
     RESETS(ALIF_TO, "subtract", "0"),
     LEARNING,
@@ -260,6 +262,7 @@ static const struct snn_key lsnn_keys[] = {
     NUMBER(ALIF_SCALE, "adapt_scale", "1.8", -1e3, 1e3, NULL, "the threshold rises by this at a spike"),
     NUMBER(ALIF_B0, "b_start", "1.0", -1e3, 1e3, NULL, "the threshold before the first step"),
     NUMBER(ALIF_REST, "v_rest", "0", -1e6, 1e6, NULL, "the membrane decays towards this"),
+    START(ALIF_START),
     FIRING(ALIF_THETA, ALIF_TO),
     LEARNING,
     RECURRENT,
@@ -582,6 +585,12 @@ static int read_decays(struct snn_conf *node, const struct snn_neuron_model *m, 
     return SNN_OK;
 }
 
+/* Where a membrane starts is not learned. */
+static bool is_start(const char *key) {
+    size_t n = strlen(key);
+    return n > 6 && !strcmp(key + n - 6, "_start");
+}
+
 /* `learn: [beta, threshold]` to bits; a decay goes by either of its keys. */
 static int read_learned(struct snn_neuron_options *o, const struct snn_neuron_model *m) {
     o->learned = m->learned;
@@ -592,7 +601,7 @@ static int read_learned(struct snn_neuron_options *o, const struct snn_neuron_mo
     for (int j = 0; j < snn_cell_shapes[m->cell].coefs; ++j) {
         const struct snn_key *keys[2] = {number_key(m, j), tau_key(m, j)};
         for (int k = 0; k < 2; ++k)
-            if (keys[k]) names[count] = keys[k]->name, index[count++] = j;
+            if (keys[k] && !is_start(keys[k]->name)) names[count] = keys[k]->name, index[count++] = j;
     }
     names[count] = NULL;
     struct snn_conf *item = o->learn->kind == SNN_CONF_LIST ? o->learn->first : o->learn;
@@ -650,7 +659,9 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
         return snn_conf_error(snn_conf_get(node, "time_step"), "expected at most R C = %g, got %g",
                               out->part[0] * out->part[1], out->part[2]);
     if (m->spikes) {
-        if (snn_conf_get(node, "v_reset") && out->reset != SNN_RESET_VALUE && out->number[shape->to] != 0)
+        const struct snn_key *to = shape->to >= 0 ? number_key(m, shape->to) : NULL;
+        bool given = to && !strcmp(to->name, "v_reset") && out->number[shape->to] != strtod(to->value, NULL);
+        if (given && out->reset != SNN_RESET_VALUE)
             return snn_conf_error(snn_conf_get(node, "v_reset"), "takes effect with reset: value only");
         if (out->spikes != SNN_FIRES_ONCE && out->reset != SNN_RESET_SUBTRACT && out->reset != SNN_RESET_NONE)
             return snn_conf_error(snn_conf_get(node, "spikes"),

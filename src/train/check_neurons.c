@@ -43,25 +43,27 @@ static void check_resets(struct snn_check_suite *s, const struct snn_neuron_mode
 static void check_key(struct snn_check_suite *s, const struct snn_neuron_model *m, const struct snn_key *k,
                       const char *beside) {
     char keys[500];
-    if (k->type == SNN_BOOL && strcmp(k->name, "detach_reset")) {
+    if (k->type == SNN_BOOL && strncmp(k->name, "detach", 6)) { /* what is cut is no gradient */
         snprintf(keys, sizeof keys, "%s%s: %s", beside, k->name, !strcmp(k->value, "true") ? "false" : "true");
         try_keys(s, m, keys, false);
         for (const struct snn_key *other = m->keys; other < k; ++other) { /* and pairs of them */
-            if (other->type != SNN_BOOL || !strcmp(other->name, "detach_reset")) continue;
+            if (other->type != SNN_BOOL || !strncmp(other->name, "detach", 6)) continue;
             snprintf(keys, sizeof keys, "%s%s: %s, %s: true", beside, k->name,
                      !strcmp(k->value, "true") ? "false" : "true", other->name);
             try_keys(s, m, keys, false);
         }
     } else if (k->type == SNN_TIME) {
-        snprintf(keys, sizeof keys, "%s%s: 3.5", beside, k->name);
+        const struct snn_key *factor = k[1].type == SNN_REAL && k[1].choices ? k + 1 : NULL; /* it may have a range */
+        double tau = factor && factor->min > 0 ? -1 / log((factor->min + factor->max) / 2) : 3.5;
+        snprintf(keys, sizeof keys, "%s%s: %g", beside, k->name, tau);
         try_keys(s, m, keys, true);
-        snprintf(keys, sizeof keys, "%s%s: 3.5, decay: exp", beside, k->name);
+        snprintf(keys, sizeof keys, "%s%s: %g, decay: exp", beside, k->name, tau);
         if (key_of(m, "decay")) try_keys(s, m, keys, false);
     } else if (k->type == SNN_REAL && k->choices) { /* none, or a word: a number instead */
-        snprintf(keys, sizeof keys, "%s%s: %s", beside, k->name,
-                 k->max == 1                 ? "0.8"
-                 : !strcmp(k->name, "v_min") ? "-0.1"
-                                             : "0.3");
+        double value = k->max <= 1 && k->min >= 0  ? k->min > 0 ? (k->min + k->max) / 2 : 0.8
+                       : !strcmp(k->name, "v_min") ? -0.1
+                                                   : 0.3;
+        snprintf(keys, sizeof keys, "%s%s: %g", beside, k->name, value);
         try_keys(s, m, keys, false);
     }
 }
@@ -74,7 +76,7 @@ static void check_learning(struct snn_check_suite *s, const struct snn_neuron_mo
     for (const struct snn_key *k = m->keys; k->name; ++k) {
         size_t number = offsetof(struct snn_neuron_options, number), field = k->field;
         bool coefficient = k->type == SNN_REAL && field >= number && field < number + sizeof(double) * SNN_CELL_COEFS;
-        if (!coefficient || !strcmp(k->name, "v_reset")) continue;
+        if (!coefficient || !strcmp(k->name, "v_reset") || strstr(k->name, "_start")) continue;
         bool of_tau = k->choices && k > m->keys && k[-1].type == SNN_TIME && !k[-1].choices;
         if (k->choices && !of_tau) continue; /* without a value unless it is given */
         snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "", k->name);

@@ -16,8 +16,8 @@
 
 #include "layers/cells/cell.h"
 
-enum { alif_STATES = 4, alif_COEFS = 8, alif_KEEPS = 15, alif_READS_V = 1, alif_READS_X = 0 };
-enum { ALIF_ALPHA, ALIF_BETA, ALIF_RHO, ALIF_SCALE, ALIF_THETA, ALIF_TO, ALIF_REST, ALIF_B0 };
+enum { alif_STATES = 4, alif_COEFS = 9, alif_KEEPS = 15, alif_READS_V = 1, alif_READS_X = 0 };
+enum { ALIF_ALPHA, ALIF_BETA, ALIF_RHO, ALIF_SCALE, ALIF_THETA, ALIF_TO, ALIF_REST, ALIF_B0, ALIF_START };
 enum { ALIF_V, ALIF_I, ALIF_B, ALIF_S };
 enum {
     ALIF_DECAY_INPUT = 1,
@@ -25,12 +25,13 @@ enum {
     ALIF_OLD_CURRENT = 4,
     ALIF_RELATIVE = 8,
     ALIF_THRESHOLD_DECAYS = 16,
-    ALIF_LATE_SUBTRACT = 32
+    ALIF_LATE_SUBTRACT = 32,
+    ALIF_DETACH_THRESHOLD = 64 /* no gradient to the threshold through what fires (sinabs) */
 };
 
 SNN_HD void alif_start(const real *c, unsigned o, real *v) {
     (void)o;
-    v[ALIF_V] = c[ALIF_REST], v[ALIF_I] = v[ALIF_S] = 0, v[ALIF_B] = c[ALIF_B0];
+    v[ALIF_V] = c[ALIF_START], v[ALIF_I] = v[ALIF_S] = 0, v[ALIF_B] = c[ALIF_B0];
 }
 
 SNN_HD real alif_gain(const real *c, unsigned o) {
@@ -109,13 +110,9 @@ SNN_HD void alif_charge_adjoint(const real *c, int reset, unsigned o, const real
     const real alpha = c[ALIF_ALPHA], beta = c[ALIF_BETA], gain = alif_gain(c, o), th = alif_threshold(c, o, h[ALIF_B]);
     const real current = o & ALIF_OLD_CURRENT ? v[ALIF_I] : h[ALIF_I];
     real gb = g[ALIF_B], gi = g[ALIF_I], gv = g[ALIF_V], gspike = g[ALIF_S];
-    if (o & ALIF_RELATIVE) {
-        gv += gz / th;
-        alif_threshold_adjoint(c, o, h[ALIF_B], -gz * h[ALIF_V] / (th * th), &gb, gc);
-    } else {
-        gv += gz;
-        alif_threshold_adjoint(c, o, h[ALIF_B], -gz, &gb, gc);
-    }
+    gv += o & ALIF_RELATIVE ? gz / th : gz;
+    if (!(o & ALIF_DETACH_THRESHOLD))
+        alif_threshold_adjoint(c, o, h[ALIF_B], o & ALIF_RELATIVE ? -gz * h[ALIF_V] / (th * th) : -gz, &gb, gc);
     if (o & ALIF_LATE_SUBTRACT) {
         alif_threshold_adjoint(c, o, h[ALIF_B], -gv * v[ALIF_S], &gb, gc);
         gspike += (1 - c[ALIF_RHO]) * gb - th * gv;
