@@ -78,7 +78,8 @@ bool golden_put_firing(struct golden *c, FILE *yaml) {
     const char *fire = golden_text(c, "fire");
     if (strcmp(fire, ">=") && strcmp(fire, ">")) return golden_fail(c, "does not understand fire '%s'", fire);
     bool one = json_is_number(golden_fact(c, "threshold")); /* else there is a tensor of them */
-    fprintf(yaml, "threshold: %.17g, fire: %s", one ? golden_number(c, "threshold") : 1, fire[1] ? "ge" : "gt");
+    fprintf(yaml, "threshold: %.17g, fire: %s", one ? golden_number(c, "threshold") : golden_number_or(c, "b0", 1),
+            fire[1] ? "ge" : "gt");
     if (!put_reset(c, yaml)) return false;
     if (golden_has(c, "reset_delay")) { /* snnTorch: a delayed reset is detached, an immediate one is
                                               not, and is no other reset's where one is due already */
