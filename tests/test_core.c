@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_core.c - status, arena, random numbers: what everything else stands on. */
+ * test_core.c - status, arena, random numbers, transcendentals: what everything else stands on. */
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -306,9 +306,39 @@ START_TEST(rng_shuffle_is_fair) {
 }
 END_TEST
 
+/* ---- rmath.h ---- */
+
+/* Relative. */
+static double off(double ours, double exact) { return fabs(ours - exact) / (exact == 0 ? 1 : fabs(exact)); }
+
+START_TEST(rmath_is_as_exact_as_it_says) {
+    double worst = 0;
+    for (double x = -87; x <= 88; x += 0.00037) worst = fmax(worst, off(r_exp((real)x), exp((double)(real)x)));
+    ck_assert_msg(worst < 2e-7, "exp is off by %g", worst);
+    worst = 0;
+    for (double x = 1.2e-38; x < 3e38; x *= 1.0001) worst = fmax(worst, off(r_log((real)x), log((double)(real)x)));
+    for (double x = 0.5; x < 2; x += 1e-5) worst = fmax(worst, off(r_log((real)x), log((double)(real)x)));
+    ck_assert_msg(worst < 2e-7, "log is off by %g", worst);
+    ck_assert(r_log(1) == 0 && off(r_log(INFINITY), 88.72) < 1e-3);
+    worst = 0;
+    for (double x = 0; x <= 2; x += 1e-5) worst = fmax(worst, off(r_log1p((real)x), log1p((double)(real)x)));
+    ck_assert_msg(worst < 2e-7, "log1p is off by %g", worst);
+    worst = 0;
+    double cosine = 0;
+    for (double x = -1.5707963; x <= 1.5707963; x += 1e-5) {
+        worst = fmax(worst, off(r_sin_quarter((real)x), sin((double)(real)x)));
+        cosine = fmax(cosine, fabs(r_cos_quarter((real)x) - cos((double)(real)x)));
+    }
+    ck_assert_msg(worst < 2e-7, "sin is off by %g", worst);
+    ck_assert_msg(cosine < 1.5e-7, "cos is off by %g", cosine);
+    ck_assert(r_sin_quarter(0) == 0 && r_round(2.4f) == 2 && r_round(-2.6f) == -3 && r_round(3999999.7f) == 4000000);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("core");
-    TCase *status = tcase_create("status"), *arena = tcase_create("arena"), *rng = tcase_create("rng");
+    TCase *status = tcase_create("status"), *arena = tcase_create("arena"), *rng = tcase_create("rng"),
+          *rmath = tcase_create("rmath");
     tcase_add_test(status, status_keeps_the_sentence);
     tcase_add_test(status, status_may_quote_the_present_sentence);
     tcase_add_test(status, status_stays_one_line);
@@ -336,6 +366,9 @@ int main(void) {
     tcase_add_test(rng, rng_shuffle_is_fair);
     suite_add_tcase(suite, status);
     suite_add_tcase(suite, arena);
+    tcase_add_test(rmath, rmath_is_as_exact_as_it_says);
+    tcase_set_timeout(rmath, 60);
     suite_add_tcase(suite, rng);
+    suite_add_tcase(suite, rmath);
     return run_suite(suite);
 }

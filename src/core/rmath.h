@@ -11,6 +11,26 @@
 
 #include "core/real.h"
 
+SNN_HD real r_abs(real x) { return x < 0 ? -x : x; }
+
+/* The nearest integer, for |x| <= 4e6 in float. */
+SNN_HD real r_round(real x) {
+#ifdef SNN_DOUBLE
+    return rint(x);
+#else
+    return (x + 12582912.0f) - 12582912.0f; /* 1.5 * 2^23: rounds in the low mantissa bits */
+#endif
+}
+
+/* Exact on every backend. */
+SNN_HD real r_sqrt(real x) {
+#ifdef SNN_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
 /* exp(x): relative error below 2e-7 in float over [-87, 88]; beyond, the ends' values. */
 SNN_HD real r_exp(real x) {
 #ifdef SNN_DOUBLE
@@ -57,7 +77,34 @@ SNN_HD real r_log1p(real x) {
 #endif
 }
 
-/* cos(x) for |x| <= pi/2, absolute error below 1e-7 in float. */
+/* ln(x) for normal x > 0: relative error below 2e-7 in float. Infinity is taken for 2^128. */
+SNN_HD real r_log(real x) {
+#ifdef SNN_DOUBLE
+    return log(x);
+#else
+    union {
+        float f;
+        uint32_t u;
+    } bits;
+    bits.f = x;
+    int32_t n = (int32_t)(bits.u - 0x3F3504F3u) >> 23; /* x = 2^n m with m from sqrt(1/2) to sqrt(2) */
+    bits.u -= (uint32_t)n << 23;
+    float f = bits.f - 1.0f, z = f * f, k = (float)n;
+    float p = 7.0376836292e-2f; /* the polynomial of Cephes' logf */
+    p = p * f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    p = p * f * z - k * 2.12194440e-4f - 0.5f * z; /* ln 2 in two parts */
+    return f + p + k * 0.693359375f;
+#endif
+}
+
+/* cos(x) for |x| <= pi/2, absolute error below 1.5e-7 in float. */
 SNN_HD real r_cos_quarter(real x) {
 #ifdef SNN_DOUBLE
     return cos(x);
@@ -69,6 +116,20 @@ SNN_HD real r_cos_quarter(real x) {
     p = p * y - 1.38888889e-3f;
     p = p * y + 4.16666667e-2f;
     return (1.0f - 0.5f * y) + y * (y * p);
+#endif
+}
+
+/* sin(x) for |x| <= pi/2, relative error below 2e-7 in float. */
+SNN_HD real r_sin_quarter(real x) {
+#ifdef SNN_DOUBLE
+    return sin(x);
+#else
+    float y = x * x, p = -2.50521084e-8f;
+    p = p * y + 2.75573192e-6f;
+    p = p * y - 1.98412698e-4f;
+    p = p * y + 8.33333333e-3f;
+    p = p * y - 1.66666667e-1f;
+    return x + x * (y * p);
 #endif
 }
 
@@ -87,14 +148,8 @@ SNN_HD real r_sine(real x, real *cosine) {
     /* pi in four parts, of which k times each of the first three is exact */
     float r =
         (((x - k * 3.140625f) - k * 9.670257568359375e-4f) - k * 6.277114152908325e-7f) - k * 1.215420125655342e-10f;
-    float y = r * r;
-    float p = -2.50521084e-8f;
-    p = p * y + 2.75573192e-6f;
-    p = p * y - 1.98412698e-4f;
-    p = p * y + 8.33333333e-3f;
-    p = p * y - 1.66666667e-1f;
     *cosine = flip * r_cos_quarter(r);
-    return flip * (r + r * (y * p));
+    return flip * r_sin_quarter(r);
 #endif
 }
 

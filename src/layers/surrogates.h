@@ -32,8 +32,6 @@ enum { SNN_SURROGATE_PARAMS = 2 };
 
 #define SNN_PI ((real)3.14159265358979323846)
 
-SNN_HD real r_abs(real x) { return x < 0 ? -x : x; }
-
 SNN_HD real sg_sigmoid(real x, const real *p) {
     real e = r_exp(-r_abs(p[0] * x)); /* symmetric, and cannot overflow */
     return p[0] * e / ((1 + e) * (1 + e));
