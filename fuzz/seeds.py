@@ -149,7 +149,7 @@ model:
                shortcut: [conv: {out: 4, kernel: 1}]}
   - plif: {tau: 3, reset: subtract, fire: gt, detach_reset: false, surrogate: {name: slayer, alpha: 2, scale: 1}}
   - maxpool: {kernel: 2, stride: 2}
-  - repeat: {times: 2, body: [conv: {out: 4, kernel: 3, padding: 1}, lif: {beta: 0.9, decay_input: true}]}
+  - repeat: {times: 2, body: [conv: {out: 4, kernel: 3, padding: 1}, lif: {beta: 0.9, decay_input: true, surrogate: norse.triangle}]}
   - {dropout: 0.2, name: half}
   - flatten
   - layernorm

@@ -4,15 +4,25 @@
  * from surrogates.h; check_backward holds each of them to its formula in long double besides. */
 #include "checkops.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 #include "cell_reference.h"
 
 enum { RESETS = SNN_RESET_VALUE + 1, STATES = SNN_CELL_STATES, COEFS = SNN_CELL_COEFS };
 
-static const double parameters[SNN_SURROGATE_COUNT][2] = {
-#define X(name, alias, p0, d0, p1, d1, help) {d0, d1},
-    SNN_SURROGATES(X)
-#undef X
-};
+/* The defaults of a surrogate, of a neuron with another threshold than 1. */
+static const real *parameters(struct ops *ops, enum snn_surrogate which) {
+    const struct snn_key *key = snn_surrogate_keys((int)which) + 1;
+    struct snn_surrogate_options o = {.which = (int)which};
+    for (int i = 0; key->name; ++i, ++key) {
+        o.n[i] = (long long)strtod(key->value, NULL);
+        o.p[i] = key->choices ? (double)NAN : strtod(key->value, NULL);
+    }
+    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p);
+    snn_surrogate_numbers(&o, 0.8, p);
+    return p;
+}
 
 static real derivative(const struct snn_scan *scan, real x) {
     switch (scan->spec->surrogate) {
@@ -176,8 +186,8 @@ static struct scan begin_scan(struct ops *ops, const struct scan_case *c) {
         c->in_place, c->several, c->cut, c->ranges, c->wants_h, c->wants_bits, c->wants_y);
     struct snn_neuron_spec *spec = ops_input(ops, 1, sizeof *spec);
     *spec = c->spec;
-    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p), *spacing = ops_input(ops, 1, sizeof *spacing);
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) p[i] = (real)parameters[spec->surrogate][i];
+    const real *p = parameters(ops, spec->surrogate);
+    real *spacing = ops_input(ops, 1, sizeof *spacing);
     *spacing = (real)0.5;
     ptrdiff_t step = c->B * c->N, n = c->T * step;
     scan.s = (struct snn_scan){.spec = spec,
@@ -453,9 +463,14 @@ static void check_forward(struct ops *ops) {
 
 /* ---- surrogates against their formulas ---- */
 
-static wide formula(enum snn_surrogate which, wide x, wide a, wide c) {
-    const wide pi = 3.14159265358979323846264338327950288L;
-    wide size = fabsl(x), logistic = 1 / (1 + expl(-a * x));
+static wide normal(wide x, wide mu, wide sigma) {
+    return expl(-(x - mu) * (x - mu) / (2 * sigma * sigma)) /
+           (sigma * sqrtl(2 * 3.14159265358979323846264338327950288L));
+}
+
+static wide formula(enum snn_surrogate which, wide x, const real *p) {
+    const wide pi = 3.14159265358979323846264338327950288L, a = p[0], b = p[1], c = p[2];
+    wide size = fabsl(x), logistic = 1 / (1 + expl(-a * x)), sum = 0;
     switch (which) {
     case SNN_SURROGATE_sigmoid:
         return a * logistic * (1 - logistic);
@@ -468,7 +483,7 @@ static wide formula(enum snn_surrogate which, wide x, wide a, wide c) {
     case SNN_SURROGATE_rect:
         return size < 1 / (2 * a) ? a : 0;
     case SNN_SURROGATE_gaussian:
-        return expl(-x * x / (2 * a * a)) / (a * sqrtl(2 * pi));
+        return c * normal(x, b, a);
     case SNN_SURROGATE_sine:
         return size <= pi / (2 * a) ? a / 2 * cosl(a * x) : 0;
     case SNN_SURROGATE_erf:
@@ -480,7 +495,48 @@ static wide formula(enum snn_surrogate which, wide x, wide a, wide c) {
     case SNN_SURROGATE_piecewise_exp:
         return a / 2 * expl(-a * size);
     case SNN_SURROGATE_slayer:
-        return c * a / 2 * expl(-a * size);
+        return b * a / 2 * expl(-a * size);
+    case SNN_SURROGATE_piecewise_leaky_relu:
+        return size < a ? 1 / (2 * a) : b;
+    case SNN_SURROGATE_nonzero_sign_log_abs:
+        return 1 / (1 / a + size);
+    case SNN_SURROGATE_s2nn:
+        return x < 0 ? a * logistic * (1 - logistic) : b / (1 + x);
+    case SNN_SURROGATE_q_pseudo_spike:
+        return powl(1 + 2 * size / (a - 1), -a);
+    case SNN_SURROGATE_leaky_k_relu:
+        return x >= 0 ? b : a;
+    case SNN_SURROGATE_log_tailed_relu:
+        return x <= 0 ? a : x <= 1 ? 1 : 1 / x;
+    case SNN_SURROGATE_fake_numerical_gradient:
+        return size * a > 1 ? 1 / size : a;
+    case SNN_SURROGATE_squarewave_fourier:
+        for (int i = 1; i < a; ++i) sum += cosl((2 * i - 1) * 2 * pi * x / b);
+        return 4 / b * sum;
+    case SNN_SURROGATE_heaviside:
+        return x > 0;
+    case SNN_SURROGATE_spike_rate_escape:
+        return b * expl(-a * fabsl(x - 1));
+    case SNN_SURROGATE_sfs:
+        return x > b ? powl(1 + a * size, -2) : 0;
+    case SNN_SURROGATE_tanh:
+        return 1 - powl(tanhl(a * x), 2);
+    case SNN_SURROGATE_heavi_erfc:
+        return 2 / sqrtl(pi) * expl(-powl(a * x, 2));
+    case SNN_SURROGATE_circ:
+        return powl(a, 3) / powl(a * a + x * x, 1.5L);
+    case SNN_SURROGATE_esser:
+        return size < b ? a / b * (1 - size / b) : 0;
+    case SNN_SURROGATE_multi_gaussian:
+        return p[3] * ((1 + b) * normal(x, p[4], a) - b * normal(x, a, c * a) - b * normal(x, -a, c * a));
+    case SNN_SURROGATE_single_exponential:
+        return b / (a * c) * expl(-size / (a * c));
+    case SNN_SURROGATE_periodic_exponential:
+        return b * expl(-(x < 0 ? size : 2 * fabsl(x - c * roundl(x / c))) / a);
+    case SNN_SURROGATE_heaviside_window:
+        return x >= -a ? 1 / b : 0;
+    case SNN_SURROGATE_lava:
+        return b / 10 / (200 * a * c) * expl(-size / (100 * a * c));
     case SNN_SURROGATE_COUNT:
         break;
     }
@@ -494,15 +550,16 @@ static void surrogate_case(struct ops *ops, enum snn_surrogate which) {
     ops_begin(ops, "formula of %s", snn_surrogate_names[which]);
     real *k = ops_input(ops, lif_COEFS, sizeof *k);
     k[LIF_BETA] = (real)0.5, k[LIF_KAPPA] = k[LIF_THETA] = 1;
-    real *p = ops_input(ops, SNN_SURROGATE_PARAMS, sizeof *p);
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) p[i] = (real)parameters[which][i];
+    const real *p = parameters(ops, which);
     real *u = ops_input(ops, POINTS, sizeof *u), *gy = ops_input(ops, POINTS, sizeof *gy);
     struct ops_sum *gx = ops_memory(ops, POINTS, sizeof *gx);
-    wide top = formula(which, 0, p[0], p[1]);
+    wide top = 0;
     for (int i = 0; i < POINTS; ++i) {
         u[i] = 1 + (real)((i - POINTS / 2) * 0.00503), gy[i] = 1;
-        gx[i] = (struct ops_sum){formula(which, (wide)u[i] - 1, p[0], p[1]), top, 3};
+        gx[i] = (struct ops_sum){formula(which, (wide)u[i] - 1, p), 0, 3};
+        top = fmaxl(top, fabsl(gx[i].value));
     }
+    for (int i = 0; i < POINTS; ++i) gx[i].terms = top;
     struct scan scan = {
         .s = {
             .spec = &spec, .T = 1, .B = 1, .to = 1, .N = POINTS, .surrogate = p, .x_step = POINTS, .h = {u}, .gy = gy}};

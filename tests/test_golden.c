@@ -35,37 +35,14 @@ static const struct {
 
     {"neurons", "neuron", "rleaky", "a neuron that hears itself alone", hears_itself},
     {"neurons", "neuron", "sparch r*", "spikes before the first step"},
-    {"neurons", "surrogate", "multi-gaussian", "this surrogate"},
     {"neurons", "neuron", "norse ada_lif_step", "adaptive neurons"},
     {"neurons", "neuron", "glif", "GLIF"},
     {"neurons", "neuron", "sltt", "learning rules other than BPTT"},
     {"neurons", "neuron", "ottt", "learning rules other than BPTT"},
     {"neurons", "spike", "multi*", "several spikes a step"},
-    {"neurons", "norse_method", "tanh", "Norse's tanh"},
-    {"neurons", "norse_method", "triangle", "Norse's triangle"},
 
     {"ops", "op", "adaptive_avg_pool2d_*", "pooling to a given size"},
     {"ops", "op", "te_batch_norm", "TEBN"},
-
-    {"surrogates", "framework_name", "circ", "this surrogate"},
-    {"surrogates", "framework_name", "heavi_erfc", "this surrogate"},
-    {"surrogates", "framework_name", "tanh", "this surrogate"},
-    {"surrogates", "formula", "a\\*max(0,1-|x|)", "this surrogate"},
-    {"surrogates", "framework_name", "Heaviside*", "this surrogate"},
-    {"surrogates", "framework_name", "heaviside", "this surrogate"},
-    {"surrogates", "framework_name", "MultiGaussian*", "this surrogate"},
-    {"surrogates", "framework_name", "PeriodicExponential*", "this surrogate"},
-    {"surrogates", "framework_name", "SFS", "this surrogate"},
-    {"surrogates", "framework_name", "spike_rate_escape", "this surrogate"},
-    {"surrogates", "framework_name", "straight_through_estimator", "this surrogate"},
-    {"surrogates", "framework_name", "triangular", "this surrogate"},
-    {"surrogates", "framework_name", "DeterministicPass", "this surrogate"},
-    {"surrogates", "framework_name", "FakeNumericalGradient", "this surrogate"},
-    {"surrogates", "framework_name", "*ReLU", "this surrogate"},
-    {"surrogates", "framework_name", "NonzeroSignLogAbs", "this surrogate"},
-    {"surrogates", "framework_name", "QPseudoSpike", "this surrogate"},
-    {"surrogates", "framework_name", "S2NN", "this surrogate"},
-    {"surrogates", "framework_name", "SquarewaveFourierSeries", "this surrogate"},
 };
 
 /* Containers themselves are another test's. */

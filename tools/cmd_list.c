@@ -53,9 +53,32 @@ static void neurons(struct listing *l) {
         item(l, m->name, m->alias, m->help, m->keys);
     for (const struct snn_ultra_model *m = snn_ultra_models; m->name; ++m) item(l, m->name, NULL, m->help, m->keys);
 }
+/* Other names of a surrogate: "also atan, snntorch.sigmoid {alpha: 25}". */
+static void surrogate_aliases(struct listing *l, int which, json_t *item) {
+    json_t *names = json_array(), *set = json_object();
+    for (const struct snn_surrogate_alias *a = snn_surrogate_aliases; a->name; ++a) {
+        if (a->which != which) continue;
+        json_t *values = json_object();
+        if (l->text) fprintf(l->text, "%s%s", json_array_size(names) ? ", " : "      also ", a->name);
+        for (int i = 0; i < 3 && a->set[i].key; ++i) {
+            bool last = i == 2 || !a->set[i + 1].key;
+            if (l->text)
+                fprintf(l->text, "%s%s: %s%s", i ? ", " : " {", a->set[i].key, a->set[i].value, last ? "}" : "");
+            json_object_set_new(values, a->set[i].key, json_string(a->set[i].value));
+        }
+        json_array_append_new(names, json_string(a->name));
+        if (json_object_size(values)) json_object_set(set, a->name, values);
+        json_decref(values);
+    }
+    if (l->text && json_array_size(names)) fprintf(l->text, "\n");
+    json_object_set_new(item, "aliases", names);
+    json_object_set_new(item, "alias_values", set);
+}
 static void surrogates(struct listing *l) {
-    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
-        item(l, snn_surrogate_names[i], snn_surrogate_aliases[i], snn_surrogate_helps[i], snn_surrogate_keys(i));
+    for (int i = 0; i < SNN_SURROGATE_COUNT; ++i) {
+        item(l, snn_surrogate_names[i], NULL, snn_surrogate_helps[i], snn_surrogate_keys(i));
+        surrogate_aliases(l, i, json_array_get(l->items, (size_t)i));
+    }
 }
 static void layers(struct listing *l) {
     for (const struct snn_layer_ops *o = snn_layers; o->name; ++o) item(l, o->name, o->alias, o->help, o->keys);

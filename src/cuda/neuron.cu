@@ -169,15 +169,13 @@ static void forward(struct snn_device *device, const struct snn_scan *scan) {
 /* ---- backward ---- */
 
 template <class C>
-static __global__ void __launch_bounds__(BLOCK) scan_backward(struct snn_scan scan, struct snn_neuron_spec spec) {
+static __global__ void __launch_bounds__(BLOCK, 4) scan_backward(struct snn_scan scan, struct snn_neuron_spec spec) {
     const ptrdiff_t step = scan.B * scan.N;
     const int late = spec.delay, early = late ? (int)spec.reset : (int)SNN_RESET_NONE;
     const int reset = late == SNN_DELAY_NEXT ? (int)SNN_RESET_NONE : (int)spec.reset;
     const unsigned o = spec.options;
     const bool sums = scan.gcoef != NULL, reads_v = C::READS_V || sums || late, is_static = scan.x_step == 0;
     const real spacing = spec.firing == SNN_FIRES_LEVELS || spec.firing == SNN_FIRES_SIGNED ? *scan.spacing : 0;
-    real p[SNN_SURROGATE_PARAMS];
-    for (int k = 0; k < SNN_SURROGATE_PARAMS; ++k) p[k] = scan.surrogate[k];
     for (ptrdiff_t at = first_item(); at < step; at += item_step()) {
         real c[C::COEFS], h[C::STATES], g[C::STATES], gc[C::COEFS];
         coefficients_of<C>(scan, at % scan.N, c);
@@ -199,7 +197,7 @@ static __global__ void __launch_bounds__(BLOCK) scan_backward(struct snn_scan sc
             const real x = scan.x ? scan.x[t * scan.x_step + at] : 0, z = C::over(c, o, h);
             const real r = late ? fires(spec, C::over(c, o, v)) : 0, s = comes_out(spec, z, spacing);
             C::settle_adjoint(c, reset, o, h, x, s, late ? s - r : s, g, &gs, &gr, &gx, gk);
-            const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, p);
+            const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, scan.surrogate);
             C::charge_adjoint(c, early, o, h, v, x, r, gz, g, &gx, gk);
             for (int j = 0; sums && j < C::COEFS; ++j) gc[j] += gk[j];
             if (scan.gx) {

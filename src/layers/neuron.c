@@ -167,8 +167,8 @@ static void prepare(const struct snn_node *node, unsigned char *numbers) {
     const struct snn_neuron_options *o = options_of(node);
     struct numbers *to = (struct numbers *)(numbers + aux->numbers);
     for (int j = 0; j < cell_of(node)->coefs; ++j) to->coef[j] = (real)snn_neuron_number(o, j);
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) to->surrogate[i] = (real)o->surrogate.p[i];
     int theta = cell_of(node)->theta;
+    snn_surrogate_numbers(&o->surrogate, theta < 0 ? 1 : o->number[theta], to->surrogate);
     to->spacing = (real)(!isnan(o->spacing) || theta < 0 ? o->spacing : o->number[theta]);
 }
 

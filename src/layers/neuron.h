@@ -59,8 +59,9 @@ struct snn_coef_learned { /* of one coefficient */
 /* ---- what a user chooses ---- */
 
 struct snn_surrogate_options {
-    int which; /* enum snn_surrogate */
-    double p[SNN_SURROGATE_PARAMS];
+    int which;                         /* enum snn_surrogate */
+    double p[SNN_SURROGATE_PARAMS];    /* NAN: the neuron's threshold */
+    long long n[SNN_SURROGATE_PARAMS]; /* in the place of p, where the key is an integer */
 };
 
 struct snn_recurrence { /* s of the step before comes back through a weight */
@@ -115,15 +116,28 @@ extern const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT];
 /* Read the layer's map. Checks what is independent of shapes: a time constant in seconds needs bins of known duration.
  */
 int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struct snn_neuron_options *out);
-int snn_surrogate_read(struct snn_conf *node, struct snn_surrogate_options *out);
+
+struct snn_surrogate_alias { /* what a framework or a paper calls one of ours, with its numbers where they differ */
+    const char *name;
+    int which;
+    struct {
+        const char *key, *value;
+    } set[3];
+};
+extern const struct snn_surrogate_alias snn_surrogate_aliases[]; /* ended by a NULL name */
+extern const char *const snn_surrogate_names[], *const snn_surrogate_helps[];
 const struct snn_key *snn_surrogate_keys(int which); /* of struct snn_surrogate_options */
-extern const char *const snn_surrogate_names[], *const snn_surrogate_aliases[], *const snn_surrogate_helps[];
 /* Coefficient j as the options (which may have been annealed) have it. */
 double snn_neuron_number(const struct snn_neuron_options *o, int j);
 /* How coefficient j is learned, and the number to start from. */
 double snn_neuron_learned(const struct snn_neuron_options *o, int j, struct snn_coef_learned *how);
 /* The name of coefficient j's parameter. */
 const char *snn_neuron_param_name(const struct snn_neuron_options *o, int j, char buffer[64]);
+
+/* Of a neuron with this threshold. */
+int snn_surrogate_read(struct snn_conf *node, double threshold, struct snn_surrogate_options *out);
+/* Its parameters as the kernels take them, p (SNN_SURROGATE_PARAMS). */
+void snn_surrogate_numbers(const struct snn_surrogate_options *o, double threshold, real *p);
 
 /* ---- what the kernels see ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * neuron_models.c - the tables of neurons and surrogates, and reading them from a config.
+ * neuron_models.c - the table of neurons, and reading one from a config.
  *
  * A coefficient is named by the key that fills it; one that decays has two keys, for the factor and for a time
  * constant.
@@ -13,43 +13,6 @@
 #include "core/status.h"
 #include "layers/cells/all.h"
 #include "layers/neuron.h"
-
-/* ---- surrogates ---- */
-
-#define X(name, alias, p0, d0, p1, d1, help) #name,
-const char *const snn_surrogate_names[] = {SNN_SURROGATES(X) NULL};
-#undef X
-#define X(name, alias, p0, d0, p1, d1, help) alias,
-const char *const snn_surrogate_aliases[] = {SNN_SURROGATES(X) NULL};
-#undef X
-#define X(name, alias, p0, d0, p1, d1, help) help,
-const char *const snn_surrogate_helps[] = {SNN_SURROGATES(X) NULL};
-#undef X
-
-#define PARAMETER(i, name, value)                                                                                      \
-    {                                                                                                                  \
-        name, SNN_REAL, offsetof(struct snn_surrogate_options, p) + (i) * sizeof(double), #value, 1e-3, 1e4, NULL,     \
-            "shape"                                                                                                    \
-    }
-#define X(name, alias, p0, d0, p1, d1, help)                                                                           \
-    static const struct snn_key keys_##name[] = {SNN_KEY_NAME, PARAMETER(0, p0, d0), PARAMETER(1, p1, d1), {0}};
-SNN_SURROGATES(X)
-#undef X
-#define X(name, ...) keys_##name,
-static const struct snn_key *const surrogate_keys[] = {SNN_SURROGATES(X)};
-#undef X
-
-const struct snn_key *snn_surrogate_keys(int which) { return surrogate_keys[which]; }
-
-int snn_surrogate_read(struct snn_conf *node, struct snn_surrogate_options *out) {
-    /* A framework's own name is taken for ours where only one has it. */
-    struct snn_conf *name = node->kind == SNN_CONF_MAP ? snn_conf_get(node, "name") : node;
-    for (int i = 0; name && name->kind == SNN_CONF_SCALAR && i < SNN_SURROGATE_COUNT; ++i)
-        if (!strcmp(name->text, snn_surrogate_aliases[i])) SNN_TRY(snn_conf_assign(name, snn_surrogate_names[i]));
-    out->which = snn_conf_variant(node, "a surrogate", snn_surrogate_names);
-    SNN_TRY(out->which);
-    return snn_conf_read(node, surrogate_keys[out->which], out);
-}
 
 /* ---- cells ---- */
 
@@ -668,7 +631,8 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
                                   "several or signed spikes need reset: subtract (or none): each takes one threshold");
         if (out->spikes != SNN_FIRES_ONCE && isnan(out->spacing) && out->number[shape->theta] <= 0)
             return snn_conf_error(snn_conf_get(node, "threshold"), "expected a number above 0 with such spikes");
-        SNN_TRY(snn_surrogate_read(out->surrogate_node, &out->surrogate));
+        SNN_TRY(
+            snn_surrogate_read(out->surrogate_node, shape->theta < 0 ? 1 : out->number[shape->theta], &out->surrogate));
     } else {
         out->spikes = SNN_FIRES_NEVER, out->reset = SNN_RESET_NONE;
     }

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "train/check_parts.h"
@@ -126,13 +127,26 @@ static void check_model(struct snn_check_suite *s, const struct snn_neuron_model
     }
 }
 
+/* A surrogate with other numbers than its defaults, as flow text: "{name: gaussian, sigma: 0.7, ...}". */
+static void moved_surrogate(int which, char *text, size_t size) {
+    int n = snprintf(text, size, "{name: %s", snn_surrogate_names[which]);
+    for (const struct snn_key *key = snn_surrogate_keys(which) + 1; key->name; ++key) {
+        double value = strtod(key->value, NULL); /* auto: 0 */
+        value = key->type == SNN_INT ? value + 3 : key->choices ? 0.8 : value * 1.3 + 0.05;
+        n += snprintf(text + n, size - (size_t)n, ", %s: %g", key->name, value);
+    }
+    snprintf(text + n, size - (size_t)n, "}");
+}
+
 void snn_check_neurons(struct snn_check_suite *s) {
-    char keys[200];
+    char keys[400], moved[200];
     for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m) check_model(s, m);
     for (int i = 0; i < SNN_SURROGATE_COUNT; ++i)
-        for (int k = 0; k < 3; ++k) {
-            snprintf(keys, sizeof keys, "surrogate: %s, reset: subtract, detach_reset: %s%s", snn_surrogate_names[i],
-                     k == 1 ? "true" : "false", k == 2 ? ", spikes: several" : "");
+        for (int k = 0; k < 6; ++k) {
+            moved_surrogate(i, moved, sizeof moved);
+            snprintf(keys, sizeof keys, "surrogate: %s, reset: subtract, detach_reset: %s%s",
+                     k & 1 ? moved : snn_surrogate_names[i], k / 2 == 1 ? "true" : "false",
+                     k / 2 == 2 ? ", spikes: several" : "");
             try_keys(s, &snn_neuron_models[1], keys, false);
         }
 }
