@@ -168,8 +168,10 @@ static void forward(struct snn_device *device, const struct snn_scan *scan) {
 
 /* ---- backward ---- */
 
+/* Without a bound the compiler spills, because of the many surrogates; cells of many coefficients need a wider one. */
 template <class C>
-static __global__ void __launch_bounds__(BLOCK, 4) scan_backward(struct snn_scan scan, struct snn_neuron_spec spec) {
+static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
+    scan_backward(struct snn_scan scan, struct snn_neuron_spec spec) {
     const ptrdiff_t step = scan.B * scan.N;
     const int late = spec.delay, early = late ? (int)spec.reset : (int)SNN_RESET_NONE;
     const int reset = late == SNN_DELAY_NEXT ? (int)SNN_RESET_NONE : (int)spec.reset;
