@@ -43,15 +43,14 @@ enum { SNN_SURROGATE_PARAMS = 5 };
     X(piecewise_leaky_relu, "1/(2w) for |x| < w, else c (SpikingJelly)",                                               \
       P(0, "w", 1, SHAPE, "half the width") P(1, "c", 0.01, SHARE, "outside"))                                         \
     X(nonzero_sign_log_abs, "1/(1/a+|x|) (SpikingJelly)", P(0, "alpha", 1, SHAPE, "a, height"))                        \
-    X(s2nn, "x < 0: a s(ax)(1-s(ax)), s logistic; else b/(1+x) (SpikingJelly; Suetake et al. 2022)",                   \
+    X(s2nn, "x < 0: a s(ax)(1-s(ax)), s logistic; else b/(1+x) (SpikingJelly)",                                        \
       P(0, "alpha", 4, SHAPE, "a, slope below the threshold") P(1, "beta", 1, SHARE, "b, height above"))               \
-    X(q_pseudo_spike, "(1+2|x|/(a-1))^-a (SpikingJelly; Herranz-Celotti & Rouat 2022)",                                \
-      P(0, "alpha", 2, ABOVE_ONE, "a, how fast the tail falls"))                                                       \
+    X(q_pseudo_spike, "(1+2|x|/(a-1))^-a (SpikingJelly)", P(0, "alpha", 2, ABOVE_ONE, "a, how fast the tail falls"))   \
     X(leaky_k_relu,                                                                                                    \
       "k for x >= 0, else leak (SpikingJelly); straight through with both 1; snnTorch's `triangular` of a threshold "  \
       "is leak: threshold, k: -threshold",                                                                             \
       P(0, "leak", 0, NUMBER, "below the threshold") P(1, "k", 1, NUMBER, "above"))                                    \
-    X(log_tailed_relu, "a for x <= 0, 1 for x <= 1, else 1/x (SpikingJelly; Cai et al. 2017)",                         \
+    X(log_tailed_relu, "a for x <= 0, 1 for x <= 1, else 1/x (SpikingJelly)",                                          \
       P(0, "alpha", 0, NUMBER, "a, below the threshold"))                                                              \
     X(fake_numerical_gradient, "min(1/|x|, a) (SpikingJelly)", P(0, "alpha", 0.3, SHAPE, "a, height"))                 \
     X(squarewave_fourier,                                                                                              \

@@ -363,9 +363,11 @@ static int run(struct loop *l, struct snn_run_result *result) {
         snn_bar_clear(&bar);
         SNN_TRY(rc);
         SNN_TRY(close_epoch(l, snn_now() - started, &stop));
-        if (*l->options->stop && p->epoch < e->train.epochs)
+        if (*l->options->stop && p->epoch < e->train.epochs) {
+            SNN_TRY(save(l)); /* which the epoch's end may not have been due to */
             return snn_error(SNN_EINTR, "interrupted after epoch %lld; saved: `snntrain train %s --resume` goes on",
                              (long long)p->epoch, l->options->dir);
+        }
     }
     result->epochs = p->epoch, result->steps = p->step;
     return finish(l, result);
