@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cmd_eval.c - snntrain eval */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/memory.h"
 #include "cli.h"
 #include "core/status.h"
+#include "layers/biper.h"
 #include "train/evaluate.h"
 #include "train/runlog.h"
 
@@ -37,6 +40,59 @@ static void print_confusion(const struct snn_metrics *m, const struct snn_datase
         }
         printf("   %5.1f %%\n", all ? 100.0 * (double)right / (double)all : 0);
     }
+}
+
+/* Binary periodic weights: how far the square wave is from the sine, measured, and as the law of layers/biper.h has it
+ * for a Laplace law with the mean of |w| that there is. */
+struct wave {
+    const char *layer;
+    double frequency, z, measured;
+    struct snn_biper_error law;
+};
+
+/* False: the node makes no such weights. */
+static bool measure_wave(const struct cli_trained *t, const struct snn_node *node, struct wave *out) {
+    if (!snn_node_is_periodic(node)) return false;
+    struct snn_device *device = t->e.network.device;
+    const struct snn_param *w = node->param[0];
+    size_t bytes = (size_t)w->count * sizeof(real);
+    void *values;
+    double frequency = ((const struct snn_periodic_options *)node->options)->frequency, size = 0, squares = 0;
+    if (snn_borrow(device, w->value, bytes, &values) < 0) return false;
+    for (ptrdiff_t i = 0; i < w->count; ++i) {
+        double x = (double)((const real *)values)[i], sine = sin(frequency * x);
+        size += fabs(x) / (double)w->count;
+        squares += pow((sine > 0) - (sine < 0) - sine, 2) / (double)w->count;
+    }
+    snn_borrow_end(device, w->value, bytes, values, false);
+    *out = (struct wave){node->name, frequency, frequency * size, squares, snn_biper_error(frequency * size)};
+    return true;
+}
+
+/* NULL: there are none. */
+static json_t *waves_json(const struct cli_trained *t) {
+    const struct snn_tape *tape = &t->e.network.model.tape;
+    json_t *list = json_array();
+    struct wave wave;
+    for (int i = 0; i < tape->nodes; ++i)
+        if (measure_wave(t, tape->node[i], &wave))
+            json_array_append_new(list, json_pack("{s:s,s:f,s:f,s:f,s:f,s:f,s:f}", "layer", wave.layer, "frequency",
+                                                  wave.frequency, "z", wave.z, "error", wave.measured, "error_laplace",
+                                                  wave.law.plain, "error_laplace_best", wave.law.best, "scale_best",
+                                                  wave.law.A));
+    if (json_array_size(list)) return list;
+    json_decref(list);
+    return NULL;
+}
+
+static void print_waves(const struct cli_trained *t) {
+    const struct snn_tape *tape = &t->e.network.model.tape;
+    struct wave wave;
+    for (int i = 0; i < tape->nodes; ++i)
+        if (measure_wave(t, tape->node[i], &wave))
+            printf("%s: frequency * mean |w| = %.3f; mean (sign - sine)^2 = %.4f, of a Laplace law %.4f, with the best "
+                   "scale %.3f %.4f\n",
+                   wave.layer, wave.z, wave.measured, wave.law.plain, wave.law.A, wave.law.best);
 }
 
 static json_t *result_json(const struct cli_trained *t, const struct snn_metrics *m, const char *split) {
@@ -89,8 +145,14 @@ static int evaluate(const struct cli *cli, struct cli_trained *t, bool hard, int
     snn_bar_clear(&bar);
     if (predictions && fclose(predictions) && rc >= 0)
         rc = snn_error(SNN_EFAIL, "%s: cannot be written: %s", cli->predictions, strerror(errno));
-    if (rc >= 0 && cli->json) *json = result_json(t, &m, split);
-    else if (rc >= 0) print_result(cli, t, hard, &m, split);
+    if (rc >= 0 && cli->json) {
+        json_t *waves = waves_json(t);
+        *json = result_json(t, &m, split);
+        if (waves) json_object_set_new(*json, "binary_weights", waves);
+    } else if (rc >= 0) {
+        print_result(cli, t, hard, &m, split);
+        if (!cli->quiet) print_waves(t);
+    }
     snn_metrics_free(&m);
     return rc;
 }
