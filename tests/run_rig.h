@@ -20,7 +20,7 @@ enum { TRAIN = 96, TEST = 32, BATCHES = 5 };
 
 static const struct way {
     const char *yaml;
-    int batches; /* of the whole run, all epochs; 0: an early stop decides */
+    int batches; /* of the whole run, all epochs; below 0: an early stop decides, at most so many */
 } ways[] = {
     {"seed: 3\n" DATA CONV_MODEL "train: {epochs: 3, batch: 16, accumulate: 2, schedule: {name: cosine, per: step}}\n",
      3 * BATCHES},
@@ -31,15 +31,30 @@ static const struct way {
     {"seed: 5\n" DATA FLAT_MODEL "train: {epochs: 9, batch: 16, optimizer: {name: adam, lr: 0.3, amsgrad: true},\n"
      "        schedule: {name: plateau, patience: 0, threshold: 0.2, factor: 0.3}}\n"
      "run: {stop: {metric: validation.accuracy, patience: 1}}\n",
-     0},
+     -9 * BATCHES},
     {"seed: 6\ndata: {name: mnist, timesteps: 2}\n"
      "model: [flatten, linear: 20, plif, layernorm, lif: {tau: 3}, linear: 10]\n"
      "train: {epochs: 2, batch: 24, clip: 0.5, optimizer: nadam, schedule: {name: constant, warmup: 4, per: step},\n"
      "        anneal: [{key: model.4.lif.tau, to: 1.5, until: 0.7, shape: cosine}]}\n"
      "run: {keep: last, checkpoint_every: 2 epochs}\n",
      2 * TRAIN / 24},
+    {"seed: 7\n" DATA "model: [flatten, linear: 20, lif, biper: {out: 20, activation: sign}, lif, biper: 10]\n"
+     "train: {batch: 16, optimizer: {name: sgd, lr: 0.1, momentum: 0.9}, schedule: {name: cosine, per: step},\n"
+     "        anneal: [{key: model.3.biper.frequency, to: 25, per: step}], stages: [{epochs: 2}, {epochs: 3, from: "
+     "best,\n"
+     "        set: {model.3.biper.stage: 2, model.5.biper.stage: 2, train.optimizer: {name: adam, lr: 0.01}}}]}\n"
+     "run: {checkpoint_every: 4 epochs}\n",
+     5 * BATCHES},
+    {"seed: 8\n" DATA FLAT_MODEL
+     "train: {batch: 16, optimizer: {name: adam, lr: 0.3}, schedule: {name: plateau, patience: 0},\n"
+     "        stages: [{epochs: 6, set: {train.freeze: ['*.bias']}}, {epochs: 4, set: {model.2.lif.tau: 3, "
+     "train.batch: "
+     "24}},\n"
+     "        {epochs: 4, from: best, set: {train.freeze: [], train.optimizer.lr: 0.01}}]}\n"
+     "run: {stop: {metric: validation.accuracy, patience: 1}}\n",
+     -14 * BATCHES},
 };
-enum { WAYS = sizeof ways / sizeof *ways };
+enum { WAYS = sizeof ways / sizeof *ways, STAGED = 2 /* the last ones, which take memory when a stage begins */ };
 
 /* Stands between a run and its learning rule, to act at a chosen batch. */
 static struct {

@@ -65,7 +65,14 @@ static int check_config(struct cli *cli, struct snn_check_report *report) {
                                      : e.network.regression ? SNN_CHECK_NUMBERS
                                                             : SNN_CHECK_LABELS;
     struct snn_check_options o = {.what = cli->arg[0], .T = T, .B = 2, .targets = targets, .per_tensor = 8};
+    char what[5000];
     int rc = snn_check_network(&e.network, &o, report);
+    for (int k = 1; rc >= 0 && k < e.stage_count; ++k) {
+        snprintf(what, sizeof what, "%s, stage %d", cli->arg[0], k + 1);
+        o.what = what;
+        rc = snn_experiment_enter(&e, k);
+        if (rc >= 0) rc = snn_check_network(&e.network, &o, report);
+    }
     snn_experiment_close(&e);
     return rc;
 }

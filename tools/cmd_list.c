@@ -139,6 +139,7 @@ static void keys(struct listing *l) {
     item(l, "data.bin", NULL, "how recordings become frames", snn_bin_keys);
     item(l, "data.downsample", NULL, "recordings of fewer units, channels or times", snn_downsample_keys);
     item(l, "train", NULL, "how it is trained", snn_train_keys);
+    item(l, "train.stages", NULL, "parts of a run", snn_stage_keys);
     item(l, "run", NULL, "where results go", snn_run_keys);
 }
 

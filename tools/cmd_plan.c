@@ -206,12 +206,31 @@ static int roofline(struct planning *p, json_t *all) {
 
 /* ---- the command ---- */
 
+/* Of several stages the one that needs most memory is planned. */
+static int enter_widest_stage(struct planning *p) {
+    struct snn_experiment *e = &p->e;
+    size_t most = 0;
+    int widest = 0;
+    for (int k = 0; k < e->stage_count; ++k) {
+        struct snn_arena arena;
+        SNN_TRY(snn_experiment_enter(e, k));
+        struct snn_batch batch = snn_planned_batch(e);
+        struct snn_network_plan what = {.T = batch.T, .B = batch.B, .cut = e->trainer->cut(batch.T), .train = true};
+        snn_network_measure(&e->network, &what, &arena);
+        if (arena.used > most) most = arena.used, widest = k;
+    }
+    if (e->stage_count && !p->cli->json)
+        printf("stage %d of %d, of which it needs most memory\n", widest + 1, e->stage_count);
+    return snn_experiment_enter(e, widest);
+}
+
 static int plan(struct planning *p) {
     struct snn_experiment *e = &p->e;
     SNN_TRY(choose_device(p));
     if (e->data.timesteps > 0) e->steps = (int32_t)e->data.timesteps; /* no data needed */
     else SNN_TRY(snn_experiment_data(e, p->cli->data, 7, 0, 0));
     if (p->cuda) e->network.device = &p->counting;
+    SNN_TRY(enter_widest_stage(p));
     json_t *rules = plan_rules(p);
     json_t *all = json_pack("{s:s,s:o,s:o}", "device", p->cuda ? "cuda" : "cpu", "rules", rules, "layers",
                             layers_json(&e->network.model));

@@ -49,11 +49,12 @@ static int take_numbers(const json_t *array, double *list, int n) {
 static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) {
     const struct snn_metrics *m = &p->epoch_sums;
     return json_pack(
-        "{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch", (json_int_t)p->epoch,
-        "batch", (json_int_t)p->batch, "step", (json_int_t)p->step, "log_records", (json_int_t)p->log_records, "lr",
-        p->lr, "annealed", p->annealed, "best", p->best, "best_epoch", (json_int_t)p->best_epoch, "stop_best",
-        number(p->stop_best), "stop_wait", (json_int_t)p->stop_wait, "optimizer",
-        numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
+        "{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch",
+        (json_int_t)p->epoch, "batch", (json_int_t)p->batch, "step", (json_int_t)p->step, "log_records",
+        (json_int_t)p->log_records, "lr", p->lr, "annealed", p->annealed, "best", p->best, "best_epoch",
+        (json_int_t)p->best_epoch, "stop_best", number(p->stop_best), "stop_wait", (json_int_t)p->stop_wait, "stage",
+        (json_int_t)p->stage, "stage_epoch", (json_int_t)p->stage_epoch, "stage_step", (json_int_t)p->stage_step,
+        "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
         numbers(snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS), "running", "samples", (json_int_t)m->samples,
         "correct", (json_int_t)m->score[0].correct, "loss", m->score[0].loss, "layer_spikes",
         numbers(m->layer_spikes, m->layers), "layer_slots", numbers(m->layer_slots, m->layers));
@@ -62,24 +63,27 @@ static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) 
 static int restore(const char *path, const char *text, struct snn_experiment *e, struct snn_progress *p) {
     struct snn_metrics *m = &p->epoch_sums;
     json_int_t epoch, batch, step, log_records, best_epoch, stop_wait, samples, correct;
+    json_int_t stage = 0, stage_epoch = 0, stage_step = 0; /* not in files of versions that had none */
     json_t *stop_best, *optimizer, *schedule, *spikes, *slots;
     json_t *root = text ? json_loads(text, 0, NULL) : NULL;
     int rc = SNN_OK;
     if (!root ||
-        json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}", "epoch", &epoch,
-                    "batch", &batch, "step", &step, "log_records", &log_records, "lr", &p->lr, "annealed", &p->annealed,
-                    "best", &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best, "stop_wait", &stop_wait,
+        json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s?I,s?I,s?I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}",
+                    "epoch", &epoch, "batch", &batch, "step", &step, "log_records", &log_records, "lr", &p->lr,
+                    "annealed", &p->annealed, "best", &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best,
+                    "stop_wait", &stop_wait, "stage", &stage, "stage_epoch", &stage_epoch, "stage_step", &stage_step,
                     "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples, "correct", &correct,
                     "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
         take_number(stop_best, &p->stop_best) ||
         take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
         take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) ||
         take_numbers(spikes, m->layer_spikes, m->layers) || take_numbers(slots, m->layer_slots, m->layers) ||
-        epoch < 0 || batch < 0 || step < 0 || log_records < 0)
+        epoch < 0 || batch < 0 || step < 0 || log_records < 0 || stage != e->stage || stage_epoch < 0 ||
+        stage_epoch > epoch || stage_step < 0 || stage_step > step)
         rc = snn_error(SNN_EDATA, "%s: holds weights but no usable training state", path);
     else {
         p->epoch = epoch, p->batch = batch, p->step = step, p->log_records = log_records, p->best_epoch = best_epoch,
-        p->stop_wait = stop_wait;
+        p->stop_wait = stop_wait, p->stage = stage, p->stage_epoch = stage_epoch, p->stage_step = stage_step;
         m->samples = samples, m->score[0].correct = correct;
         snn_experiment_anneal(e, p->annealed);
     }
@@ -225,6 +229,19 @@ int snn_checkpoint_trained(const char *path, struct snn_experiment *e) {
     json_decref(state);
     snn_st_close(&st);
     return rc;
+}
+
+int snn_checkpoint_stage(const char *path, int64_t *stage) {
+    struct snn_st *st;
+    json_int_t found = 0;
+    SNN_TRY(snn_st_open(path, &st));
+    const char *text = snn_st_meta_find(st, "state");
+    json_t *state = text ? json_loads(text, 0, NULL) : NULL;
+    json_unpack(state, "{s?I}", "stage", &found);
+    *stage = found;
+    json_decref(state);
+    snn_st_close(&st);
+    return SNN_OK;
 }
 
 int snn_checkpoint_config(const char *path, char **yaml) {

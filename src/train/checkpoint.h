@@ -22,9 +22,13 @@ struct snn_progress {    /* where a run stands */
     int64_t best_epoch;  /* 0: none */
     double stop_best;    /* early stop's metric, NAN: none */
     int64_t stop_wait;   /* epochs without improvement */
+    int64_t stage;       /* of train.stages, from 0; it began with this epoch and this step: */
+    int64_t stage_epoch, stage_step;
     struct snn_metrics epoch_sums; /* of the running epoch */
 };
 
+/* The stage of the run that a checkpoint is of. */
+int snn_checkpoint_stage(const char *path, int64_t *stage);
 int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct snn_progress *progress);
 /* Everything back into an experiment of the same network. SNN_EDATA names the first thing that does not fit. */
 int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_progress *progress);

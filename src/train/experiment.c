@@ -2,6 +2,7 @@
 #include "train/experiment.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,8 @@ const struct snn_key snn_train_keys[] = {
     {"clip", SNN_REAL, TRAIN(clip), "none", 1e-12, 1e12, none, "largest L2 norm of the gradient"},
     {"anneal", SNN_NODE, TRAIN(anneal), "[]", 0, 0, NULL,
      "numbers of layers that move: [{key, to, until, shape, per}]"},
+    {"stages", SNN_NODE, TRAIN(stages), "[]", 0, 0, NULL,
+     "parts of the run, each with keys of its own: [{epochs}, {epochs, from: best, set: {key: value}}]"},
     {"from", SNN_NODE, TRAIN(from), "none", 0, 0, NULL, "weights to start from: {file: F, map: {theirs: ours}}"},
     {"freeze", SNN_NODE, TRAIN(freeze), "[]", 0, 0, NULL, "parameters that keep their values, by name pattern"},
     {0},
@@ -280,29 +283,20 @@ static int check_appended(const struct snn_experiment *e, const struct snn_conf 
     return SNN_OK;
 }
 
-static int read_all(struct snn_experiment *e, const struct snn_experiment_options *options) {
-    struct top top;
-    struct snn_conf *root = snn_conf_root(e->doc);
-    SNN_TRY(snn_conf_read(root, snn_top_keys, &top));
-    e->seed = (uint64_t)top.seed;
-    if (top.data->kind != SNN_CONF_MAP) return snn_conf_error(top.data, "expected keys: {name: ..., timesteps: ...}");
-    if (top.train->kind != SNN_CONF_MAP) return snn_conf_error(top.train, "expected keys: {epochs: ..., ...}");
-    if (top.run->kind != SNN_CONF_MAP) return snn_conf_error(top.run, "expected keys: {dir: ..., ...}");
-    SNN_TRY(snn_data_config_read(top.data, &e->data));
-    SNN_TRY(snn_conf_read(top.train, snn_train_keys, &e->train));
-    SNN_TRY(snn_conf_read(top.run, snn_run_keys, &e->run));
-    SNN_TRY(read_stop(e));
-    SNN_TRY(read_every(e));
+static int read_rule_and_loss(struct snn_experiment *e) {
     SNN_TRY(snn_trainer_read(e->train.rule, &e->trainer));
+    return snn_loss_read(e->train.loss, &e->network.loss);
+}
+
+/* Everything else but the data and where results go; the shape of the input is known. */
+static int read_network(struct snn_experiment *e, struct snn_conf *model) {
     struct snn_network *n = &e->network;
-    SNN_TRY(snn_loss_read(e->train.loss, &n->loss));
-    SNN_TRY(settle_input(e, options->data_dir));
     SNN_TRY(snn_loss_check_targets(&n->loss, e->train.loss, n->regression, n->target_steps));
-    struct snn_model_input input = input_of(e, options);
-    SNN_TRY(snn_model_build(top.model, &input, e->about.classes, &n->model));
-    SNN_TRY(check_outputs(e, top.model));
+    struct snn_model_input input = input_of(e, &e->options);
+    SNN_TRY(snn_model_build(model, &input, e->about.classes, &n->model));
+    SNN_TRY(check_outputs(e, model));
     SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));
-    SNN_TRY(check_appended(e, top.model));
+    SNN_TRY(check_appended(e, model));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
@@ -320,12 +314,106 @@ static int read_all(struct snn_experiment *e, const struct snn_experiment_option
     return SNN_OK;
 }
 
+static int read_all(struct snn_experiment *e) {
+    struct top top;
+    struct snn_conf *root = snn_conf_root(e->doc);
+    SNN_TRY(snn_conf_read(root, snn_top_keys, &top));
+    e->seed = (uint64_t)top.seed;
+    if (top.data->kind != SNN_CONF_MAP) return snn_conf_error(top.data, "expected keys: {name: ..., timesteps: ...}");
+    if (top.train->kind != SNN_CONF_MAP) return snn_conf_error(top.train, "expected keys: {epochs: ..., ...}");
+    if (top.run->kind != SNN_CONF_MAP) return snn_conf_error(top.run, "expected keys: {dir: ..., ...}");
+    SNN_TRY(snn_data_config_read(top.data, &e->data));
+    SNN_TRY(snn_stages_read(top.train, e->stages, &e->stage_count));
+    SNN_TRY(snn_conf_read(top.train, snn_train_keys, &e->train));
+    SNN_TRY(snn_conf_read(top.run, snn_run_keys, &e->run));
+    SNN_TRY(read_stop(e));
+    SNN_TRY(read_every(e));
+    SNN_TRY(read_rule_and_loss(e));
+    SNN_TRY(settle_input(e, e->options.data_dir));
+    return read_network(e, top.model);
+}
+
+/* ---- stages ---- */
+
+/* "model.0.conv.weight(16,1,5,5) ...": what checkpoints of all stages must have. */
+static char *parameters_of(const struct snn_model *m) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    for (int i = 0; i < m->params.count; ++i) {
+        const struct snn_param *p = m->params.list[i];
+        fprintf(f, "%s%s(", i ? " " : "", p->name);
+        for (int d = 0; d < p->nd; ++d) fprintf(f, d ? ",%d" : "%d", (int)p->dim[d]);
+        fprintf(f, p->buffer ? ") buffer" : ")");
+    }
+    fclose(f);
+    return text;
+}
+
+/* Read the config of stage k in the place of the present one. */
+static int read_stage(struct snn_experiment *e, int k) {
+    struct snn_conf_doc *doc;
+    const struct snn_trainer_ops *rule = e->trainer;
+    struct snn_network *n = &e->network;
+    struct snn_network empty = {
+        .device = n->device, .regression = n->regression, .targets = n->targets, .target_steps = n->target_steps};
+    SNN_TRY(snn_stage_config(e->all, e->stages, k, &doc));
+    if (e->doc != e->all) snn_conf_free(&e->doc);
+    snn_schedule_close(&e->schedule);
+    snn_network_free(n);
+    *n = empty;
+    e->doc = doc, e->stage = k, e->anneals = 0;
+    struct snn_conf *train = snn_conf_at(doc, "train");
+    int rc = snn_conf_read(train, snn_train_keys, &e->train);
+    if (rc >= 0) rc = read_rule_and_loss(e);
+    if (rc >= 0 && !strcmp(rule->name, e->trainer->name)) e->trainer = rule; /* which may stand in for that one */
+    if (rc >= 0) rc = read_network(e, snn_conf_at(doc, "model"));
+    return rc == SNN_EUSAGE ? snn_stage_error(&e->stages[k]) : rc;
+}
+
+/* Read them all, and then the first one again. Their parameters are those of the config without `set`. */
+static int read_stages(struct snn_experiment *e) {
+    char *expected = parameters_of(&e->network.model);
+    int rc = expected ? SNN_OK : snn_error(SNN_EFAIL, "out of memory");
+    e->all = e->doc;
+    for (int k = 0; rc >= 0 && k < e->stage_count; ++k) {
+        rc = read_stage(e, k);
+        if (rc < 0) break;
+        char *found = parameters_of(&e->network.model);
+        if (!found) rc = snn_error(SNN_EFAIL, "out of memory");
+        else if (strcmp(found, expected))
+            rc = snn_conf_error(e->stages[k].set, "gives the network other parameters than it has without: all stages "
+                                                  "must have the same");
+        free(found);
+    }
+    free(expected);
+    return rc >= 0 && e->stage ? read_stage(e, 0) : rc;
+}
+
+int snn_experiment_enter(struct snn_experiment *e, int k) {
+    long long batch = e->train.batch;
+    unsigned open = 0;
+    if (k == e->stage) return SNN_OK;
+    SNN_TRY(read_stage(e, k));
+    for (int i = 0; i < 3; ++i)
+        if (e->loader[i] && batch != e->train.batch) open |= 1u << i;
+    return e->set ? snn_experiment_data(e, NULL, open, 0, 0) : SNN_OK;
+}
+
+long long snn_experiment_epochs(const struct snn_experiment *e) {
+    long long sum = e->stage_count ? 0 : e->train.epochs;
+    for (int k = 0; k < e->stage_count; ++k) sum += e->stages[k].epochs;
+    return sum;
+}
+
 int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,
                         struct snn_experiment *out) {
-    *out = (struct snn_experiment){.doc = doc, .warnings = {.file = options->warnings}};
+    *out = (struct snn_experiment){.doc = doc, .options = *options, .warnings = {.file = options->warnings}};
     int rc = snn_device_open(options->device ? options->device : "auto", options->threads, &out->device);
     out->network.device = &out->device;
-    if (rc >= 0) rc = read_all(out, options);
+    if (rc >= 0) rc = read_all(out);
+    if (rc >= 0 && out->stage_count) rc = read_stages(out);
     if (rc < 0) snn_experiment_close(out);
     return rc;
 }
@@ -378,5 +466,6 @@ void snn_experiment_close(struct snn_experiment *e) {
     snn_schedule_close(&e->schedule);
     snn_network_free(&e->network);
     snn_device_close(&e->device);
+    if (e->all != e->doc) snn_conf_free(&e->all);
     snn_conf_free(&e->doc);
 }

@@ -9,10 +9,11 @@
 #include "datasets/cache.h"
 #include "datasets/loader.h"
 #include "optim/schedule.h"
+#include "train/stages.h"
 #include "train/trainer.h"
 
 struct snn_train_config { /* the `train:` section */
-    struct snn_conf *rule, *loss, *optimizer, *schedule, *anneal, *from, *freeze;
+    struct snn_conf *rule, *loss, *optimizer, *schedule, *anneal, *stages, *from, *freeze;
     long long epochs, batch, accumulate;
     int decide;  /* enum snn_decide */
     double clip; /* NAN: none */
@@ -39,8 +40,20 @@ struct snn_anneal {
 };
 enum { SNN_ANNEALS = 16 };
 
+struct snn_experiment_options {
+    const char *device; /* auto, cpu, cuda[:N] */
+    int threads;
+    bool double_check;    /* the gradient check: the input's gradient is wanted */
+    bool hard;            /* neurons with soft spikes give hard ones; such a network is evaluated, not trained */
+    const char *data_dir; /* of --data, or NULL: sets whose shape lies in their files are opened at once */
+    FILE *warnings;       /* of what the run goes on without; NULL: nowhere */
+};
 struct snn_experiment {
-    struct snn_conf_doc *doc; /* the resolved config once read */
+    struct snn_conf_doc *doc; /* the resolved config once read; of the present stage where there are some */
+    struct snn_conf_doc *all; /* of all stages; NULL: there are none */
+    struct snn_stage stages[SNN_STAGES];
+    int stage_count, stage; /* the present one, from 0 */
+    struct snn_experiment_options options;
     uint64_t seed;
     struct snn_data_config data;
     struct snn_train_config train;
@@ -64,14 +77,6 @@ struct snn_experiment {
 
 extern const struct snn_key snn_top_keys[], snn_train_keys[], snn_run_keys[]; /* for `list keys` */
 
-struct snn_experiment_options {
-    const char *device; /* auto, cpu, cuda[:N] */
-    int threads;
-    bool double_check;    /* the gradient check: the input's gradient is wanted */
-    bool hard;            /* neurons with soft spikes give hard ones; such a network is evaluated, not trained */
-    const char *data_dir; /* of --data, or NULL: sets whose shape lies in their files are opened at once */
-    FILE *warnings;       /* of what the run goes on without; NULL: nowhere */
-};
 /* Take over `doc` (freed with the experiment, also on failure) and read it. */
 int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_options *options,
                         struct snn_experiment *out);
@@ -79,6 +84,11 @@ int snn_experiment_read(struct snn_conf_doc *doc, const struct snn_experiment_op
  */
 int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned subsets, int32_t batch,
                         int32_t timesteps);
+/* Become stage k: another network, without memory, a fresh optimiser and schedule; loaders stay, but for another size
+ * of batches. Refused stages were refused when the config was read. */
+int snn_experiment_enter(struct snn_experiment *e, int k);
+/* Epochs of all stages. */
+long long snn_experiment_epochs(const struct snn_experiment *e);
 void snn_experiment_close(struct snn_experiment *e);
 
 /* Draw initial parameters; then load `train.from` if there is one. Needs allocated memory. */

@@ -117,15 +117,16 @@ static struct snn_step step_of(struct loop *l, int64_t i, int64_t number) {
     struct snn_experiment *e = l->e;
     struct snn_progress *p = &l->progress;
     int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]);
-    p->annealed = ((double)p->epoch + (double)i / (double)batches) / (double)e->train.epochs;
+    int64_t epoch = p->epoch - p->stage_epoch, step = number - p->stage_step; /* of the stage */
+    p->annealed = ((double)epoch + (double)i / (double)batches) / (double)e->train.epochs;
     snn_experiment_anneal(e, p->annealed);
-    snn_optim_at(e->network.optim, p->epoch, number);
+    snn_optim_at(e->network.optim, epoch, step);
     return (struct snn_step){.seed = e->seed,
                              .number = number,
                              .samples = step_samples(e, i),
                              .first = i % e->train.accumulate == 0,
                              .last = (i + 1) % e->train.accumulate == 0 || i + 1 == batches,
-                             .rate = snn_schedule_rate(e->schedule, p->epoch, number),
+                             .rate = snn_schedule_rate(e->schedule, epoch, step),
                              .clip = e->train.clip};
 }
 
@@ -240,9 +241,9 @@ static double mean_rate(const struct snn_metrics *m) {
 static void print_epoch(const struct loop *l, const struct snn_record *train, const struct snn_record *held,
                         double rate) {
     if (l->options->quiet) return;
-    int digits = snprintf(NULL, 0, "%lld", l->e->train.epochs);
-    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f", digits, (long long)train->epoch, l->e->train.epochs,
-            train->loss);
+    long long epochs = snn_experiment_epochs(l->e);
+    int digits = snprintf(NULL, 0, "%lld", epochs);
+    fprintf(l->options->lines, "epoch %*lld/%lld  loss %.4f", digits, (long long)train->epoch, epochs, train->loss);
     if (l->e->network.regression) fprintf(l->options->lines, "  %s %.4f", held->split, held->loss);
     else
         fprintf(l->options->lines, "  train %.2f %%  %s %.2f %%", 100 * train->accuracy, held->split,
@@ -273,6 +274,11 @@ static void print_losses_of_data(const struct loop *l) {
     fflush(l->options->lines);
 }
 
+/* Epochs of the present stage are done, or those of the run. */
+static bool stage_is_over(const struct loop *l) {
+    return l->progress.epoch - l->progress.stage_epoch >= l->e->train.epochs;
+}
+
 /* After the epoch's last step: figures, best, files. */
 static int close_epoch(struct loop *l, double seconds, bool *stop) {
     struct snn_experiment *e = l->e;
@@ -299,7 +305,7 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
     snn_metrics_reset(&p->epoch_sums);
     p->log_records = l->log.count;
     if (best) SNN_TRY(save_as(l, "best"));
-    bool last = p->epoch == e->train.epochs || *stop || *l->options->stop;
+    bool last = stage_is_over(l) || *stop || *l->options->stop;
     bool due = e->every.epochs > 0 ? p->epoch % (int64_t)e->every.epochs == 0 : checkpoint_due(l);
     if (due || last) SNN_TRY(save(l));
     return snn_runlog_plot(&l->log, l->options->dir, e->data.name);
@@ -307,13 +313,49 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
 
 /* ---- the run ---- */
 
-static int start(struct loop *l, bool resumed, const char *last) {
+/* Memory for the network of the present stage. */
+static int allocate(struct loop *l) {
     struct snn_experiment *e = l->e;
     struct snn_network_plan plan = {
         .T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
     SNN_TRY(snn_network_allocate(&e->network, &plan));
+    snn_metrics_free(&l->progress.epoch_sums), snn_metrics_free(&l->eval);
     snn_metrics_init(&l->progress.epoch_sums, &e->network, e->steps, NULL, 1);
     snn_metrics_init(&l->eval, &e->network, e->steps, NULL, 1);
+    return SNN_OK;
+}
+
+/* The next stage begins: it is saved before anything else, since its first epoch writes over the `best` that it may
+ * start from. */
+static int enter_stage(struct loop *l) {
+    static const char *const names[] = {"last", "best"};
+    struct snn_experiment *e = l->e;
+    struct snn_progress *p = &l->progress;
+    int k = (int)p->stage + 1;
+    const char *from = names[e->stages[k].from];
+    long long epoch = e->stages[k].from ? (long long)p->best_epoch : (long long)p->epoch;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.safetensors", l->options->dir, from);
+    SNN_TRY(snn_experiment_enter(e, k));
+    SNN_TRY(allocate(l));
+    SNN_TRY(snn_checkpoint_weights(path, NULL, &e->network));
+    p->stage = k, p->stage_epoch = p->epoch, p->stage_step = p->step;
+    p->best = 0, p->best_epoch = 0, p->stop_best = NAN, p->stop_wait = 0, p->annealed = 0;
+    if (!l->options->quiet)
+        fprintf(l->options->lines, "stage %d/%d: %lld epochs from the weights of epoch %lld (%s)\n", k + 1,
+                e->stage_count, e->train.epochs, epoch, from);
+    return save(l);
+}
+
+static int start(struct loop *l, bool resumed, const char *last) {
+    struct snn_experiment *e = l->e;
+    int64_t stage = 0;
+    if (resumed) SNN_TRY(snn_checkpoint_stage(last, &stage));
+    if (stage < 0 || (stage && stage >= e->stage_count))
+        return snn_error(SNN_EUSAGE, "%s: is of stage %lld, but train.stages has %d", last, (long long)stage + 1,
+                         e->stage_count);
+    SNN_TRY(snn_experiment_enter(e, (int)stage));
+    SNN_TRY(allocate(l));
     if (resumed) SNN_TRY(snn_checkpoint_load(last, e, &l->progress));
     else SNN_TRY(snn_experiment_init(e));
     SNN_TRY(snn_runlog_open(&l->log, l->options->dir, l->progress.log_records));
@@ -322,7 +364,7 @@ static int start(struct loop *l, bool resumed, const char *last) {
 }
 
 static int write_config(const struct loop *l) {
-    char path[4096], *text = snn_conf_write(snn_conf_root(l->e->doc));
+    char path[4096], *text = snn_conf_write(snn_conf_root(l->e->all ? l->e->all : l->e->doc));
     snprintf(path, sizeof path, "%s/config.yaml", l->options->dir);
     int rc = text ? snn_replace_file(path, text, strlen(text)) : snn_error(SNN_EFAIL, "out of memory");
     free(text);
@@ -349,27 +391,39 @@ static int finish(struct loop *l, struct snn_run_result *result) {
     return evaluate_split(l, SNN_SUBSET_TEST, &result->split[SNN_SUBSET_TEST]);
 }
 
-static int run(struct loop *l, struct snn_run_result *result) {
+/* Train the present stage to its end. */
+static int run_stage(struct loop *l) {
     struct snn_experiment *e = l->e;
     struct snn_progress *p = &l->progress;
+    long long epochs = snn_experiment_epochs(e);
     bool stop = e->stop.on && p->stop_wait >= e->stop.patience; /* a run that had come to its end is resumed */
-    while (p->epoch < e->train.epochs && !stop) {
+    while (!stage_is_over(l) && !stop) {
         char title[64];
         struct snn_bar bar;
         double started = snn_now();
-        snprintf(title, sizeof title, "epoch %lld/%lld", (long long)p->epoch + 1, e->train.epochs);
+        snprintf(title, sizeof title, "epoch %lld/%lld", (long long)p->epoch + 1, epochs);
         snn_bar_start(&bar, title, snn_loader_samples(e->loader[SNN_SUBSET_TRAIN]), !l->options->quiet);
         int rc = train_epoch(l, &bar);
         snn_bar_clear(&bar);
         SNN_TRY(rc);
         SNN_TRY(close_epoch(l, snn_now() - started, &stop));
-        if (*l->options->stop && p->epoch < e->train.epochs) {
+        bool over = (stage_is_over(l) || stop) && p->stage + 1 >= e->stage_count;
+        if (*l->options->stop && !over) {
             SNN_TRY(save(l)); /* which the epoch's end may not have been due to */
             return snn_error(SNN_EINTR, "interrupted after epoch %lld; saved: `snntrain train %s --resume` goes on",
                              (long long)p->epoch, l->options->dir);
         }
     }
-    result->epochs = p->epoch, result->steps = p->step;
+    return SNN_OK;
+}
+
+static int run(struct loop *l, struct snn_run_result *result) {
+    SNN_TRY(run_stage(l));
+    while (l->progress.stage + 1 < l->e->stage_count) {
+        SNN_TRY(enter_stage(l));
+        SNN_TRY(run_stage(l));
+    }
+    result->epochs = l->progress.epoch, result->steps = l->progress.step;
     return finish(l, result);
 }
 

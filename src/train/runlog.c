@@ -103,6 +103,7 @@ int snn_runlog_add(struct snn_runlog *log, const struct snn_record *r, const str
                              snn_json_number(r->accuracy), "samples", (json_int_t)r->samples, "seconds", r->seconds,
                              "samples_per_s", r->seconds > 0 ? (double)r->samples / r->seconds : 0.0, "data_wait_s",
                              r->data_wait_s, "lr", r->lr, "peak_rss_mb", snn_peak_rss_mb(), "spike_rate", rates);
+    if (json && e->stage_count) json_object_set_new(json, "stage", json_integer(e->stage + 1));
     char *line = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (!line) return snn_error(SNN_EFAIL, "%s: a record cannot be written", log->path);
