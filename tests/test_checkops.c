@@ -30,5 +30,6 @@ int main(int argc, char **argv) {
     suite_add_tcase(suite, ops_neuron());
     suite_add_tcase(suite, ops_optim());
     suite_add_tcase(suite, ops_ultra());
+    suite_add_tcase(suite, ops_regular());
     return run_suite(suite);
 }

@@ -41,6 +41,12 @@ static const char *const runs[] = {
     "seed: 6\ndata: {name: arrays, validation: 0.2}\n"
     "model: [linear: 12, lif: {tau: 3}, linear: 2, li: {tau: 2}]\n"
     "train: {epochs: 3, batch: 10, accumulate: 2, loss: mse_membrane, optimizer: {name: adam, lr: 0.01}}\n",
+    "seed: 7\ndata: {name: mnist, timesteps: 4}\n"
+    "model: [conv: {out: 4, kernel: 5, stride: 3}, lif, flatten, linear: 20, lif, linear: 10, lif]\n"
+    "train: {epochs: 2, batch: 18, accumulate: 2, optimizer: {name: adam, lr: 0.003},\n"
+    "        loss: [{name: ce_temporal, class_weights: balanced}, {name: spike_max, weight: 0.5}, {name: rate_l2, per: "
+    "channel},\n"
+    "               {name: lower_bound, bound: 2}, {name: synops, target: 2000}, weight_l2, periodic]}\n",
 };
 enum { RUNS = sizeof runs / sizeof *runs };
 

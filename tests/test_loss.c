@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_loss.c - losses as a config names them, class weights, and what time to the first spike is. */
+ * test_loss.c - losses and regularisers as a config names them, class weights, and what time to the first spike is. */
 #include <math.h>
 
 #include "autograd/loss.h"
@@ -50,6 +50,12 @@ static const struct {
     {"spike_time", SNN_DECIDE_MEAN, false},
     {"[ce_rate, {name: mse, over: step}]", SNN_DECIDE_MEAN, true},
     {"[ce_rate, mse]", SNN_DECIDE_MEAN, false},
+    {"[ce_rate, rate_l1, weight_l2]", SNN_DECIDE_MEAN, true},
+    {"[{name: rate_l1, unit: count, per: layer, reduction: sum}, ce_rate]", SNN_DECIDE_MEAN, true},
+    {"[ce_rate, {name: upper_bound, bound: 0, norm: l1}]", SNN_DECIDE_MEAN, true},
+    {"[ce_rate, {name: rate_l1, target: 0.1}]", SNN_DECIDE_MEAN, false},
+    {"[ce_rate, rate_l2]", SNN_DECIDE_MEAN, false},
+    {"[ce_rate, {name: synops, target: 5}]", SNN_DECIDE_MEAN, false},
 };
 
 START_TEST(how_steps_are_used) {
@@ -78,7 +84,36 @@ static const struct {
     {"{name: ce, class_weights: [1, -1]}", "class_weights.1: expected a class weight from 0 to 1e+06"},
     {"{name: ce, class_weights: [1, nan]}", "class_weights.1: expected a class weight from 0 to 1e+06"},
     {"[ce, mse, tet, ce]", "a loss has at most 4 terms"},
+    {"rate_l1", "a regulariser needs a loss beside it: expected a list, [ce, {name: rate_l1, ...}]"},
+    {"[weight_l2]", "a regulariser needs a loss beside it"},
+    {"[ce, weight_l1, weight_l1, weight_l1, weight_l1, weight_l1]", "a loss has at most 4 terms over weights"},
+    {"[ce, {name: rate_l1, target: -1}]", "loss.1.target: expected a number of 0..1000000000, got -1"},
+    {"[ce, {name: rate_l1, per: synapse}]", "loss.1.per: expected one of neuron, channel, layer, got 'synapse'"},
+    {"[ce, {name: upper_bound}]", "loss.1: key 'bound' is missing"},
+    {"[ce, {name: lower_bound, bound: 1, norm: l3}]", "loss.1.norm: expected one of l1, l2, huber, got 'l3'"},
+    {"[ce, {name: synops, target: 0}]", "loss.1.target: expected a number of 1e-09..1e+15, got 0"},
+    {"[ce, {name: periodic, omega: 0}]", "loss.1.omega: expected a number of 1e-06..1000000, got 0"},
 };
+
+/* Regularisers stand beside a loss, under their names and aliases. */
+START_TEST(names_of_regularisers) {
+    for (const struct snn_regular_listing *l = snn_regular_list; l->name; ++l)
+        for (int alias = 0; alias < (l->alias ? 2 : 1); ++alias) {
+            char yaml[200];
+            bool bound = strstr(l->name, "bound"), target = !strcmp(l->name, "synops");
+            snprintf(yaml, sizeof yaml, "[{name: %s%s}, ce]", alias ? l->alias : l->name,
+                     bound    ? ", bound: 2"
+                     : target ? ", target: 2"
+                              : "");
+            ck_ok(read_loss(yaml));
+            ck_assert_str_eq(snn_conf_at(doc, "loss.0.name")->text, l->name);
+            ck_assert_int_eq(loss.terms, 1);
+            ck_assert_int_eq(loss.regular.activities, !l->of_weights);
+            ck_assert_int_eq(loss.regular.weights, l->of_weights);
+            ck_assert_int_eq(snn_loss_decide(&loss), SNN_DECIDE_MEAN);
+        }
+}
+END_TEST
 
 START_TEST(what_is_refused) { ck_error(read_loss(mistakes[_i].yaml), SNN_EUSAGE, mistakes[_i].sentence); }
 END_TEST
@@ -112,7 +147,7 @@ END_TEST
 
 static const char *const balanced =
     "data: {name: synthetic, task: random_poisson, classes: 3, train: 200, test: 30, validation: 0.25}\n"
-    "model: [linear: 6, lif, linear: 3]\n"
+    "model: [linear: 6, lif, linear: 5, lif, linear: 3]\n"
     "train: {loss: [{name: ce, class_weights: balanced}, {name: mse, class_weights: [3, 2, 1]}, mse], epochs: 1}\n";
 
 static void open_experiment(const char *set, struct snn_experiment *e) {
@@ -176,6 +211,145 @@ START_TEST(decides_as_the_loss) {
         ck_assert_str_eq(snn_decide_names[e.network.decide], sets[i][1]);
         snn_experiment_close(&e);
     }
+}
+END_TEST
+
+/* ---- regularisers in a network ---- */
+
+static const struct {
+    const char *set, *sentence;
+} strangers[] = {
+    {"train.loss=[ce, {name: rate_l1, layers: hidden}]",
+     "train.loss.1.layers: no spiking layer has a path or name like 'hidden'"},
+    {"train.loss=[ce, {name: rate_l1, layers: \"model.0.*\"}]", "no spiking layer has a path or name like 'model.0.*'"},
+    {"train.loss=[ce, {name: weight_l1, match: \"*.w\"}]", "train.loss.1.match: no parameter has a name like '*.w'"},
+};
+
+START_TEST(nothing_to_look_at) {
+    struct snn_experiment e;
+    struct snn_conf_doc *document;
+    struct snn_experiment_options options = {.device = "cpu", .threads = 1};
+    ck_ok(snn_conf_parse(balanced, strlen(balanced), "test.yaml", &document));
+    ck_ok(snn_conf_set(document, strangers[_i].set));
+    ck_error(snn_experiment_read(document, &options, &e), SNN_EUSAGE, strangers[_i].sentence);
+}
+END_TEST
+
+/* Two hidden layers and everything at once; gradients and the loss of one batch of 13 samples, in slices or cuts. */
+enum { BATCH = 13 };
+struct pass {
+    double loss;
+    real grad[2000];
+    ptrdiff_t learned;
+};
+
+static void pass_of(const char *loss_yaml, int32_t slice, int32_t cut_steps, struct pass *out) {
+    struct snn_experiment e;
+    char set[600];
+    snprintf(set, sizeof set, "train.loss=%s", loss_yaml);
+    open_experiment(set, &e);
+    e.data.timesteps = 12;
+    ck_ok(snn_experiment_data(&e, NULL, 1, BATCH, 0));
+    struct snn_network *n = &e.network;
+    struct snn_network_plan plan = {
+        .T = e.steps, .B = BATCH, .cut = cut_steps ? cut_steps : e.steps, .slice = slice, .train = true};
+    ck_ok(snn_network_allocate(n, &plan));
+    ck_ok(snn_experiment_init(&e));
+    for (ptrdiff_t i = 0; i < n->model.params.learned; ++i)
+        n->model.params.value[i] *= 4; /* so that there are spikes */
+    const struct snn_batch *batch;
+    struct snn_slice part;
+    ck_ok(snn_loader_start(e.loader[SNN_SUBSET_TRAIN], 0, 0));
+    ck_ok(snn_loader_next(e.loader[SNN_SUBSET_TRAIN], &batch));
+    ck_assert_int_eq(batch->B, BATCH);
+    ck_ok(snn_network_stage(n, batch));
+    snn_network_set_step(n, 1, 0, 1.0 / BATCH);
+    snn_network_zero_gradients(n);
+    out->loss = 0;
+    for (int32_t first = 0; snn_network_slice(n, &first, &part);) {
+        struct snn_cut cut = snn_slice_cut(&part, true);
+        cut.T = plan.cut;
+        for (; cut.t0 < part.batch.T; cut.t0 += plan.cut, ++cut.index) {
+            double sum;
+            if (cut.T > part.batch.T - cut.t0) cut.T = part.batch.T - cut.t0;
+            snn_network_forward(n, &cut);
+            snn_network_loss(n, &cut, true);
+            ck_ok(snn_network_loss_sum(n, &cut, &sum));
+            out->loss += sum / BATCH;
+            snn_network_backward(n, &cut);
+        }
+        snn_network_backward_batch(n, &cut);
+    }
+    out->learned = n->model.params.learned;
+    ck_assert_int_lt(out->learned, 2000);
+    memcpy(out->grad, n->model.params.grad, (size_t)out->learned * sizeof *out->grad);
+    snn_experiment_close(&e);
+}
+
+static double distance(const struct pass *a, const struct pass *b) {
+    double most = 0, largest = 0;
+    for (ptrdiff_t i = 0; i < a->learned; ++i) {
+        double d = fabs((double)(a->grad[i] - b->grad[i]));
+        most = d > most ? d : most, largest = fabs((double)a->grad[i]) > largest ? fabs((double)a->grad[i]) : largest;
+    }
+    return most / largest;
+}
+
+static const char *const everything =
+    "[{name: ce, over: step}, rate_l2, {name: upper_bound, bound: 1}, {name: lower_bound, bound: 6, weight: 0.1}, "
+    "{name: "
+    "synops, target: 9}, {name: rate_l1, weight: 3}, {name: weight_l1, weight: 2}, {name: periodic, reduction: sum}]";
+
+START_TEST(slices_are_the_whole) {
+    static struct pass whole, parts, plain;
+    pass_of(everything, BATCH, 0, &whole);
+    pass_of("{name: ce, over: step}", BATCH, 0, &plain);
+    ck_assert(whole.loss > plain.loss + 0.1 && distance(&whole, &plain) > 0.05);
+    for (int32_t slice = 1; slice < BATCH; slice += 3) {
+        pass_of(everything, slice, 0, &parts);
+        ck_assert_msg(fabs(parts.loss / whole.loss - 1) < 1e-6, "loss %.9g, whole %.9g", parts.loss, whole.loss);
+        ck_assert_msg(distance(&whole, &parts) < 1e-5, "gradients differ by %g", distance(&whole, &parts));
+    }
+}
+END_TEST
+
+/* What says that it sees one step at a time has the same loss in parts; the gradient of the readout is that of the
+ * whole, for nothing of it crosses a cut. */
+START_TEST(cuts_are_the_whole) {
+    static struct pass whole, parts;
+    static const char *const stepwise = "[{name: ce, over: step}, {name: rate_l1, weight: 2}, {name: rate_l1, unit: "
+                                        "count, per: layer, reduction: sum}, "
+                                        "{name: weight_l2, weight: 3}]";
+    pass_of(stepwise, BATCH, 0, &whole);
+    for (int32_t steps = 1; steps < 12; steps += 2) {
+        pass_of(stepwise, 5, steps, &parts);
+        ck_assert_msg(fabs(parts.loss / whole.loss - 1) < 1e-6, "loss %.9g, whole %.9g", parts.loss, whole.loss);
+        for (ptrdiff_t i = whole.learned - 3; i < whole.learned; ++i)
+            ck_assert(fabs((double)(parts.grad[i] - whole.grad[i])) < 1e-5);
+    }
+}
+END_TEST
+
+/* An evaluation's loss is of the outputs alone. */
+START_TEST(evaluation_sees_outputs) {
+    struct snn_experiment e;
+    double loss_of[2];
+    for (int k = 0; k < 2; ++k) {
+        open_experiment(k ? "train.loss=[ce, rate_l2, weight_l2]" : "train.loss=ce", &e);
+        ck_ok(snn_experiment_data(&e, NULL, 1, BATCH, 0));
+        struct snn_network_plan plan = {.T = e.steps, .B = BATCH, .cut = e.steps, .train = true};
+        ck_ok(snn_network_allocate(&e.network, &plan));
+        ck_ok(snn_experiment_init(&e));
+        const struct snn_batch *batch;
+        ck_ok(snn_loader_start(e.loader[SNN_SUBSET_TRAIN], 0, 0));
+        ck_ok(snn_loader_next(e.loader[SNN_SUBSET_TRAIN], &batch));
+        struct snn_cut cut = {.batch = batch, .T = batch->T};
+        snn_network_forward(&e.network, &cut);
+        snn_network_loss(&e.network, &cut, false);
+        ck_ok(snn_network_loss_sum(&e.network, &cut, &loss_of[k]));
+        snn_experiment_close(&e);
+    }
+    ck_assert(loss_of[0] == loss_of[1]);
 }
 END_TEST
 
@@ -247,6 +421,11 @@ int main(void) {
     tcase_add_loop_test(tcase, how_steps_are_used, 0, sizeof uses / sizeof *uses);
     tcase_add_loop_test(tcase, what_is_refused, 0, sizeof mistakes / sizeof *mistakes);
     tcase_add_test(tcase, what_numbers_do_not_go_with);
+    tcase_add_test(tcase, names_of_regularisers);
+    tcase_add_loop_test(tcase, nothing_to_look_at, 0, sizeof strangers / sizeof *strangers);
+    tcase_add_test(tcase, slices_are_the_whole);
+    tcase_add_test(tcase, cuts_are_the_whole);
+    tcase_add_test(tcase, evaluation_sees_outputs);
     tcase_add_test(tcase, balanced_classes);
     tcase_add_test(tcase, as_many_as_classes);
     tcase_add_test(tcase, decides_as_the_loss);

@@ -233,8 +233,8 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"binary", "conv", "delay", "linear", "loss",     "math",  "memory",
-                                    "neuron", "norm", "optim", "pool",   "temporal", "ultra", "weights"};
+static const char *const files[] = {"binary", "conv",  "delay", "linear",  "loss",     "math",  "memory", "neuron",
+                                    "norm",   "optim", "pool",  "regular", "temporal", "ultra", "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];
@@ -443,6 +443,12 @@ static const struct sample_network {
      "4, kernel: 1, stage: 2},\n"
      "        flatten, biper: {out: 20, scale_activation: false, bias: true}, biper: {out: 10, stage: 2}]\n"
      "train: {freeze: [model.5.biper.weight, model.7.biper.alpha]}\n",
+     3},
+    {RATE,
+     "model: [flatten, linear: 30, lif, linear: 20, lif, linear: 10, lif]\n"
+     "train: {loss: [{name: spike_time, class_weights: balanced}, rate_l2, {name: upper_bound, bound: 1}, {name: "
+     "synops,\n"
+     "        target: 900}, {name: synops, target: 50, layers: '*.4.*'}, {name: weight_l1, match: '*'}, periodic]}\n",
      3},
 };
 

@@ -127,6 +127,9 @@ static void schedules(struct listing *l) {
 static void losses(struct listing *l) {
     for (int i = 0; snn_loss_list[i].name; ++i)
         item(l, snn_loss_list[i].name, snn_loss_list[i].alias, snn_loss_list[i].help, snn_loss_list[i].keys);
+    for (int i = 0; snn_regular_list[i].name; ++i)
+        item(l, snn_regular_list[i].name, snn_regular_list[i].alias, snn_regular_list[i].help,
+             snn_regular_list[i].keys);
 }
 static void recordings(struct listing *l) {
     for (int i = 0; snn_events_formats[i]; ++i)

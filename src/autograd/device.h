@@ -18,6 +18,7 @@ struct snn_pool_kernels;    /* autograd/pool.h */
 struct snn_norm_kernels;    /* autograd/norm.h */
 struct snn_weights_kernels; /* autograd/weights.h */
 struct snn_binary_kernels;  /* autograd/binary.h */
+struct snn_regular_kernels; /* autograd/regular.h */
 struct snn_loss_kernels;    /* autograd/loss.h */
 struct snn_neuron_kernels;  /* layers/neuron.h */
 struct snn_ultra_kernels;   /* layers/ultra.h */
@@ -42,6 +43,7 @@ struct snn_device {
     const struct snn_weights_kernels *weights;
     const struct snn_binary_kernels *binary;
     const struct snn_loss_kernels *loss;
+    const struct snn_regular_kernels *regular;
     const struct snn_neuron_kernels *neuron;
     const struct snn_ultra_kernels *ultra;
     const struct snn_optim_kernels *optim;

@@ -245,20 +245,31 @@ static int add_term(struct snn_conf *at, struct snn_loss *loss, struct snn_loss_
     return SNN_OK;
 }
 
-/* One of the list by its name or its alias; the config then has the name. */
+enum { LOSSES = sizeof snn_loss_list / sizeof *snn_loss_list - 1, MOST_NAMES = 96 };
+
+/* A loss, or behind them a regulariser, by its name or its alias; the config then has the name. */
 static int find(struct snn_conf *node) {
-    enum { KNOWN = sizeof snn_loss_list / sizeof *snn_loss_list - 1 };
-    const char *names[2 * KNOWN + 1];
-    for (int i = 0; i < KNOWN; ++i) names[i] = snn_loss_list[i].name, names[KNOWN + i] = snn_loss_list[i].alias;
-    names[2 * KNOWN] = NULL;
+    const char *names[MOST_NAMES + 1] = {0}, *name[MOST_NAMES];
+    int n = 0, known[MOST_NAMES];
+    for (int alias = 0; alias < 2; ++alias) {
+        for (int i = 0; i < LOSSES; ++i, ++n)
+            name[n] = snn_loss_list[i].name, known[n] = i, names[n] = alias ? snn_loss_list[i].alias : name[n];
+        for (int i = 0; snn_regular_list[i].name; ++i) {
+            const char *word = alias ? snn_regular_list[i].alias : snn_regular_list[i].name;
+            SNN_CHECK(n < MOST_NAMES, "more losses than there is room for");
+            if (word) name[n] = snn_regular_list[i].name, known[n] = LOSSES + i, names[n++] = word;
+        }
+    }
     int which = snn_conf_variant(node, "a loss", names);
-    if (which >= KNOWN) SNN_TRY(snn_conf_assign(snn_conf_get(node, "name"), names[which -= KNOWN]));
-    return which;
+    SNN_TRY(which);
+    if (strcmp(names[which], name[which])) SNN_TRY(snn_conf_assign(snn_conf_get(node, "name"), name[which]));
+    return known[which];
 }
 
 static int read_term(struct snn_conf *node, struct snn_loss *loss) {
     int which = find(node);
     SNN_TRY(which);
+    if (which >= LOSSES) return snn_regular_read(node, which - LOSSES, &loss->regular);
     const struct snn_loss_listing *listing = &snn_loss_list[which];
     struct tet read = {.term = listing->start};
     struct snn_loss_term *term = &read.term;
@@ -275,15 +286,19 @@ static int read_term(struct snn_conf *node, struct snn_loss *loss) {
 
 int snn_loss_read(struct snn_conf *node, struct snn_loss *out) {
     *out = (struct snn_loss){0};
-    if (node->kind != SNN_CONF_LIST) return read_term(node, out);
-    for (struct snn_conf *item = node->first; item; item = item->next) SNN_TRY(read_term(item, out));
+    if (node->kind != SNN_CONF_LIST) SNN_TRY(read_term(node, out));
+    struct snn_conf *item = node->kind == SNN_CONF_LIST ? node->first : NULL;
+    for (; item; item = item->next) SNN_TRY(read_term(item, out));
+    if (!out->terms && (out->regular.activities || out->regular.weights))
+        return snn_conf_error(node,
+                              "a regulariser needs a loss beside it: expected a list, [ce, {name: rate_l1, ...}]");
     return out->terms ? SNN_OK : snn_conf_error(node, "a loss needs at least one term");
 }
 
 bool snn_loss_is_stepwise(const struct snn_loss *loss) {
     for (int i = 0; i < loss->terms; ++i)
         if (loss->term[i].over != SNN_OVER_STEP) return false;
-    return true;
+    return snn_regular_is_stepwise(&loss->regular);
 }
 
 /* What a key has when nobody says otherwise; a term without it never differs. */

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "autograd/device.h"
+#include "autograd/regular.h"
 #include "core/config.h"
 #include "core/real.h"
 
@@ -73,6 +74,7 @@ enum { SNN_LOSS_TERMS = 4 };
 struct snn_loss {
     struct snn_loss_term term[SNN_LOSS_TERMS];
     int terms;
+    struct snn_regular regular; /* what it asks of layers and weights, in training */
 };
 
 enum snn_decide {
@@ -86,7 +88,7 @@ enum snn_decide {
 
 /* Read `train.loss`: NAME, {name, ...} or a list of those. */
 int snn_loss_read(struct snn_conf *node, struct snn_loss *out);
-/* Does every term see one step at a time? */
+/* Does every term see one step at a time, or add up over parts of the time axis? */
 bool snn_loss_is_stepwise(const struct snn_loss *loss);
 /* Can it learn numbers (`regression`), or a target a step? Else SNN_EUSAGE at `node`, where it was read. Targets of the
  * classes give way to the numbers. */

@@ -100,6 +100,12 @@ struct snn_tensor *snn_add(struct snn_tape *tape, const char *name, struct snn_t
 struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop,
                                uint32_t layer);
 
+/* Count the spikes of x for terms over activity (regular.h): a node that nothing goes on from. After the forward pass
+ * of training its counts (B,N) are there; on the way back it adds what lies in its slopes (B,N). */
+struct snn_node *snn_watch(struct snn_tape *tape, const char *name, struct snn_tensor *x);
+real *snn_watch_count(const struct snn_node *node);
+real *snn_watch_slope(const struct snn_node *node);
+
 /* To one axis: the same memory */
 struct snn_tensor *snn_flatten(struct snn_tape *tape, struct snn_tensor *x);
 

@@ -114,7 +114,8 @@ int snn_cuda_open(int index, snn_cuda_fail *fail, struct snn_device *out) {
     out->backend = cuda, out->close = close_device;
     out->memory = &snn_memory_cuda, out->math = &snn_math_cuda, out->conv = &snn_conv_cuda, out->pool = &snn_pool_cuda;
     out->norm = &snn_norm_cuda, out->loss = &snn_loss_cuda, out->neuron = &snn_neuron_cuda,
-    out->ultra = &snn_ultra_cuda, out->optim = &snn_optim_cuda, out->weights = &snn_weights_cuda;
+    out->regular = &snn_regular_cuda, out->ultra = &snn_ultra_cuda, out->optim = &snn_optim_cuda,
+    out->weights = &snn_weights_cuda;
     out->delay = &snn_delay_cuda, out->binary = &snn_binary_cuda;
     rc = open_card(cuda);
     if (rc < 0) close_device(out), memset(out, 0, sizeof *out);

@@ -20,6 +20,7 @@
 #include "autograd/memory.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
+#include "autograd/regular.h"
 #include "autograd/weights.h"
 #include "core/arena.h"
 #include "core/status.h"
@@ -92,6 +93,7 @@ extern const struct snn_norm_kernels snn_norm_cuda;
 extern const struct snn_weights_kernels snn_weights_cuda;
 extern const struct snn_binary_kernels snn_binary_cuda;
 extern const struct snn_loss_kernels snn_loss_cuda;
+extern const struct snn_regular_kernels snn_regular_cuda;
 extern const struct snn_neuron_kernels snn_neuron_cuda;
 extern const struct snn_ultra_kernels snn_ultra_cuda;
 extern const struct snn_optim_kernels snn_optim_cuda;

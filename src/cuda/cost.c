@@ -20,6 +20,7 @@
 #include "autograd/memory.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
+#include "autograd/regular.h"
 #include "autograd/weights.h"
 #include "core/status.h"
 #include "cuda/sizes.h"
@@ -836,6 +837,67 @@ static void tally(struct snn_device *device, const struct snn_loss_call *call, e
 
 static const struct snn_loss_kernels loss_table = {evaluate, tally};
 
+/* ---- regularisers: spikes are read once and a gradient is added to; the rest is a number a sample and neuron ---- */
+
+static void regular_count(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t N, const struct snn_rows *x,
+                          const uint8_t *mask, real *count) {
+    double rows = (double)T * B, n = (double)B * (double)N;
+    (void)mask, (void)count;
+    if (n < 1) return;
+    launch(device, "regular.count_spikes", rows * row_bytes(x, (double)N) + NUMBER * n, rows * (double)N);
+}
+
+static void regular_penalise(struct snn_device *device, const struct snn_penalty *p, const real *count, double *sample,
+                             bool adds, real *slope) {
+    double n = (double)p->B * p->groups * p->size;
+    (void)count, (void)sample, (void)slope;
+    if (p->B < 1) return;
+    launch(device, "regular.penalise_counts", NUMBER * n * (adds ? 3 : 2) + 2.0 * p->B * sizeof(double), 2 * n);
+}
+
+static void regular_total(struct snn_device *device, int32_t B, ptrdiff_t N, const real *count, double factor,
+                          bool adds, real *total) {
+    (void)count, (void)factor, (void)total;
+    if (B < 1) return;
+    launch(device, "regular.total_counts", NUMBER * (double)B * ((double)N + (adds ? 2 : 1)), (double)B * (double)N);
+}
+
+static void regular_spread(struct snn_device *device, int32_t B, ptrdiff_t N, const real *total_slope, double factor,
+                           bool adds, real *slope) {
+    double n = (double)B * (double)N;
+    (void)total_slope, (void)factor, (void)slope;
+    if (n < 1) return;
+    launch(device, "regular.spread_slope", NUMBER * (n * (adds ? 2 : 1) + B), n);
+}
+
+static void regular_push(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t N, const real *slope,
+                         const uint8_t *mask, bool adds, real *g) {
+    double n = (double)T * B * (double)N;
+    (void)slope, (void)mask, (void)g;
+    if (n < 1) return;
+    launch(device, "regular.push_slopes", NUMBER * (n * (adds ? 2 : 1) + (double)B * (double)N), adds ? n : 0);
+}
+
+static void regular_weigh(struct snn_device *device, enum snn_weight_penalty kind, double omega, ptrdiff_t n,
+                          const real *w, double factor, double *sum) {
+    enum { WEIGH_BLOCKS = 1024 };
+    (void)kind, (void)omega, (void)w, (void)factor, (void)sum;
+    if (n < 1) return;
+    double blocks = (double)((n + BLOCK - 1) / BLOCK);
+    if (blocks > WEIGH_BLOCKS) blocks = WEIGH_BLOCKS;
+    launch(device, "regular.weigh_numbers", NUMBER * (double)n + blocks * sizeof(double), 2 * (double)n);
+    launch(device, "regular.add_weighed", (blocks + 2) * sizeof(double), blocks);
+}
+
+static void regular_weigh_grad(struct snn_device *device, enum snn_weight_penalty kind, double omega, ptrdiff_t n,
+                               const real *w, double factor, const double *scale, real *g) {
+    (void)kind, (void)omega, (void)w, (void)factor, (void)scale, (void)g;
+    if (n > 0) launch(device, "regular.add_weight_slopes", 3 * NUMBER * (double)n, 2 * (double)n);
+}
+
+static const struct snn_regular_kernels regular_table = {
+    regular_count, regular_penalise, regular_total, regular_spread, regular_push, regular_weigh, regular_weigh_grad};
+
 /* ---- neurons ---- */
 
 /* Planes of membranes and states that a scan keeps. */
@@ -1040,6 +1102,7 @@ int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
                                .weights = &weights_table,
                                .binary = &binary_table,
                                .loss = &loss_table,
+                               .regular = &regular_table,
                                .neuron = &neuron_table,
                                .ultra = &ultra_table,
                                .optim = &optim_table};

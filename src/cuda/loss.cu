@@ -107,7 +107,8 @@ static __device__ void draw(const struct outputs &s, enum drawing how, int32_t f
 /* ---- evaluate ---- */
 
 struct job {
-    struct snn_loss loss;
+    struct snn_loss_term term[SNN_LOSS_TERMS];
+    int32_t terms;
     int32_t T, B, steps, width, abreast;
     int32_t C;
     const real *output;
@@ -277,8 +278,8 @@ static __global__ void __launch_bounds__(BLOCK, 1)
                 EACH_CLASS(a.s, t < job.T, c) { a.g[t * a.s.stride + c] = 0; }
             }
         double loss = 0;
-        for (int i = 0; i < job.loss.terms && a.length > 0; ++i) {
-            const struct snn_loss_term &term = job.loss.term[i];
+        for (int i = 0; i < job.terms && a.length > 0; ++i) {
+            const struct snn_loss_term &term = job.term[i];
             a.w = term.weighted ? job.class_weight + (ptrdiff_t)i * job.C : NULL;
             loss += term.weight * (term.over == SNN_OVER_STEP       ? over_steps(term, a)
                                    : term.over == SNN_OVER_FILTERED ? over_filtered(term, a)
@@ -335,7 +336,8 @@ static __global__ void __launch_bounds__(BLOCK) add_losses(int32_t B, const doub
 
 static struct job job_of(const struct snn_loss_call *call) {
     struct job job;
-    job.loss = *call->loss;
+    for (int i = 0; i < SNN_LOSS_TERMS; ++i) job.term[i] = call->loss->term[i];
+    job.terms = call->loss->terms;
     job.T = call->T, job.B = call->B, job.C = call->C, job.steps = call->steps;
     job.width = power_of_two(call->C, 32), job.abreast = power_of_two(call->C, BLOCK);
     job.output = call->output, job.label = call->label, job.length = call->length, job.total = call->total;

@@ -6,6 +6,7 @@
 #ifndef SNN_LAYER_H
 #define SNN_LAYER_H
 
+#include "autograd/loss.h"
 #include "autograd/ops.h"
 #include "core/config.h"
 #include "layers/neuron.h"
@@ -26,13 +27,21 @@ struct snn_layer { /* one built layer, for tables and metrics */
     ptrdiff_t parameters;
 };
 
+struct snn_watched {       /* a layer that terms over activity look at */
+    struct snn_node *node; /* snn_watch */
+    unsigned terms;        /* bits: which */
+    bool written;          /* its slopes, by an earlier term of the present cut */
+    double fan_out;        /* weights that a spike meets, on average over the layer's neurons */
+};
+
 struct snn_model {
     struct snn_params params;
     struct snn_tape tape;
     struct snn_layer *layer;
     struct snn_bound *bound;
+    struct snn_watched *watched;
     void **owned; /* option structs */
-    int layers, bounds, owned_count, layer_room, bound_room, owned_room;
+    int layers, bounds, watches, owned_count, layer_room, bound_room, watched_room, owned_room;
     bool soft; /* some neuron's spikes are numbers, unless the model was built hard */
 };
 
@@ -44,6 +53,7 @@ struct snn_model_input {
     double step_seconds; /* 0: bins have no known duration */
     bool hard;           /* neurons whose spikes are numbers in training give ones and zeros: for evaluation alone */
     int32_t steps;       /* of every sample; 0: not known before the data is read */
+    const struct snn_loss *loss; /* whose terms over activity are recorded behind the layers they name; NULL: none */
 };
 
 /* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that
@@ -66,8 +76,9 @@ struct snn_builder {
     struct snn_tensor *x; /* what the next layer reads */
     char path[512];       /* of the layer being built; parameters are named below it */
     double step_seconds;
-    bool hard;         /* of snn_model_input */
-    int32_t steps;     /* as in the input */
+    bool hard;     /* of snn_model_input */
+    int32_t steps; /* as in the input */
+    const struct snn_loss *loss;
     uint32_t dropouts; /* numbers the random streams */
 };
 

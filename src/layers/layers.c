@@ -187,6 +187,16 @@ static int normalise(struct snn_conf *item, struct found *layer, struct snn_conf
     return SNN_OK;
 }
 
+/* Spikes that the layer makes itself, where the loss asks for them. */
+static void watch_layer(struct snn_builder *b, const char *title, int first_node) {
+    struct snn_model *m = b->model;
+    struct snn_tensor *spikes = b->x->root;
+    unsigned terms = b->loss ? snn_regular_of_layer(&b->loss->regular, b->path, title ? title : b->path) : 0;
+    if (!terms || !spikes->is_spikes || spikes->producer < first_node) return;
+    m->watched = more(m->watched, m->watches, &m->watched_room, sizeof *m->watched);
+    m->watched[m->watches++] = (struct snn_watched){snn_watch(&m->tape, b->path, spikes), terms, false, 0};
+}
+
 static void note_layer(struct snn_builder *b, const char *type, const char *title, int first_node,
                        ptrdiff_t first_parameter) {
     struct snn_model *m = b->model;
@@ -218,6 +228,7 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
         SNN_TRY(refuse_rank(b, map));
         SNN_TRY(layer.ops->build(b, map, layer.variant));
         if (b->x->units > INT32_MAX / 64) return snn_conf_error(map, "makes %td units a step: too many", b->x->units);
+        if (!nests) watch_layer(b, title, first_node);
         if (!nests) note_layer(b, layer.name, title, first_node, first_parameter);
     }
     b->path[base] = 0;
@@ -230,8 +241,11 @@ int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, 
     snn_tape_init(&out->tape, &out->params);
     int32_t dim[3] = {input->C, input->H, input->W};
     bool flat = input->H == 1 && input->W == 1;
-    struct snn_builder b = {
-        .model = out, .step_seconds = input->step_seconds, .hard = input->hard, .steps = input->steps};
+    struct snn_builder b = {.model = out,
+                            .step_seconds = input->step_seconds,
+                            .hard = input->hard,
+                            .steps = input->steps,
+                            .loss = input->loss};
     b.x = snn_tape_input(&out->tape, flat ? 1 : 3, dim, input->is_static);
     b.x->is_sparse = input->is_sparse;
     b.x->needs_grad = input->wants_grad;
@@ -252,7 +266,7 @@ void snn_model_free(struct snn_model *m) {
     for (int i = 0; i < m->layers; ++i) free(m->layer[i].path), free(m->layer[i].title);
     for (int i = 0; i < m->bounds; ++i) free(m->bound[i].path);
     for (int i = 0; i < m->owned_count; ++i) free(m->owned[i]);
-    free(m->layer), free(m->bound), free(m->owned);
+    free(m->layer), free(m->bound), free(m->watched), free(m->owned);
     snn_tape_free(&m->tape);
     snn_params_free(&m->params);
     *m = (struct snn_model){0};

@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "core/status.h"
 #include "train/check_parts.h"
+#include "train/penalty.h"
 
 /* A batch of random frames, in memory of its own. */
 struct synthetic {
@@ -185,7 +186,10 @@ int snn_check_yaml(struct snn_device *device, const char *model, const char *los
     if (rc >= 0 && options->targets >= SNN_CHECK_NUMBERS)
         rc = snn_loss_check_targets(&n.loss, snn_conf_get(snn_conf_root(doc), "loss"), true,
                                     options->targets == SNN_CHECK_NUMBERS_STEP);
-    if (rc >= 0) rc = snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), input, 0, &n.model);
+    struct snn_model_input watched = *input;
+    watched.loss = &n.loss;
+    if (rc >= 0) rc = snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), &watched, 0, &n.model);
+    if (rc >= 0) rc = snn_penalty_settle(&n);
     if (rc >= 0) rc = snn_check_network(&n, options, report);
     snn_network_free(&n);
     snn_conf_free(&doc);
@@ -323,6 +327,49 @@ static void check_losses(struct snn_check_suite *s) {
     s->per_tensor = 10;
 }
 
+/* Regularisers, in networks with two spiking layers, and beside each other. */
+static void check_regularisers(struct snn_check_suite *s) {
+    static const char *const terms[] = {
+        "rate_l1",
+        "{name: rate_l1, target: 0.6, reduction: sum, weight: 2}",
+        "{name: rate_l1, target: 2, unit: count, per: channel}",
+        "rate_l2",
+        "{name: rate_l2, target: 0.7, per: layer, layers: \"*.1.*\"}",
+        "{name: rate_l2, target: 0.3, per: channel, reduction: sum, weight: 0.5}",
+        "{name: upper_bound, bound: 1.5}",
+        "{name: upper_bound, bound: 0.4, unit: rate, per: neuron, norm: l1}",
+        "{name: upper_bound, bound: 0.5, per: channel, norm: huber, reduction: sum}",
+        "{name: lower_bound, bound: 3}",
+        "{name: lower_bound, bound: 0.8, unit: rate, per: layer, norm: l1}",
+        "{name: lower_bound, bound: 4, per: channel, norm: huber, reduction: sum, weight: 3}",
+        "{name: synops, target: 40}",
+        "{name: synops, target: 200, layers: \"*.1.*\", weight: 0.3}",
+        "weight_l1",
+        "{name: weight_l2, match: \"*\", reduction: sum, weight: 0.1}",
+        "{name: periodic, omega: 7, reduction: sum, weight: 0.2}",
+        "rate_l2, {name: upper_bound, bound: 1}, {name: lower_bound, bound: 4}, {name: synops, target: 60}, "
+        "{name: synops, target: 30, layers: \"*.1.*\"}, weight_l2, periodic",
+    };
+    static const char *const flats = "[linear: 5, lif, linear: 4, lif, linear: 4]",
+                             *const ends = "[linear: 5, lif, linear: 4, lif]",
+                             *const images = "[conv: {out: 3, kernel: 3}, lif, avgpool: 2, flatten, linear: 5, lif, "
+                                             "linear: 4]",
+                             *const shortcut = "[linear: 5, lif, residual: {body: [linear: 5, lif]}, linear: 4]";
+    s->per_tensor = 4;
+    for (size_t i = 0; i < sizeof terms / sizeof *terms; ++i)
+        for (int lengths = 0; lengths < 2; ++lengths) {
+            char loss[600];
+            snprintf(loss, sizeof loss, "[ce, %s]", terms[i]);
+            one(s, flats, loss, flat, lengths);
+            if (!strstr(terms[i], "synops")) one(s, ends, loss, flat, lengths);
+            one(s, images, loss, image, lengths);
+            if (i % 2 == (size_t)lengths) one(s, shortcut, loss, flat, lengths);
+        }
+    one(s, "[conv: {out: 3, kernel: 3}, lif, flatten, linear: 4]", "[ce, rate_l2, {name: synops, target: 90}]", still,
+        true);
+    s->per_tensor = 10;
+}
+
 static void check_layers(struct snn_check_suite *s) {
     static const char *const images[] = {
         "[conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
@@ -428,6 +475,7 @@ int snn_check_everything(struct snn_device *device, struct snn_check_report *rep
     snn_check_neurons(&s);
     check_ultra(&s);
     check_losses(&s);
+    check_regularisers(&s);
     check_layers(&s);
     check_delays(&s);
     return s.rc;

@@ -21,6 +21,7 @@
     extern const struct snn_binary_kernels snn_binary_cpu##suffix;                                                     \
     extern const struct snn_weights_kernels snn_weights_cpu##suffix;                                                   \
     extern const struct snn_loss_kernels snn_loss_cpu##suffix;                                                         \
+    extern const struct snn_regular_kernels snn_regular_cpu##suffix;                                                   \
     extern const struct snn_neuron_kernels snn_neuron_cpu##suffix;                                                     \
     extern const struct snn_ultra_kernels snn_ultra_cpu##suffix;                                                       \
     extern const struct snn_optim_kernels snn_optim_cpu##suffix;
@@ -55,6 +56,7 @@ static int open_cpu(int threads, struct snn_device *out) {
         out->variant = &#suffix[1];                                                                                    \
         out->math = &snn_math_cpu##suffix, out->conv = &snn_conv_cpu##suffix, out->pool = &snn_pool_cpu##suffix;       \
         out->norm = &snn_norm_cpu##suffix, out->loss = &snn_loss_cpu##suffix, out->neuron = &snn_neuron_cpu##suffix;   \
+        out->regular = &snn_regular_cpu##suffix;                                                                       \
         out->weights = &snn_weights_cpu##suffix, out->binary = &snn_binary_cpu##suffix,                                \
         out->ultra = &snn_ultra_cpu##suffix;                                                                           \
         out->optim = &snn_optim_cpu##suffix, out->delay = &snn_delay_cpu##suffix;                                      \

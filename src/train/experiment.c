@@ -11,6 +11,7 @@
 #include "core/status.h"
 #include "train/checkpoint.h"
 #include "train/device.h"
+#include "train/penalty.h"
 
 static const char *const none[] = {"none", NULL};
 static const char *const decide_words[] = {"mean", "sum", "max", "last", "softmax_sum", "first_spike", "auto", NULL};
@@ -293,11 +294,13 @@ static int read_network(struct snn_experiment *e, struct snn_conf *model) {
     struct snn_network *n = &e->network;
     SNN_TRY(snn_loss_check_targets(&n->loss, e->train.loss, n->regression, n->target_steps));
     struct snn_model_input input = input_of(e, &e->options);
+    input.loss = &n->loss;
     SNN_TRY(snn_model_build(model, &input, e->about.classes, &n->model));
     SNN_TRY(check_outputs(e, model));
     SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));
     SNN_TRY(check_appended(e, model));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
+    SNN_TRY(snn_penalty_settle(n));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));
     SNN_TRY(read_anneal(e));
     SNN_TRY(settle_decide(e));

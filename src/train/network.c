@@ -7,6 +7,7 @@
 #include "autograd/math.h"
 #include "autograd/memory.h"
 #include "core/status.h"
+#include "train/penalty.h"
 
 size_t snn_tally_bytes(const struct snn_network *n) {
     return sizeof(struct snn_tally) + (size_t)n->model.layers * sizeof(int64_t);
@@ -25,6 +26,7 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     n->mask = snn_arena_alloc(arena, (size_t)(n->plan.cut + out->appended) * B, SNN_MEM_STATE);
     n->cut_length = snn_arena_alloc(arena, B * sizeof *n->cut_length, SNN_MEM_STATE);
     n->sample_loss = snn_arena_alloc(arena, B * sizeof *n->sample_loss, SNN_MEM_STATE);
+    snn_penalty_bind(n, arena);
     if (snn_loss_class_weights(&n->loss, 0, NULL))
         n->class_weight =
             snn_arena_alloc(arena, (size_t)n->loss.terms * (size_t)out->units * sizeof(double), SNN_MEM_STATE);
@@ -267,6 +269,7 @@ void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gra
     struct snn_loss_call call = loss_call(n, cut);
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? n->model.tape.output->grad : NULL,
                               n->loss_scratch);
+    if (cut->train) snn_penalty_loss(n, cut, staged(cut));
 }
 
 void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
@@ -315,6 +318,7 @@ void snn_network_backward_batch(struct snn_network *n, const struct snn_cut *cut
     struct snn_run run = run_of(n, cut);
     snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_BATCH);
     if (!cut->followed) snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
+    if (!cut->followed) snn_penalty_gradient(n, cut);
 }
 
 void snn_network_zero_gradients(struct snn_network *n) {

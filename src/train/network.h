@@ -46,10 +46,11 @@ struct snn_network {
     /* Small arrays in the arena */
     struct snn_controls *controls;
     struct snn_tally *tally;
-    uint8_t *mask;        /* (cut, B) */
-    int32_t *cut_length;  /* (B) valid steps within the cut */
-    double *sample_loss;  /* (B) */
-    double *class_weight; /* (terms of the loss, classes), or NULL */
+    uint8_t *mask;             /* (cut, B) */
+    int32_t *cut_length;       /* (B) valid steps within the cut */
+    double *sample_loss;       /* (B) */
+    real *total, *total_slope; /* (B) of terms over the activity of all layers, or NULL */
+    double *class_weight;      /* (terms of the loss, classes), or NULL */
     double *loss_scratch;
 
     /* The batch, and where its arrays are in device memory */

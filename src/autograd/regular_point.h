@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * regular_point.h - penalties of one number and their derivatives, which both backends share. */
+#ifndef SNN_REGULAR_POINT_H
+#define SNN_REGULAR_POINT_H
+
+#include <math.h>
+
+#include "autograd/regular.h"
+
+/* f(d) of an activity x, and its derivative with respect to x. */
+SNN_HD double snn_penalty_of_activity(const struct snn_penalty *p, double x, double *slope) {
+    double d = x - p->bound, size;
+    *slope = 0;
+    if ((p->side == SNN_SIDE_ABOVE && d <= 0) || (p->side == SNN_SIDE_BELOW && d >= 0)) return 0;
+    size = d < 0 ? -d : d;
+    if (p->distance == SNN_DISTANCE_L2 || (p->distance == SNN_DISTANCE_HUBER && size < 1)) {
+        double half = p->distance == SNN_DISTANCE_L2 ? 1 : 0.5;
+        *slope = 2 * half * d;
+        return half * d * d;
+    }
+    *slope = d > 0 ? 1 : d < 0 ? -1 : 0;
+    return p->distance == SNN_DISTANCE_L1 ? size : size - 0.5;
+}
+
+/* f(w) of a weight, and its derivative. For sin^2(omega w) whole half turns are taken off, and the series of what is
+ * left (at most pi/2) end where their terms are below 1e-18: no library is asked, so that CPU and card agree. */
+SNN_HD real snn_penalty_of_weight(enum snn_weight_penalty kind, double omega, real w, real *slope) {
+    if (kind == SNN_WEIGHT_L1) {
+        *slope = w > 0 ? (real)1 : w < 0 ? (real)-1 : (real)0;
+        return w < 0 ? -w : w;
+    }
+    if (kind == SNN_WEIGHT_L2) {
+        *slope = 2 * w;
+        return w * w;
+    }
+    const double pi = 3.14159265358979323846;
+    double half_turns = omega * (double)w / pi, x = pi * (half_turns - rint(half_turns)), sine = 1, cosine = 1;
+    for (int n = 22; n > 0; n -= 2)
+        cosine = 1 - x * x / (n * (n - 1)) * cosine, sine = 1 - x * x / (n * (n + 1)) * sine;
+    sine *= x;
+    *slope = (real)(2 * omega * sine * cosine);
+    return (real)(sine * sine);
+}
+
+#endif
