@@ -34,10 +34,38 @@ SNN_HD real snn_penalty_of_weight(enum snn_weight_penalty kind, double omega, re
         return w * w;
     }
     const double pi = 3.14159265358979323846;
-    double half_turns = omega * (double)w / pi, x = pi * (half_turns - rint(half_turns)), sine = 1, cosine = 1;
-    for (int n = 22; n > 0; n -= 2)
-        cosine = 1 - x * x / (n * (n - 1)) * cosine, sine = 1 - x * x / (n * (n + 1)) * sine;
-    sine *= x;
+    double half_turns = omega * (double)w / pi, x = pi * (half_turns - rint(half_turns)), x2 = x * x;
+    double cosine =
+        1 -
+        x2 * (1.0 / 2) *
+            (1 -
+             x2 * (1.0 / 12) *
+                 (1 -
+                  x2 * (1.0 / 30) *
+                      (1 - x2 * (1.0 / 56) *
+                               (1 - x2 * (1.0 / 90) *
+                                        (1 - x2 * (1.0 / 132) *
+                                                 (1 - x2 * (1.0 / 182) *
+                                                          (1 - x2 * (1.0 / 240) *
+                                                                   (1 - x2 * (1.0 / 306) *
+                                                                            (1 - x2 * (1.0 / 380) *
+                                                                                     (1 - x2 * (1.0 / 462)))))))))));
+    double sine =
+        x *
+        (1 -
+         x2 * (1.0 / 6) *
+             (1 -
+              x2 * (1.0 / 20) *
+                  (1 -
+                   x2 * (1.0 / 42) *
+                       (1 - x2 * (1.0 / 72) *
+                                (1 - x2 * (1.0 / 110) *
+                                         (1 - x2 * (1.0 / 156) *
+                                                  (1 - x2 * (1.0 / 210) *
+                                                           (1 - x2 * (1.0 / 272) *
+                                                                    (1 - x2 * (1.0 / 342) *
+                                                                             (1 - x2 * (1.0 / 420) *
+                                                                                      (1 - x2 * (1.0 / 506))))))))))));
     *slope = (real)(2 * omega * sine * cosine);
     return (real)(sine * sine);
 }
