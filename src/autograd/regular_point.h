@@ -22,6 +22,9 @@ SNN_HD double snn_penalty_of_activity(const struct snn_penalty *p, double x, dou
     return p->distance == SNN_DISTANCE_L1 ? size : size - 0.5;
 }
 
+/* One more term in front of a series in -x^2. */
+#define SNN_TERM(series, n) series = 1 - x2 * (1.0 / (n)) * series
+
 /* f(w) of a weight, and its derivative. For sin^2(omega w) whole half turns are taken off, and the series of what is
  * left (at most pi/2) end where their terms are below 1e-18: no library is asked, so that CPU and card agree. */
 SNN_HD real snn_penalty_of_weight(enum snn_weight_penalty kind, double omega, real w, real *slope) {
@@ -35,37 +38,30 @@ SNN_HD real snn_penalty_of_weight(enum snn_weight_penalty kind, double omega, re
     }
     const double pi = 3.14159265358979323846;
     double half_turns = omega * (double)w / pi, x = pi * (half_turns - rint(half_turns)), x2 = x * x;
-    double cosine =
-        1 -
-        x2 * (1.0 / 2) *
-            (1 -
-             x2 * (1.0 / 12) *
-                 (1 -
-                  x2 * (1.0 / 30) *
-                      (1 - x2 * (1.0 / 56) *
-                               (1 - x2 * (1.0 / 90) *
-                                        (1 - x2 * (1.0 / 132) *
-                                                 (1 - x2 * (1.0 / 182) *
-                                                          (1 - x2 * (1.0 / 240) *
-                                                                   (1 - x2 * (1.0 / 306) *
-                                                                            (1 - x2 * (1.0 / 380) *
-                                                                                     (1 - x2 * (1.0 / 462)))))))))));
-    double sine =
-        x *
-        (1 -
-         x2 * (1.0 / 6) *
-             (1 -
-              x2 * (1.0 / 20) *
-                  (1 -
-                   x2 * (1.0 / 42) *
-                       (1 - x2 * (1.0 / 72) *
-                                (1 - x2 * (1.0 / 110) *
-                                         (1 - x2 * (1.0 / 156) *
-                                                  (1 - x2 * (1.0 / 210) *
-                                                           (1 - x2 * (1.0 / 272) *
-                                                                    (1 - x2 * (1.0 / 342) *
-                                                                             (1 - x2 * (1.0 / 420) *
-                                                                                      (1 - x2 * (1.0 / 506))))))))))));
+    double cosine = 1, sine = 1;
+    SNN_TERM(cosine, 462);
+    SNN_TERM(cosine, 380);
+    SNN_TERM(cosine, 306);
+    SNN_TERM(cosine, 240);
+    SNN_TERM(cosine, 182);
+    SNN_TERM(cosine, 132);
+    SNN_TERM(cosine, 90);
+    SNN_TERM(cosine, 56);
+    SNN_TERM(cosine, 30);
+    SNN_TERM(cosine, 12);
+    SNN_TERM(cosine, 2);
+    SNN_TERM(sine, 506);
+    SNN_TERM(sine, 420);
+    SNN_TERM(sine, 342);
+    SNN_TERM(sine, 272);
+    SNN_TERM(sine, 210);
+    SNN_TERM(sine, 156);
+    SNN_TERM(sine, 110);
+    SNN_TERM(sine, 72);
+    SNN_TERM(sine, 42);
+    SNN_TERM(sine, 20);
+    SNN_TERM(sine, 6);
+    sine *= x;
     *slope = (real)(2 * omega * sine * cosine);
     return (real)(sine * sine);
 }

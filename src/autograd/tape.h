@@ -201,6 +201,12 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     return (struct snn_weight){p->value, p->frozen ? NULL : p->grad};
 }
 
+/* Are spikes made here, one a step or several, rather than passed on? */
+static inline bool snn_makes_spikes(const struct snn_node *node) {
+    const struct snn_tensor *x = node->in[0] ? node->in[0]->root : NULL, *y = node->out->root;
+    return y->is_spikes || (y->is_sparse && x && !x->is_spikes && !x->is_sparse);
+}
+
 /* ---- running ---- */
 void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run);
 /* From output->grad, which the loss has written. Gradients of parameters are added to the slab. */

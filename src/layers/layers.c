@@ -192,7 +192,7 @@ static void watch_layer(struct snn_builder *b, const char *title, int first_node
     struct snn_model *m = b->model;
     struct snn_tensor *spikes = b->x->root;
     unsigned terms = b->loss ? snn_regular_of_layer(&b->loss->regular, b->path, title ? title : b->path) : 0;
-    if (!terms || !spikes->is_spikes || spikes->producer < first_node) return;
+    if (!terms || spikes->producer < first_node || !snn_makes_spikes(m->tape.node[spikes->producer])) return;
     m->watched = more(m->watched, m->watches, &m->watched_room, sizeof *m->watched);
     m->watched[m->watches++] = (struct snn_watched){snn_watch(&m->tape, b->path, spikes), terms, false, 0};
 }

@@ -12,8 +12,13 @@ struct snn_check_suite {
     int rc;         /* the first failure to build or run a network ends the rest */
 };
 
+/* A network given as YAML `model` and `loss`, over that input. */
+void snn_check_one(struct snn_check_suite *s, const char *model, const char *loss, struct snn_model_input input,
+                   bool lengths, enum snn_check_targets targets);
 /* A network given as YAML over 6 units, under cross entropy; `lengths`: some recordings are shorter. */
 void snn_check_flat(struct snn_check_suite *s, const char *model, bool lengths);
 void snn_check_neurons(struct snn_check_suite *s);
+void snn_check_losses(struct snn_check_suite *s);
+void snn_check_regularisers(struct snn_check_suite *s);
 
 #endif

@@ -11,11 +11,10 @@ static double fan_out(const struct snn_tape *tape, const struct snn_tensor *t) {
     double sum = 0;
     for (int i = 0; i < tape->nodes; ++i) {
         const struct snn_node *node = tape->node[i];
-        const struct snn_tensor *out = node->out->root;
         for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
             if (!node->in[k] || node->in[k]->root != t) continue;
             if (node->macs > 0) sum += node->macs / (double)t->units;
-            else if (!out->is_spikes && !out->is_weight) sum += fan_out(tape, out);
+            else if (!snn_makes_spikes(node) && !node->out->is_weight) sum += fan_out(tape, node->out->root);
         }
     }
     return sum;
