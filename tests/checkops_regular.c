@@ -99,7 +99,7 @@ static void penalise_case(struct ops *ops, const struct snn_penalty *penalty, bo
         c.sample[b] = ops_unit(ops);
         ops_term(&sample[b], c.sample[b]);
         sample[b].n += N, sample[b].terms += 100 * p->factor;
-        wide steps = !p->rate ? 1 : lengths ? length[b] : p->steps;
+        wide steps = !p->rate ? 1 : (lengths ? length[b] : p->steps) + p->appended;
         for (int32_t g = 0; g < p->groups; ++g) {
             wide x = 0, d;
             for (int32_t i = 0; i < p->size; ++i) x += count[b * N + g * p->size + i];
@@ -122,7 +122,7 @@ static void check_penalise(struct ops *ops) {
     for (int k = 0; k < 3 * 3 * 2 * OPS_COUNT(of); ++k) {
         const int32_t *shape = of[k / 18];
         struct snn_penalty p = {
-            .B = shape[0], .groups = shape[1], .size = shape[2], .steps = 6, .bound = 3, .factor = 1.5};
+            .B = shape[0], .groups = shape[1], .size = shape[2], .steps = 6, .appended = 2, .bound = 3, .factor = 1.5};
         p.side = (enum snn_side)(k % 3), p.distance = (enum snn_distance)(k / 3 % 3), p.rate = k / 9 % 2;
         if (p.rate) p.bound = 0.6;
         for (int option = 0; option < 4; ++option) penalise_case(ops, &p, option & 1, option & 2);

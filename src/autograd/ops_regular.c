@@ -21,16 +21,19 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct watch *aux = node->aux;
-    struct snn_rows rows = snn_tensor_rows(node->in[0]);
+    const struct snn_tensor *x = node->in[0];
+    struct snn_rows rows = snn_tensor_rows(x);
     if (run->train)
-        run->device->regular->count(run->device, run->T, run->B, node->in[0]->units, &rows, run->mask,
+        run->device->regular->count(run->device, snn_run_steps(run, x), run->B, x->units, &rows, snn_run_mask(run, x),
                                     snn_tape_memory(aux->tape, aux->count));
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct watch *aux = node->aux;
-    run->device->regular->push(run->device, run->T, run->B, node->in[0]->units, snn_tape_memory(aux->tape, aux->slope),
-                               run->mask, snn_adds(node, 0, run), node->in[0]->grad);
+    const struct snn_tensor *x = node->in[0];
+    run->device->regular->push(run->device, snn_run_steps(run, x), run->B, x->units,
+                               snn_tape_memory(aux->tape, aux->slope), snn_run_mask(run, x), snn_adds(node, 0, run),
+                               x->grad);
 }
 
 static const struct snn_op watch_op = {"activity", SNN_OP_READS_BITS, plan, NULL, forward, backward};

@@ -74,6 +74,7 @@ struct snn_penalty {         /* a term over activity, of one layer */
     enum snn_distance distance;
     bool rate;
     int32_t steps;         /* of a recording without a length of its own */
+    int32_t appended;      /* to both, by delays before the layer */
     double bound, factor;  /* of f: the term's weight, by the number of groups where it is a mean */
     const int32_t *length; /* (B) valid steps of whole recordings; NULL: `steps` for all */
     const double *scale;   /* of the gradient, in device memory */

@@ -32,7 +32,7 @@ static void penalise(struct snn_device *device, const struct snn_penalty *p, con
     ptrdiff_t N = (ptrdiff_t)p->groups * p->size;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t b = 0; b < p->B; ++b) {
-        double unit = p->rate ? 1.0 / (p->length ? p->length[b] : p->steps) : 1, loss = 0;
+        double unit = p->rate ? 1.0 / ((p->length ? p->length[b] : p->steps) + p->appended) : 1, loss = 0;
         for (int32_t g = 0; g < p->groups; ++g) {
             const real *c = counts + b * N + (ptrdiff_t)g * p->size;
             real *s = slope + b * N + (ptrdiff_t)g * p->size;

@@ -62,7 +62,7 @@ static __global__ void __launch_bounds__(BLOCK) penalise_counts(struct snn_penal
     __shared__ double sums[WARPS];
     ptrdiff_t N = (ptrdiff_t)p.groups * p.size;
     for (int32_t b = (int32_t)blockIdx.x; b < p.B; b += (int32_t)gridDim.x) {
-        double unit = p.rate ? 1.0 / (p.length ? p.length[b] : p.steps) : 1, loss = 0, dx;
+        double unit = p.rate ? 1.0 / ((p.length ? p.length[b] : p.steps) + p.appended) : 1, loss = 0, dx;
         const real *c = counts + b * N;
         real *s = slope + b * N;
         for (int32_t g = (int32_t)threadIdx.x; p.size == 1 && g < p.groups; g += BLOCK) {

@@ -116,8 +116,14 @@ void snn_check_regularisers(struct snn_check_suite *s) {
             with_labels(s, images, loss, image, lengths);
             if (i % 2 == (size_t)lengths) with_labels(s, shortcut, loss, flat, lengths);
         }
-    with_labels(s, "[linear: 5, lif: {spikes: several, reset: subtract}, linear: 4]", "[ce, rate_l2, {name: synops, target: 30}]", flat,
-                true);
+    with_labels(s, "[linear: 5, lif: {spikes: several, reset: subtract}, linear: 4]",
+                "[ce, rate_l2, {name: synops, target: 30}]", flat, true);
+    for (int lengths = 0; lengths < 2; ++lengths) /* delays append steps to what comes after them */
+        with_labels(s,
+                    "[delay: {out: 5, right: half, kernel: 5}, lif: {}, delay: {out: 4, kernel: 3, right: half}, lif, "
+                    "linear: 4]",
+                    "[ce, {name: rate_l2, target: 0.4}, {name: lower_bound, bound: 5}, {name: synops, target: 30}]",
+                    flat, lengths);
     with_labels(s, "[conv: {out: 3, kernel: 3}, lif, flatten, linear: 4]", "[ce, rate_l2, {name: synops, target: 90}]",
                 still, true);
     s->per_tensor = 10;

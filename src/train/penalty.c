@@ -69,6 +69,7 @@ static struct snn_penalty penalty_of(const struct snn_network *n, const struct s
                                 .distance = (enum snn_distance)term->distance,
                                 .rate = term->rate,
                                 .steps = batch->T,
+                                .appended = t ? (int32_t)t->root->appended : 0,
                                 .bound = term->bound,
                                 .factor = term->weight * (term->sum ? 1 : 1.0 / groups),
                                 .length = batch->masked ? batch->length : NULL,
