@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * golden_biper.c - binary periodic weights and binary activations against the paper's equations. */
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/loss.h"
 #include "autograd/ops.h"
 #include "golden.h"
 #include "layers/biper.h"
@@ -38,6 +40,24 @@ static bool record(struct golden_net *net, bool convolves, const struct snn_peri
     return true;
 }
 
+/* The regulariser, as a config asks for it: its value, and its share of the gradient. */
+static void penalise(struct golden_net *net, double frequency, const struct snn_param *w) {
+    struct golden *c = net->c;
+    double tau = golden_number_or(c, "reg_tau", 0), reg = 0, one = 1;
+    char text[200];
+    struct snn_loss loss;
+    snprintf(text, sizeof text, "loss: [ce, {name: periodic, frequency: %.17g, weight: %.17g, match: w}]\n", frequency,
+             tau);
+    struct snn_conf *node = golden_parse(c, net, text);
+    if (!node || !golden_ok(c, snn_loss_read(node, &loss))) return;
+    const struct snn_weight_term *term = &loss.regular.weight[0];
+    const struct snn_regular_kernels *kernels = net->device.regular;
+    double factor = term->weight / (double)w->count;
+    kernels->weigh(&net->device, term->kind, term->frequency, w->count, w->value, factor, &reg);
+    kernels->weigh_grad(&net->device, term->kind, term->frequency, w->count, w->value, factor, &one, w->grad);
+    golden_compare(c, "reg", &reg, 1, GOLDEN_VALUE);
+}
+
 static void compare(struct golden_net *net, bool train, const struct snn_periodic_options *options) {
     struct golden *c = net->c;
     struct snn_params *params = &net->network.model.params;
@@ -57,6 +77,7 @@ static void compare(struct golden_net *net, bool train, const struct snn_periodi
 
     golden_net_backward(net, "gy", train);
     if (c->verdict != GOLDEN_PASS) return;
+    penalise(net, options->frequency, w);
     golden_compare_real(c, "gx", x->grad, rows * (size_t)x->units, GOLDEN_GRADIENT);
     golden_compare_real(c, "gw", w->grad, (size_t)w->count, GOLDEN_GRADIENT);
     golden_compare_real(c, "galpha", alpha->grad, (size_t)alpha->count, GOLDEN_GRADIENT);
@@ -66,7 +87,6 @@ static void layer(struct golden *c, bool convolves) {
     struct golden_net net;
     struct snn_periodic_options options = {golden_number(c, "omega0"), (long long)golden_number(c, "stage")};
     bool train = golden_flag(c, "training", true);
-    golden_number_or(c, "reg_tau", 0);
     if (!convolves) golden_has(c, "kernel"), golden_has(c, "stride"), golden_has(c, "padding"); /* say nothing here */
     if (!understands(c) || !golden_net_open(c, &net)) return;
     if (record(&net, convolves, &options) && golden_net_allocate(&net, false)) compare(&net, train, &options);
@@ -87,8 +107,6 @@ static void quantisation_error(struct golden *c) {
     static const char *const names[] = {"A", "S", "qe1", "qe_best"};
     for (int k = 0; k < 4; ++k) golden_compare(c, names[k], found[k], n, GOLDEN_VALUE);
 }
-
-bool golden_biper_penalises(struct golden *c) { return golden_number_or(c, "reg_tau", 0) != 0; }
 
 void golden_biper(struct golden *c) {
     const char *op = golden_text(c, "op");

@@ -46,7 +46,8 @@ static const char *const runs[] = {
     "train: {epochs: 2, batch: 18, accumulate: 2, optimizer: {name: adam, lr: 0.003},\n"
     "        loss: [{name: ce_temporal, class_weights: balanced}, {name: spike_max, weight: 0.5}, {name: rate_l2, per: "
     "channel},\n"
-    "               {name: lower_bound, bound: 2}, {name: synops, target: 2000}, weight_l2, periodic]}\n",
+    "               {name: lower_bound, bound: 2}, {name: synops, target: 2000}, weight_l2, {name: periodic, match: "
+    "'*.weight'}]}\n",
 };
 enum { RUNS = sizeof runs / sizeof *runs };
 

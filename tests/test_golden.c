@@ -29,7 +29,6 @@ static const struct {
     const char *family, *key, *pattern, *what;
     bool (*when)(struct golden *c);
 } pending[] = {
-    {"biper", "reg_kind", NULL, "penalties of weights", golden_biper_penalises},
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 

@@ -92,7 +92,7 @@ static const struct {
     {"[ce, {name: upper_bound}]", "loss.1: key 'bound' is missing"},
     {"[ce, {name: lower_bound, bound: 1, norm: l3}]", "loss.1.norm: expected one of l1, l2, huber, got 'l3'"},
     {"[ce, {name: synops, target: 0}]", "loss.1.target: expected a number of 1e-09..1e+15, got 0"},
-    {"[ce, {name: periodic, omega: 0}]", "loss.1.omega: expected a number of 1e-06..1000000, got 0"},
+    {"[ce, {name: periodic, frequency: 0}]", "loss.1.frequency: expected a number of 0.001..1000, got 0"},
 };
 
 /* Regularisers stand beside a loss, under their names and aliases. */
@@ -298,7 +298,8 @@ static double distance(const struct pass *a, const struct pass *b) {
 static const char *const everything =
     "[{name: ce, over: step}, rate_l2, {name: upper_bound, bound: 1}, {name: lower_bound, bound: 6, weight: 0.1}, "
     "{name: "
-    "synops, target: 9}, {name: rate_l1, weight: 3}, {name: weight_l1, weight: 2}, {name: periodic, reduction: sum}]";
+    "synops, target: 9}, {name: rate_l1, weight: 3}, {name: weight_l1, weight: 2}, {name: periodic, match: "
+    "\"*.weight\", reduction: sum}]";
 
 START_TEST(slices_are_the_whole) {
     static struct pass whole, parts, plain;

@@ -448,7 +448,8 @@ static const struct sample_network {
      "model: [flatten, linear: 30, lif, linear: 20, lif, linear: 10, lif]\n"
      "train: {loss: [{name: spike_time, class_weights: balanced}, rate_l2, {name: upper_bound, bound: 1}, {name: "
      "synops,\n"
-     "        target: 900}, {name: synops, target: 50, layers: '*.4.*'}, {name: weight_l1, match: '*'}, periodic]}\n",
+     "        target: 900}, {name: synops, target: 50, layers: '*.4.*'}, {name: weight_l1, match: '*'}, {name: "
+     "periodic, match: '*.weight'}]}\n",
      3},
 };
 

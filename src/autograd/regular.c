@@ -66,14 +66,16 @@ static const struct snn_key synops_keys[] = {
     LAYERS,       WEIGHT(ACTIVITY(weight)),
     {0},
 };
-#define MATCH                                                                                                          \
-    {"match", SNN_TEXT, WEIGHTS(match), "\"*.weight\"", 0, 0, NULL, "parameters, by pattern of their names"}, {        \
+#define MATCH(pattern)                                                                                                 \
+    {"match", SNN_TEXT, WEIGHTS(match), pattern, 0, 0, NULL, "parameters, by pattern of their names"}, {               \
         "reduction", SNN_CHOICE, WEIGHTS(sum), "mean", 0, 0, reduction_names, "over the numbers of a parameter"        \
     }
-static const struct snn_key weight_keys[] = {SNN_KEY_NAME, MATCH, WEIGHT(WEIGHTS(weight)), {0}};
+static const struct snn_key weight_keys[] = {SNN_KEY_NAME, MATCH("\"*.weight\""), WEIGHT(WEIGHTS(weight)), {0}};
 static const struct snn_key periodic_keys[] = {
-    SNN_KEY_NAME, {"omega", SNN_REAL, WEIGHTS(omega), "20", 1e-6, 1e6, NULL, "frequency: that of the layer"},
-    MATCH,        WEIGHT(WEIGHTS(weight)),
+    SNN_KEY_NAME,
+    {"frequency", SNN_REAL, WEIGHTS(frequency), "20", 1e-3, 1e3, NULL, "omega: that of the layers"},
+    MATCH("\"*.biper.weight\""),
+    WEIGHT(WEIGHTS(weight)),
     {0},
 };
 

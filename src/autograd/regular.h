@@ -42,7 +42,7 @@ enum snn_weight_penalty { SNN_WEIGHT_L1, SNN_WEIGHT_L2, SNN_WEIGHT_PERIODIC };
 struct snn_weight_term {
     enum snn_weight_penalty kind;
     int sum; /* over the numbers of a parameter instead of their mean */
-    double omega, weight;
+    double frequency, weight;
     const char *match; /* pattern of parameters' names */
     struct snn_conf *config;
 };

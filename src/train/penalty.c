@@ -129,7 +129,7 @@ void snn_penalty_loss(struct snn_network *n, const struct snn_cut *cut, const st
             const struct snn_weight_term *term = &regular->weight[i];
             const struct snn_param *p = m->params.list[k];
             if (has_weight(term, p))
-                kernels->weigh(n->device, term->kind, term->omega, p->count, p->value,
+                kernels->weigh(n->device, term->kind, term->frequency, p->count, p->value,
                                factor_of(term, p) * samples_of(n, cut), n->sample_loss);
         }
 }
@@ -141,7 +141,7 @@ void snn_penalty_gradient(struct snn_network *n, const struct snn_cut *cut) {
             const struct snn_weight_term *term = &regular->weight[i];
             const struct snn_param *p = n->model.params.list[k];
             if (has_weight(term, p) && !p->frozen)
-                n->device->regular->weigh_grad(n->device, term->kind, term->omega, p->count, p->value,
+                n->device->regular->weigh_grad(n->device, term->kind, term->frequency, p->count, p->value,
                                                factor_of(term, p) * samples_of(n, cut), &n->controls->scale, p->grad);
         }
 }
