@@ -142,6 +142,7 @@ TCase *ops_tcase(const char *name, const TTest *test, int entries);
     TCase *ops_##family(void) { return ops_tcase(#family, family, CASES_OF_TABLE); }
 
 TCase *ops_math(void), *ops_conv(void), *ops_pool(void), *ops_norm(void), *ops_loss(void), *ops_neuron(void),
-    *ops_weights(void), *ops_binary(void), *ops_optim(void), *ops_regular(void), *ops_ultra(void), *ops_delay(void);
+    *ops_weights(void), *ops_binary(void), *ops_optim(void), *ops_regular(void), *ops_ultra(void), *ops_delay(void), *ops_mix(void),
+    *ops_attention(void);
 
 #endif

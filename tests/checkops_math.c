@@ -233,8 +233,7 @@ static void check_sum_over_time(struct ops *ops) {
 static const int32_t unit_counts[] = {1, 3, 31, 63, 64, 65, 127, 129, 513};
 
 struct dropout {
-    ptrdiff_t rows;
-    int32_t B, units;
+    struct snn_dropout_shape s;
     uint32_t layer;
     const uint32_t *clock;
     const int32_t *sample;
@@ -254,29 +253,32 @@ static const struct snn_dropout *rate_of(struct ops *ops, double drop) {
 static void call_dropout_mask(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct dropout *d = argument;
     (void)ops;
-    device->math->dropout_mask(device, d->B, d->units, d->clock, d->layer, d->sample, d->p, d->drawn);
+    device->math->dropout_mask(device, &d->s, d->clock, d->layer, d->sample, d->p, d->drawn);
 }
 
 static void check_dropout_mask(struct ops *ops) {
     static const double drops[] = {0, 0.1, 0.5, 0.99};
     for (int k = 0; k < OPS_COUNT(unit_counts) * OPS_COUNT(drops); ++k) {
-        struct dropout d = {.B = 1 + k % 5, .units = unit_counts[k % OPS_COUNT(unit_counts)], .layer = (uint32_t)k % 3};
+        int32_t runs = unit_counts[k % OPS_COUNT(unit_counts)], inner = k % 3 ? 1 : 5, T = k % 2 ? 1 : 4;
+        struct dropout d = {.s = {.units = runs * inner, .inner = inner, .T = T, .B = 1 + k % 5, .t0 = T > 1 ? k : 0},
+                            .layer = (uint32_t)k % 3};
         double drop = drops[k / OPS_COUNT(unit_counts)];
-        ops_begin(ops, "%d samples, %d units, drop %g", d.B, d.units, drop);
-        ptrdiff_t words = (d.units + 63) / 64;
+        ops_begin(ops, "%d steps from %d of %d samples, %d units, %d together, drop %g", T, d.s.t0, d.s.B, d.s.units,
+                  inner, drop);
+        ptrdiff_t words = snn_dropout_words(&d.s);
         uint64_t seed = 0x123456789ABCDEFu + (uint64_t)k;
         uint32_t *clock = ops_input(ops, 3, sizeof *clock);
         clock[0] = (uint32_t)seed, clock[1] = (uint32_t)(seed >> 32), clock[2] = 40 + (uint32_t)k;
         d.clock = clock, d.p = rate_of(ops, drop);
-        int32_t *sample = ops_input(ops, d.B, sizeof *sample);
-        for (int32_t b = 0; b < d.B; ++b) sample[b] = (int32_t)ops_below(ops, 60000);
-        d.sample = sample, d.drawn = ops_output(ops, d.B * words, sizeof *d.drawn);
-        uint64_t *mask = ops_memory(ops, d.B * words, sizeof *mask);
-        for (int32_t b = 0; b < d.B; ++b)
-            for (uint32_t i = 0; i < (uint32_t)d.units; ++i)
-                if (snn_rng_u32(seed, SNN_RNG_DROPOUT | d.layer << 8, clock[2], (uint32_t)sample[b], i) <
-                    (1 - drop) * 0x1p32)
-                    mask[b * words + i / 64] |= (uint64_t)1 << (i % 64);
+        int32_t *sample = ops_input(ops, d.s.B, sizeof *sample);
+        for (int32_t b = 0; b < d.s.B; ++b) sample[b] = (int32_t)ops_below(ops, 60000);
+        d.sample = sample, d.drawn = ops_output(ops, T * d.s.B * words, sizeof *d.drawn);
+        uint64_t *mask = ops_memory(ops, T * d.s.B * words, sizeof *mask);
+        for (int32_t r = 0; r < T * d.s.B; ++r)
+            for (uint32_t i = 0; i < (uint32_t)runs; ++i)
+                if (snn_rng_u32(seed, SNN_RNG_DROPOUT | d.layer << 8, clock[2], (uint32_t)sample[r % d.s.B],
+                                (uint32_t)(d.s.t0 + r / d.s.B) * (uint32_t)words * 64 + i) < (1 - drop) * 0x1p32)
+                    mask[r * words + i / 64] |= (uint64_t)1 << (i % 64);
         ops_expect(ops, d.drawn, mask);
         ops_run(ops, call_dropout_mask, &d);
     }
@@ -285,27 +287,30 @@ static void check_dropout_mask(struct ops *ops) {
 static void call_dropout(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct dropout *d = argument;
     (void)ops;
-    device->math->dropout(device, d->rows, d->B, d->units, d->mask, d->p, d->x ? d->x : d->y, d->y);
+    device->math->dropout(device, &d->s, d->mask, d->p, d->x ? d->x : d->y, d->y);
 }
 
 static void check_dropout(struct ops *ops) {
     for (int k = 0; k < 2 * OPS_COUNT(unit_counts); ++k) {
-        struct dropout d = {.B = 1 + k % 4, .units = unit_counts[k / 2]};
+        int32_t inner = k % 3 ? 1 : 6, T = k % 5 ? 1 : 3;
+        struct dropout d = {.s = {.units = unit_counts[k / 2] * inner, .inner = inner, .T = T, .B = 1 + k % 4}};
         bool in_place = k % 2;
-        d.rows = d.B * (1 + k % 3);
-        ops_begin(ops, "%td rows of %d samples, %d units, in place %d", d.rows, d.B, d.units, in_place);
-        ptrdiff_t words = (d.units + 63) / 64, n = d.rows * d.units;
-        uint64_t *mask = ops_input(ops, d.B * words, sizeof *mask);
-        for (ptrdiff_t w = 0; w < d.B * words; ++w)
+        ptrdiff_t period = T * d.s.B, words = snn_dropout_words(&d.s), units = d.s.units;
+        d.s.rows = T > 1 ? period : period * (1 + k % 3);
+        ops_begin(ops, "%td rows, %d steps of %d samples, %d units, %d together, in place %d", d.s.rows, T, d.s.B,
+                  d.s.units, inner, in_place);
+        ptrdiff_t n = d.s.rows * units;
+        uint64_t *mask = ops_input(ops, period * words, sizeof *mask);
+        for (ptrdiff_t w = 0; w < period * words; ++w)
             mask[w] = (uint64_t)ops_below(ops, UINT32_MAX) << 32 | ops_below(ops, UINT32_MAX);
         d.mask = mask, d.p = rate_of(ops, 0.3), d.y = ops_output(ops, n, sizeof *d.y);
         if (in_place) ops_fill(ops, d.y, n, -1, 1);
         else d.x = ops_reals(ops, n);
         real *y = ops_memory(ops, n, sizeof *y);
-        for (ptrdiff_t r = 0; r < d.rows; ++r)
-            for (ptrdiff_t i = 0; i < d.units; ++i)
-                if (mask[r % d.B * words + i / 64] >> (i % 64) & 1)
-                    y[r * d.units + i] = (d.x ? d.x : d.y)[r * d.units + i] * d.p->scale;
+        for (ptrdiff_t r = 0; r < d.s.rows; ++r)
+            for (ptrdiff_t i = 0; i < units; ++i)
+                if (mask[r % period * words + i / inner / 64] >> (i / inner % 64) & 1)
+                    y[r * units + i] = (d.x ? d.x : d.y)[r * units + i] * d.p->scale;
         ops_expect(ops, d.y, y);
         ops_run(ops, call_dropout, &d);
     }

@@ -8,19 +8,40 @@
 static const struct {
     int32_t rows, C, H, W, kernel[2], stride[2], padding[2];
 } cases[] = {
-    {1, 1, 1, 1, {1, 1}, {1, 1}, {0, 0}},   {2, 1, 2, 2, {2, 2}, {2, 2}, {0, 0}},
-    {3, 2, 34, 34, {2, 2}, {2, 2}, {0, 0}}, {3, 3, 7, 9, {2, 2}, {2, 2}, {0, 0}},
-    {2, 1, 2, 3, {2, 2}, {2, 2}, {0, 0}},   {2, 2, 17, 65, {2, 2}, {2, 2}, {0, 0}},
-    {4, 3, 6, 33, {3, 2}, {3, 2}, {0, 0}},  {4, 3, 7, 32, {1, 2}, {1, 2}, {0, 0}},
-    {2, 3, 8, 31, {2, 3}, {2, 3}, {0, 0}},  {2, 2, 9, 9, {3, 3}, {3, 3}, {0, 0}},
-    {2, 2, 11, 10, {3, 3}, {3, 3}, {1, 1}}, {2, 2, 7, 8, {3, 3}, {2, 2}, {1, 1}},
-    {2, 2, 7, 8, {3, 3}, {1, 1}, {1, 0}},   {2, 1, 9, 9, {2, 2}, {3, 3}, {0, 0}},
-    {2, 1, 9, 9, {2, 2}, {3, 3}, {1, 1}},   {2, 2, 5, 6, {2, 2}, {2, 2}, {1, 1}},
-    {2, 2, 5, 6, {2, 2}, {1, 1}, {0, 0}},   {1, 2, 20, 17, {15, 15}, {1, 1}, {7, 7}},
-    {1, 2, 3, 3, {4, 4}, {4, 4}, {2, 2}},   {5, 1, 1, 64, {1, 4}, {1, 4}, {0, 2}},
-    {7, 5, 4, 4, {4, 4}, {4, 4}, {0, 0}},   {2, 2, 10, 10, {2, 2}, {64, 64}, {1, 1}},
-    {3, 11, 3, 3, {2, 2}, {2, 2}, {0, 0}},  {2, 1, 5, 66, {2, 1}, {2, 1}, {1, 0}},
-    {2, 4, 12, 12, {4, 2}, {4, 2}, {0, 0}}, {2, 4, 13, 13, {4, 4}, {4, 4}, {0, 0}},
+    {1, 1, 1, 1, {1, 1}, {1, 1}, {0, 0}},
+    {2, 1, 2, 2, {2, 2}, {2, 2}, {0, 0}},
+    {3, 2, 34, 34, {2, 2}, {2, 2}, {0, 0}},
+    {3, 3, 7, 9, {2, 2}, {2, 2}, {0, 0}},
+    {2, 1, 2, 3, {2, 2}, {2, 2}, {0, 0}},
+    {2, 2, 17, 65, {2, 2}, {2, 2}, {0, 0}},
+    {4, 3, 6, 33, {3, 2}, {3, 2}, {0, 0}},
+    {4, 3, 7, 32, {1, 2}, {1, 2}, {0, 0}},
+    {2, 3, 8, 31, {2, 3}, {2, 3}, {0, 0}},
+    {2, 2, 9, 9, {3, 3}, {3, 3}, {0, 0}},
+    {2, 2, 11, 10, {3, 3}, {3, 3}, {1, 1}},
+    {2, 2, 7, 8, {3, 3}, {2, 2}, {1, 1}},
+    {2, 2, 7, 8, {3, 3}, {1, 1}, {1, 0}},
+    {2, 1, 9, 9, {2, 2}, {3, 3}, {0, 0}},
+    {2, 1, 9, 9, {2, 2}, {3, 3}, {1, 1}},
+    {2, 2, 5, 6, {2, 2}, {2, 2}, {1, 1}},
+    {2, 2, 5, 6, {2, 2}, {1, 1}, {0, 0}},
+    {1, 2, 20, 17, {15, 15}, {1, 1}, {7, 7}},
+    {1, 2, 3, 3, {4, 4}, {4, 4}, {2, 2}},
+    {5, 1, 1, 64, {1, 4}, {1, 4}, {0, 2}},
+    {7, 5, 4, 4, {4, 4}, {4, 4}, {0, 0}},
+    {2, 2, 10, 10, {2, 2}, {64, 64}, {1, 1}},
+    {3, 11, 3, 3, {2, 2}, {2, 2}, {0, 0}},
+    {2, 1, 5, 66, {2, 1}, {2, 1}, {1, 0}},
+    {2, 4, 12, 12, {4, 2}, {4, 2}, {0, 0}},
+    {2, 4, 13, 13, {4, 4}, {4, 4}, {0, 0}},
+    /* stride 0: adaptive, into `kernel` windows; stride -1: sums */
+    {2, 3, 8, 6, {1, 1}, {0, 0}, {0, 0}},
+    {2, 3, 8, 6, {7, 7}, {0, 0}, {0, 0}},
+    {3, 2, 5, 33, {3, 13}, {0, 0}, {0, 0}},
+    {2, 2, 3, 2, {5, 9}, {0, 0}, {0, 0}},
+    {2, 1, 40, 30, {1, 1}, {0, 0}, {0, 0}},
+    {3, 2, 7, 9, {2, 2}, {-1, -1}, {0, 0}},
+    {2, 2, 9, 9, {3, 3}, {-1, -1}, {1, 1}},
 };
 
 struct pool {
@@ -28,9 +49,9 @@ struct pool {
     ptrdiff_t rows, in, out; /* units of a row */
     struct snn_rows x;
     const real *gy;
-    const uint8_t *chosen;
+    const uint16_t *chosen;
     real *y, *gx;
-    uint8_t *choice;
+    uint16_t *choice;
     int32_t *nonzero;
     bool adds;
 };
@@ -38,13 +59,20 @@ struct pool {
 static struct pool begin_pool(struct ops *ops, int i, double density, bool option) {
     struct pool p = {.s = {.C = cases[i].C, .H = cases[i].H, .W = cases[i].W}, .rows = cases[i].rows};
     struct snn_pool_shape *s = &p.s;
+    s->sum = cases[i].stride[0] < 0;
     for (int a = 0; a < 2; ++a)
-        s->kernel[a] = cases[i].kernel[a], s->stride[a] = cases[i].stride[a], s->padding[a] = cases[i].padding[a];
-    s->OH = snn_conv_out(s->H, s->kernel[0], s->stride[0], s->padding[0], 1);
-    s->OW = snn_conv_out(s->W, s->kernel[1], s->stride[1], s->padding[1], 1);
-    ops_begin(ops, "%td rows of %dx%dx%d, window %dx%d, stride %d,%d, padding %d,%d, density %g, option %d", p.rows,
-              s->C, s->H, s->W, s->kernel[0], s->kernel[1], s->stride[0], s->stride[1], s->padding[0], s->padding[1],
-              density, option);
+        s->kernel[a] = cases[i].kernel[a], s->stride[a] = s->sum ? s->kernel[a] : cases[i].stride[a],
+        s->padding[a] = cases[i].padding[a];
+    if (cases[i].stride[0]) {
+        s->OH = snn_conv_out(s->H, s->kernel[0], s->stride[0], s->padding[0], 1);
+        s->OW = snn_conv_out(s->W, s->kernel[1], s->stride[1], s->padding[1], 1);
+    } else {
+        s->OH = s->kernel[0], s->OW = s->kernel[1];
+        snn_pool_divide(s);
+    }
+    ops_begin(ops, "%td rows of %dx%dx%d, window %dx%d, stride %d,%d, padding %d,%d, density %g, sum %d, option %d",
+              p.rows, s->C, s->H, s->W, s->kernel[0], s->kernel[1], cases[i].stride[0], cases[i].stride[1],
+              s->padding[0], s->padding[1], density, s->sum, option);
     p.in = (ptrdiff_t)s->C * s->H * s->W, p.out = (ptrdiff_t)s->C * s->OH * s->OW;
     return p;
 }
@@ -60,8 +88,14 @@ static struct ops_rows pool_input(struct ops *ops, const struct pool *p, double 
 
 /* Where tap k of window (plane, oy, ox) lies in x, or -1 outside. Planes of all rows are numbered through. */
 static ptrdiff_t tap_at(const struct snn_pool_shape *s, ptrdiff_t plane, int32_t oy, int32_t ox, int32_t k) {
-    int32_t y = oy * s->stride[0] - s->padding[0] + k / s->kernel[1],
-            x = ox * s->stride[1] - s->padding[1] + k % s->kernel[1];
+    int32_t y = oy * s->stride[0] - s->padding[0], x = ox * s->stride[1] - s->padding[1], dy = k / s->kernel[1],
+            dx = k % s->kernel[1];
+    if (s->adaptive) { /* floor and ceil of fractions, in numbers that hold them exactly */
+        y = (int32_t)floor((double)oy * s->H / s->OH), x = (int32_t)floor((double)ox * s->W / s->OW);
+        if (y + dy >= ceil((double)(oy + 1) * s->H / s->OH) || x + dx >= ceil((double)(ox + 1) * s->W / s->OW))
+            return -1;
+    }
+    y += dy, x += dx;
     return y < 0 || y >= s->H || x < 0 || x >= s->W ? -1 : (plane * s->H + y) * s->W + x;
 }
 
@@ -70,6 +104,14 @@ static ptrdiff_t tap_at(const struct snn_pool_shape *s, ptrdiff_t plane, int32_t
         for (int32_t oy = 0; oy < (p)->s.OH; ++oy)                                                                     \
             for (int32_t ox = 0; ox < (p)->s.OW; ++ox, ++at)
 #define EACH_TAP(p) for (int32_t k = 0; k < (p)->s.kernel[0] * (p)->s.kernel[1]; ++k)
+
+/* What a tap of window (oy, ox) counts. */
+static wide share_at(const struct snn_pool_shape *s, int32_t oy, int32_t ox) {
+    int taps = 0;
+    if (s->sum) return 1;
+    for (int32_t k = 0; k < s->kernel[0] * s->kernel[1]; ++k) taps += tap_at(s, 0, oy, ox, k) >= 0;
+    return (wide)1 / (s->adaptive ? taps : s->kernel[0] * s->kernel[1]);
+}
 
 static void call_average(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct pool *p = argument;
@@ -85,7 +127,7 @@ static void average_case(struct ops *ops, int i, double density, bool counts) {
     EACH_WINDOW(&p) {
         EACH_TAP(&p) {
             ptrdiff_t from = tap_at(&p.s, plane, oy, ox, k);
-            if (from >= 0) ops_term(&y[at], x.dense[from] / (wide)(p.s.kernel[0] * p.s.kernel[1]));
+            if (from >= 0) ops_term(&y[at], x.dense[from] * share_at(&p.s, oy, ox));
         }
         nonzero[plane / p.s.C] += y[at].value != 0;
     }
@@ -125,7 +167,7 @@ static void check_average_grad(struct ops *ops) {
         struct ops_sum *gx = begin_gradient(ops, &p, i % 2);
         EACH_WINDOW(&p) EACH_TAP(&p) {
             ptrdiff_t to = tap_at(&p.s, plane, oy, ox, k);
-            if (to >= 0) ops_term(&gx[to], p.gy[at] / (wide)(p.s.kernel[0] * p.s.kernel[1]));
+            if (to >= 0) ops_term(&gx[to], p.gy[at] * share_at(&p.s, oy, ox));
         }
         ops_run(ops, call_average_grad, &p);
     }
@@ -142,13 +184,13 @@ static void maximum_case(struct ops *ops, int i, double density, int option) {
     struct pool p = begin_pool(ops, i, density, option & 1);
     struct ops_rows x = pool_input(ops, &p, density);
     real *y = ops_memory(ops, p.rows * p.out, sizeof *y);
-    uint8_t *choice = ops_memory(ops, p.rows * p.out, sizeof *choice);
+    uint16_t *choice = ops_memory(ops, p.rows * p.out, sizeof *choice);
     int32_t *nonzero = ops_memory(ops, p.rows, sizeof *nonzero);
     EACH_WINDOW(&p) {
         ptrdiff_t best = -1;
         EACH_TAP(&p) {
             ptrdiff_t from = tap_at(&p.s, plane, oy, ox, k);
-            if (from >= 0 && (best < 0 || x.dense[from] > x.dense[best])) best = from, choice[at] = (uint8_t)k;
+            if (from >= 0 && (best < 0 || x.dense[from] > x.dense[best])) best = from, choice[at] = (uint16_t)k;
         }
         y[at] = x.dense[best];
         nonzero[plane / p.s.C] += y[at] != 0;
@@ -181,10 +223,10 @@ static void check_maximum_grad(struct ops *ops) {
     for (int i = 0; i < 2 * OPS_COUNT(cases); ++i) {
         struct pool p = begin_pool(ops, i / 2, -1, i % 2);
         struct ops_sum *gx = begin_gradient(ops, &p, i % 2);
-        uint8_t *choice = ops_input(ops, p.rows * p.out, sizeof *choice);
+        uint16_t *choice = ops_input(ops, p.rows * p.out, sizeof *choice);
         EACH_WINDOW(&p) {
             ptrdiff_t to;
-            do choice[at] = (uint8_t)ops_below(ops, (uint32_t)(p.s.kernel[0] * p.s.kernel[1]));
+            do choice[at] = (uint16_t)ops_below(ops, (uint32_t)(p.s.kernel[0] * p.s.kernel[1]));
             while ((to = tap_at(&p.s, plane, oy, ox, choice[at])) < 0);
             ops_term(&gx[to], p.gy[at]);
         }

@@ -60,11 +60,11 @@ static void watch_backward(struct snn_device *device, const struct snn_scan *sca
     net->real_neuron->backward(device, &all);
 }
 
-static void given_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                       const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
+static void given_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
+                       uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
     const struct golden_net *net = (const struct golden_net *)device;
     (void)clock, (void)layer, (void)sample, (void)p;
-    int32_t words = (units + 63) / 64;
+    int32_t words = snn_dropout_words(s), B = s->B, units = s->units;
     memset(mask, 0, (size_t)B * (size_t)words * sizeof *mask);
     for (int32_t b = 0; b < B; ++b)
         for (int32_t i = 0; i < units; ++i)

@@ -108,7 +108,25 @@ static bool op_pool(struct golden_net *net) {
     s.OW = snn_conv_out(s.W, s.kernel[1], s.stride[1], s.padding[1], 1);
     if ((uint64_t)s.OH != y->dim[2] || (uint64_t)s.OW != y->dim[3])
         return golden_fail(c, "does not understand the window");
-    (op[0] == 'a' ? snn_average_pool : snn_max_pool)(&net->network.model.tape, "pool", x, &s);
+    const int32_t dim[3] = {s.C, s.OH, s.OW};
+    (op[0] == 'a' ? snn_average_pool : snn_max_pool)(&net->network.model.tape, "pool", x, &s, 3, dim);
+    return true;
+}
+
+/* Its size is in its name, "adaptive_avg_pool2d_7", or is that of y. */
+static bool op_adaptive(struct golden_net *net) {
+    struct golden *c = net->c;
+    const char *op = golden_text(c, "op"), *rest = strstr(op, "2d_");
+    struct snn_tensor *x = golden_net_input(net, "x", true);
+    const struct snn_st_tensor *y = golden_find(c, "y");
+    if (!x || x->nd != 3 || !y || y->nd != 4) return golden_fail(c, "does not understand the shapes");
+    if (rest && (strtoul(rest + 3, NULL, 10) != y->dim[2] || y->dim[2] != y->dim[3]))
+        return golden_fail(c, "does not understand op '%s'", op);
+    struct snn_pool_shape s = {
+        .C = x->dim[0], .H = x->dim[1], .W = x->dim[2], .OH = (int32_t)y->dim[2], .OW = (int32_t)y->dim[3]};
+    const int32_t dim[3] = {s.C, s.OH, s.OW};
+    snn_pool_divide(&s);
+    snn_average_pool(&net->network.model.tape, "pool", x, &s, 3, dim);
     return true;
 }
 
@@ -136,20 +154,35 @@ static bool op_batch_norm(struct golden_net *net) {
 static bool op_td_batch_norm(struct golden_net *net) {
     struct snn_norm_options *o = golden_own(net->c, 1, sizeof *o);
     golden_number(net->c, "alpha"), golden_number(net->c, "v_th");
-    *o = (struct snn_norm_options){
-        .over = 1, .eps = golden_number_or(net->c, "eps", 1e-5), .momentum = golden_number_or(net->c, "momentum", 0.1)};
+    *o = (struct snn_norm_options){.over = SNN_NORM_OVER_JOINT,
+                                   .eps = golden_number_or(net->c, "eps", 1e-5),
+                                   .momentum = golden_number_or(net->c, "momentum", 0.1)};
     return batch_norm(net, o);
 }
 
+/* Factors of the steps behind it. */
+static bool op_te_batch_norm(struct golden_net *net) {
+    struct snn_norm_options *o = golden_own(net->c, 1, sizeof *o);
+    *o = (struct snn_norm_options){.over = SNN_NORM_OVER_JOINT,
+                                   .eps = golden_number_or(net->c, "eps", 1e-5),
+                                   .momentum = golden_number_or(net->c, "momentum", 0.1)};
+    if (!batch_norm(net, o)) return false;
+    struct snn_tape *tape = &net->network.model.tape;
+    struct snn_param *scale = golden_net_param(net, "scale", false);
+    if (!scale || scale->count != net->batch.T) return golden_fail(net->c, "does not understand the shapes");
+    snn_scale(tape, "scale", tape->output, SNN_BY_STEP, scale, NULL);
+    return true;
+}
+
 static bool op_dropout(struct golden_net *net) {
-    double *drop = golden_own(net->c, 1, sizeof *drop);
+    struct snn_dropout_options *o = golden_own(net->c, 1, sizeof *o);
     struct snn_tensor *x = golden_net_input(net, "x", false);
     const struct snn_st_tensor *shape;
     net->mask = golden_tensor(net->c, "mask", &shape);
     if (!x || !net->mask || snn_st_elements(shape) != (uint64_t)(net->batch.B * x->units))
         return golden_fail(net->c, "does not understand the shapes");
-    *drop = golden_number(net->c, "p");
-    snn_dropout(&net->network.model.tape, "dropout", x, drop, 0);
+    *o = (struct snn_dropout_options){.p = golden_number(net->c, "p"), .time_shared = true};
+    snn_dropout(&net->network.model.tape, "dropout", x, o, 0);
     return true;
 }
 
@@ -205,8 +238,10 @@ static const struct {
     {"conv_transpose[123]d", op_conv},
     {"avg_pool2d*", op_pool},
     {"max_pool2d*", op_pool},
+    {"adaptive_avg_pool2d*", op_adaptive},
     {"batch_norm", op_batch_norm},
     {"td_batch_norm", op_td_batch_norm},
+    {"te_batch_norm", op_te_batch_norm},
     {"dropout with given mask", op_dropout},
     {"weight standardisation", op_weight_standardisation},
 };

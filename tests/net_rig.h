@@ -16,7 +16,7 @@ struct made_network {
 enum { UNITS = 72, STEPS = 7, SAMPLES = 5, CLASSES = 4 };
 
 static inline void open_network_on(const char *device, const char *model, bool still, struct made_network *m) {
-    struct snn_model_input input = {.C = 2, .H = 6, .W = 6, .is_static = still, .is_sparse = !still, .step_seconds = 0};
+    struct snn_model_input input = {.C = 2, .H = 6, .W = 6, .is_static = still, .is_sparse = !still, .steps = STEPS};
     char text[1024];
     *m = (struct made_network){0};
     ck_ok(snn_device_open(device, 1, &m->device));

@@ -26,6 +26,8 @@ int main(int argc, char **argv) {
     suite_add_tcase(suite, ops_norm());
     suite_add_tcase(suite, ops_weights());
     suite_add_tcase(suite, ops_binary());
+    suite_add_tcase(suite, ops_mix());
+    suite_add_tcase(suite, ops_attention());
     suite_add_tcase(suite, ops_loss());
     suite_add_tcase(suite, ops_neuron());
     suite_add_tcase(suite, ops_optim());

@@ -51,6 +51,24 @@ static const char *const models[] = {
     "{tau: 1.005}, "
     "dropout: 0.3, delay: {out: 12, kernel: 5, groups: 2, version: max, learn_sigma: true}, lif, delay: {out: 4, "
     "kernel: 3, version: v1, right: 2}, li]",
+    "[conv: {out: 6, kernel: 3}, bntt, lif, groupnorm: 3, scale: {by: channel, learn: true}, if, conv: {out: 4, "
+    "kernel: 1}, "
+    "tebn, relu, conv: {out: 4, kernel: 1}, hardtanh: {low: -0.5}, tdbn: {alpha: 0.7}, lif, flatten, scale: 1.5, "
+    "rmsnorm, "
+    "linear: 4]",
+    "[conv: {out: 4, kernel: 3, padding: 1}, dropout: {time_shared: false}, lif, dropout: {channels: true, p: 0.3}, "
+    "sumpool: {kernel: 3, stride: 1}, adaptiveavgpool: [3, 5], if, conv: "
+    "{out: "
+    "8, kernel: 2}, lif, residual: {body: [globalpool: max], shortcut: [globalpool]}, if, voting: 2]",
+    "[conv: {out: 4, kernel: 3, padding: 1}, temporal_attention: {reduction: 2}, lif, residual: {join: iand, body: "
+    "[conv: "
+    "{out: 4, kernel: 1}, lif]}, residual: {join: and, body: [conv: {out: 4, kernel: 1}, lif], shortcut: [conv: {out: "
+    "4, "
+    "kernel: 1}, lif]}, concat: [[], [avgpool: 3, conv_transpose: {out: 2, kernel: 3, stride: 3}]], attention: {body: "
+    "[conv: "
+    "{out: 6, kernel: 1}, lif], heads: 2}, lif, pad_channels: 9, avgpool: 3, attention: {body: [conv: {out: 6, kernel: "
+    "1}], "
+    "heads: 1}, flatten, linear: 4]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 

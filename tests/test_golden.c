@@ -39,9 +39,6 @@ static const struct {
     {"neurons", "neuron", "sltt", "learning rules other than BPTT"},
     {"neurons", "neuron", "ottt", "learning rules other than BPTT"},
     {"neurons", "spike", "multi*", "several spikes a step"},
-
-    {"ops", "op", "adaptive_avg_pool2d_*", "pooling to a given size"},
-    {"ops", "op", "te_batch_norm", "TEBN"},
 };
 
 /* Containers themselves are another test's. */

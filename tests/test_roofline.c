@@ -233,8 +233,8 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"binary", "conv",  "delay", "linear",  "loss",     "math",  "memory", "neuron",
-                                    "norm",   "optim", "pool",  "regular", "temporal", "ultra", "weights"};
+static const char *const files[] = {"attention", "binary", "conv", "delay", "linear", "loss",     "math",  "memory",
+                                    "mix",       "neuron", "norm", "optim", "pool", "regular",   "temporal", "ultra", "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];
@@ -431,6 +431,22 @@ static const struct sample_network {
      "        conv1d: {out: 6, kernel: 5, padding: 2, groups: 3}, lif, temporal_conv: {kernel: 3}, flatten,\n"
      "        linear: 10]\n",
      4},
+    {STILL,
+     "model: [conv: {out: 6, kernel: 5, stride: 3}, bntt, lif, groupnorm: 3, scale: {by: channel, learn: true}, relu,\n"
+     "        tebn: {affine: weight}, if, hardtanh, flatten, rmsnorm, linear: 10, scale: 2]\n",
+     2},
+    {EVENTS,
+     "model: [sumpool: 3, adaptiveavgpool: [5, 3], conv: {out: 8, kernel: 2}, lif, adaptiveavgpool: 2, if,\n"
+     "        dropout: {channels: true, time_shared: false}, residual: {body: [globalpool: max], shortcut: "
+     "[globalpool:\n"
+     "        sum]}, linear: 20, lif, voting: 2]\n",
+     3},
+    {STILL,
+     "model: [conv: {out: 4, kernel: 5, stride: 5}, temporal_attention: {reduction: 2}, lif, residual: {join: iand, "
+     "body:\n"
+     "        [conv: {out: 4, kernel: 1}, lif]}, concat: [[], [conv: {out: 2, kernel: 1}]], attention: {body:\n"
+     "        [conv: {out: 8, kernel: 1}, lif], heads: 2}, lif, pad_channels: 12, flatten, linear: 10]\n",
+     2},
     {EVENTS,
      "model: [conv: {out: 8, kernel: 3, weight: standardised}, lif, avgpool: 4, flatten, linear: {out: 40, weight: "
      "norm},\n"

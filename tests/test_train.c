@@ -610,7 +610,11 @@ static const char *const cut_models[] = {
     "[conv: {out: 3, kernel: 3}, lif: {threshold: 0.1}, biper: {out: 5, kernel: 3, stage: 2}, lif: {threshold: 0.2}, "
     "flatten, biper: {out: 9}, biper: "
     "{out: "
-    "4, activation: sign}]"};
+    "4, activation: sign}]",
+    "[conv: {out: 3, kernel: 3}, bntt, lif: {threshold: 0.4}, flatten, linear: 4, scale: {by: step, learn: true}]",
+    "[conv: {out: 9, kernel: 3}, dropout: {p: 0.3, time_shared: false, channels: true}, lif: {threshold: 0.4}, "
+    "dropout: "
+    "{time_shared: false}, flatten, linear: 4]"};
 enum { CUT_MODELS = sizeof cut_models / sizeof *cut_models };
 
 /* State is handed from cut to cut: outputs do not depend on where the time axis is cut. */
@@ -650,7 +654,10 @@ START_TEST(chunked_gradients) {
         "[biper: {out: 3, kernel: 3}, lif: {beta: 0, threshold: 0.2}, flatten, biper: {out: 4, stage: 2}]",
         "[flatten, linear: 20, lif: {beta: 0, threshold: 0.2}, residual: {body: [linear: 20, lif: "
         "{beta: 0, threshold: 0.2}]}, layernorm, "
-        "linear: 4]"};
+        "linear: 4]",
+        "[conv: {out: 4, kernel: 3}, bntt, scale: {by: step, learn: true}, lif: {beta: 0, threshold: 0.5}, groupnorm: "
+        "2, "
+        "flatten, linear: 4]"};
     struct made_network m;
     struct made_batch made;
     struct passed whole, parts;

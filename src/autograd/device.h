@@ -10,19 +10,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct snn_memory_kernels;  /* autograd/memory.h */
-struct snn_math_kernels;    /* autograd/math.h */
-struct snn_conv_kernels;    /* autograd/conv.h */
-struct snn_delay_kernels;   /* autograd/delay.h */
-struct snn_pool_kernels;    /* autograd/pool.h */
-struct snn_norm_kernels;    /* autograd/norm.h */
-struct snn_weights_kernels; /* autograd/weights.h */
-struct snn_binary_kernels;  /* autograd/binary.h */
-struct snn_regular_kernels; /* autograd/regular.h */
-struct snn_loss_kernels;    /* autograd/loss.h */
-struct snn_neuron_kernels;  /* layers/neuron.h */
-struct snn_ultra_kernels;   /* layers/ultra.h */
-struct snn_optim_kernels;   /* optim/optim_kernels.h */
+struct snn_memory_kernels;    /* autograd/memory.h */
+struct snn_math_kernels;      /* autograd/math.h */
+struct snn_conv_kernels;      /* autograd/conv.h */
+struct snn_delay_kernels;     /* autograd/delay.h */
+struct snn_pool_kernels;      /* autograd/pool.h */
+struct snn_norm_kernels;      /* autograd/norm.h */
+struct snn_mix_kernels;       /* autograd/mix.h */
+struct snn_attention_kernels; /* autograd/attention.h */
+struct snn_weights_kernels;   /* autograd/weights.h */
+struct snn_binary_kernels;    /* autograd/binary.h */
+struct snn_regular_kernels;   /* autograd/regular.h */
+struct snn_loss_kernels;      /* autograd/loss.h */
+struct snn_neuron_kernels;    /* layers/neuron.h */
+struct snn_ultra_kernels;     /* layers/ultra.h */
+struct snn_optim_kernels;     /* optim/optim_kernels.h */
 
 struct snn_device {
     const char *name;    /* "cpu", "cuda:0" */
@@ -42,6 +44,8 @@ struct snn_device {
     const struct snn_norm_kernels *norm;
     const struct snn_weights_kernels *weights;
     const struct snn_binary_kernels *binary;
+    const struct snn_mix_kernels *mix;
+    const struct snn_attention_kernels *attention;
     const struct snn_loss_kernels *loss;
     const struct snn_regular_kernels *regular;
     const struct snn_neuron_kernels *neuron;

@@ -18,6 +18,14 @@ struct snn_linear_shape {
     int32_t in, out;
 };
 
+/* Runs of `inner` neighbouring units are kept or dropped together. A mask is (T,B, words of units / inner bits): rows
+ * t*B+b have masks of steps t0 + t, or with T = 1 and t0 = 0 rows of all steps have one. */
+struct snn_dropout_shape {
+    ptrdiff_t rows;
+    int32_t units, inner, T, B, t0;
+};
+static inline int32_t snn_dropout_words(const struct snn_dropout_shape *s) { return (s->units / s->inner + 63) / 64; }
+
 struct snn_dropout { /* in device memory, since the rate may be annealed */
     uint64_t limit;  /* keep * 2^32 */
     real scale;      /* 1 / keep */
@@ -43,12 +51,12 @@ struct snn_math_kernels {
     /* y (B,N) = sum over t of x (T,B,N), or added to */
     void (*sum_over_time)(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, bool adds, real *y);
 
-    /* Dropout with one mask for all steps. mask (B, words) bits are drawn from (seed, step, sample, layer): unit i of
-     * sample b is kept when its word is below p->limit. */
-    void (*dropout_mask)(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask);
-    /* y = x * mask * p->scale, rows repeat the mask every B rows; y may be x */
-    void (*dropout)(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+    /* The bits are drawn from (seed, optimiser step, sample, step, layer): run i of sample b is kept when its word is
+     * below p->limit. */
+    void (*dropout_mask)(struct snn_device *device, const struct snn_dropout_shape *shape, const uint32_t *clock,
+                         uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask);
+    /* y = x * mask * p->scale, rows repeat the mask; y may be x */
+    void (*dropout)(struct snn_device *device, const struct snn_dropout_shape *shape, const uint64_t *mask,
                     const struct snn_dropout *p, const real *x, real *y);
 
     /* nonzero (rows) = units of each row that are not 0 */

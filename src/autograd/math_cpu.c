@@ -43,35 +43,45 @@ static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, con
     }
 }
 
-static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
-    ptrdiff_t words = (units + 63) / 64;
+static void dropout_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
+                         uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
+    ptrdiff_t words = snn_dropout_words(s), runs = s->units / s->inner;
     uint64_t seed = clock[0] | (uint64_t)clock[1] << 32;
     uint64_t limit = p->limit;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (int32_t b = 0; b < B; ++b)
+    for (ptrdiff_t r = 0; r < (ptrdiff_t)s->T * s->B; ++r) {
+        uint32_t step = (uint32_t)(s->t0 + r / s->B), first = step * (uint32_t)words * 16;
         for (ptrdiff_t w = 0; w < words; ++w) {
             uint64_t word = 0;
-            ptrdiff_t bits = least(64, units - w * 64);
+            ptrdiff_t bits = least(64, runs - w * 64);
             for (ptrdiff_t i = 0; i < bits; i += 4) {
                 uint32_t draw[4];
-                snn_rng_block(seed, SNN_RNG_DROPOUT | layer << 8, clock[2], (uint32_t)sample[b],
-                              (uint32_t)(w * 16 + i / 4), draw);
+                snn_rng_block(seed, SNN_RNG_DROPOUT | layer << 8, clock[2], (uint32_t)sample[r % s->B],
+                              first + (uint32_t)(w * 16 + i / 4), draw);
                 for (ptrdiff_t k = 0; k < 4 && i + k < bits; ++k) word |= (uint64_t)(draw[k] < limit) << (i + k);
             }
-            mask[b * words + w] = word;
+            mask[r * words + w] = word;
         }
+    }
 }
 
-static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+static void dropout(struct snn_device *device, const struct snn_dropout_shape *s, const uint64_t *mask,
                     const struct snn_dropout *p, const real *x, real *y) {
-    ptrdiff_t words = (units + 63) / 64;
+    ptrdiff_t words = snn_dropout_words(s), period = (ptrdiff_t)s->T * s->B;
     real scale = p->scale;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t r = 0; r < rows; ++r) {
-        const uint64_t *m = mask + r % B * words;
-        for (ptrdiff_t i = 0; i < units; ++i)
-            y[r * units + i] = m[i / 64] >> (i % 64) & 1 ? x[r * units + i] * scale : 0;
+    for (ptrdiff_t r = 0; r < s->rows; ++r) {
+        const uint64_t *m = mask + r % period * words;
+        const real *from = x + r * s->units;
+        real *to = y + r * s->units;
+        if (s->inner == 1) {
+            for (ptrdiff_t i = 0; i < s->units; ++i) to[i] = m[i / 64] >> (i % 64) & 1 ? from[i] * scale : 0;
+            continue;
+        }
+        for (ptrdiff_t k = 0; k < s->units / s->inner; ++k) {
+            bool keep = m[k / 64] >> (k % 64) & 1;
+            for (ptrdiff_t i = k * s->inner; i < (k + 1) * s->inner; ++i) to[i] = keep ? from[i] * scale : 0;
+        }
     }
 }
 

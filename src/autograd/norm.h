@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * norm.h - batch normalisation (Ioffe & Szegedy 2015) over one step or over all steps jointly, and layer normalisation.
+ * norm.h - normalisation by channel over a batch (Ioffe & Szegedy 2015), of one step or of all steps jointly, with the
+ * same or with its own parameters at every step (Kim & Panda 2021: BNTT); and of each row by itself, as a whole or in
+ * groups.
  *
  * Rows beyond a recording's length (mask 0) count neither in the statistics nor in the gradient. Biased variance
  * normalises; the running variance takes the unbiased one, as PyTorch does. */
@@ -19,17 +21,26 @@ struct snn_norm_shape {
     bool joint;      /* statistics over T*B*inner, else over B*inner for each step */
     double eps, momentum;
     int32_t repeats; /* a static tensor stands for this many equal steps: its running statistics move that often */
+    ptrdiff_t step;  /* parameters and running statistics are (T,C), this far from step to step; 0: the same for all */
+};
+
+/* Each row is cut into groups of neighbouring units, of which each has statistics of its own. */
+struct snn_row_norm_shape {
+    ptrdiff_t rows, groups, units; /* units: of a group */
+    ptrdiff_t inner;               /* neighbouring units that share parameters */
+    bool centred;                  /* false: the root of the mean square alone (Zhang & Sennrich 2019: RMS norm) */
+    double eps;
 };
 
 struct snn_norm_kernels {
-    /* x, y (T,B,C,inner); w, b (C); saved (G,C,2): mean and 1/std by group (G = T, or 1 when joint); running mean and
-     * var (C) */
+    /* x, y (T,B,C,inner); w, b (C) or NULL: 1 and 0; saved (G,C,2): mean and 1/std by group (G = T, or 1 when joint);
+     * running mean and var (C); all of (C) have T times as many with `step` */
     void (*batch)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
                   const real *b, const uint8_t *mask, real *running_mean, real *running_var, real *saved, real *y);
     /* With the running statistics */
     void (*batch_eval)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
                        const real *b, const real *running_mean, const real *running_var, real *y);
-    /* gx may be gy. gw, gb are added to; partial (G,C,2) is scratch */
+    /* gx may be gy. gw, gb are added to unless NULL; partial (G,C,2) is scratch */
     void (*batch_grad)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
                        const uint8_t *mask, const real *saved, const real *gy, real *partial, real *gw, real *gb,
                        bool adds, real *gx);
@@ -39,11 +50,12 @@ struct snn_norm_kernels {
                             const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb,
                             bool adds, real *gx);
 
-    /* Over the units of a row. saved (rows,2): mean and 1/std; w, b (units) */
-    void (*layer)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w,
-                  const real *b, real *saved, real *y);
-    void (*layer_grad)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w,
-                       const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx);
+    /* saved (rows, groups, 2): mean (0 unless centred) and 1/std; w, b (groups * units / inner) or NULL: 1 and 0 */
+    void (*rows)(struct snn_device *device, const struct snn_row_norm_shape *shape, const real *x, const real *w,
+                 const real *b, real *saved, real *y);
+    /* gx may be gy. gw, gb are added to unless NULL */
+    void (*rows_grad)(struct snn_device *device, const struct snn_row_norm_shape *shape, const real *x, const real *w,
+                      const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx);
 };
 
 #endif

@@ -78,10 +78,11 @@ void SNN_ISA(snn_norm_flat)(struct snn_device *device, const struct snn_norm_sha
                 double var = n > 0 ? squares[c] / n : 0, inverse = 1 / sqrt(var + s->eps);
                 real *to = saved + (g * s->C + at.c0 + c) * 2;
                 to[0] = (real)mean[c], to[1] = (real)inverse;
-                scale[c] = (real)inverse * w[at.c0 + c], shift[c] = b[at.c0 + c] - (real)mean[c] * scale[c];
-                if (!running_mean || !s->joint || !(n > 0)) continue;
+                ptrdiff_t p = g * s->step + at.c0 + c;
+                scale[c] = (real)inverse * number(w, p, 1), shift[c] = number(b, p, 0) - (real)mean[c] * scale[c];
+                if (!running_mean || !(s->joint || s->step) || !(n > 0)) continue;
                 double keep = pow(1 - s->momentum, s->repeats), unbiased = n > 1 ? squares[c] / (n - 1) : var;
-                real *m = running_mean + at.c0 + c, *v = running_var + at.c0 + c;
+                real *m = running_mean + p, *v = running_var + p;
                 *m = (real)(keep * *m + (1 - keep) * mean[c]), *v = (real)(keep * *v + (1 - keep) * unbiased);
             }
             if (at.count == CHANNELS) apply(&at, CHANNELS, x, scale, shift, y);
@@ -132,7 +133,8 @@ void SNN_ISA(snn_norm_flat_grad)(struct snn_device *device, const struct snn_nor
             if (at.count == CHANNELS) products(&at, CHANNELS, x, gy, mean, sum, dot);
             else products(&at, at.count, x, gy, mean, sum, dot);
             for (ptrdiff_t c = 0; c < at.count; ++c) {
-                double inverse = saved[(first + c) * 2 + 1], by = w[at.c0 + c] * inverse;
+                double inverse = saved[(first + c) * 2 + 1],
+                       by = number(w, at.r0 / at.rows * s->step + at.c0 + c, 1) * inverse;
                 dot[c] *= inverse;
                 partial[(first + c) * 2] = (real)dot[c], partial[(first + c) * 2 + 1] = (real)sum[c];
                 scale[c] = (real)by, slope[c] = n > 0 ? (real)(-by * inverse * dot[c] / n) : 0;

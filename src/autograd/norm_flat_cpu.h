@@ -7,6 +7,11 @@
 #include "autograd/norm.h"
 #include "core/isa.h"
 
+/* Number p of a parameter that may not be there. */
+static inline real number(const real *parameter, ptrdiff_t p, real otherwise) {
+    return parameter ? parameter[p] : otherwise;
+}
+
 void SNN_ISA(snn_norm_flat)(struct snn_device *device, const struct snn_norm_shape *shape, const real *x, const real *w,
                             const real *b, const uint8_t *mask, real *running_mean, real *running_var, real *saved,
                             real *y);

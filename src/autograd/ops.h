@@ -9,6 +9,7 @@
 #include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
+#include "autograd/mix.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
 #include "autograd/tape.h"
@@ -75,30 +76,83 @@ bool snn_node_is_periodic(const struct snn_node *node); /* param[0]: w; options:
 /* The sign of x; in training, `scaled`: of x over its deviation in each row */
 struct snn_tensor *snn_sign(struct snn_tape *tape, const char *name, struct snn_tensor *x, bool scaled);
 
+/* x read as (rows, C,H,W) of `shape`, whatever its axes; what comes out, (C,OH,OW), is called `dim` */
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                    const struct snn_pool_shape *shape);
+                                    const struct snn_pool_shape *shape, int nd, const int32_t *dim);
 struct snn_tensor *snn_max_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                const struct snn_pool_shape *shape);
+                                const struct snn_pool_shape *shape, int nd, const int32_t *dim);
 
+enum snn_norm_over {
+    SNN_NORM_OVER_STEP,    /* statistics over one step */
+    SNN_NORM_OVER_JOINT,   /* over all steps */
+    SNN_NORM_OVER_OWN_STEP /* over one step, which has parameters and running statistics of its own */
+};
 struct snn_norm_options {
-    int over; /* 0: one step, 1: joint */
+    int over; /* enum snn_norm_over */
     double eps, momentum;
 };
-/* Channels are the first axis of a row (all units of a flat row). w, b, running mean and variance: (C) */
+/* Channels are the first axis of a row (all units of a flat row). w, b (NULL: 1 and 0), running mean and variance: (C),
+ * or (steps, C) when steps have their own */
 struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                   const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b,
                                   struct snn_param *mean, struct snn_param *var);
-/* Over all units of a row; w, b: (units) */
-struct snn_tensor *snn_layer_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                  const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b);
+
+struct snn_row_norm_options {
+    int32_t groups;  /* of neighbouring channels, each with statistics of its own */
+    bool by_channel; /* w, b: (C); else (units) */
+    bool centred;    /* false: RMS norm */
+    double eps;
+};
+/* Of each row by itself; w, b: NULL: 1 and 0 */
+struct snn_tensor *snn_row_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                const struct snn_row_norm_options *options, struct snn_param *w, struct snn_param *b);
 
 /* a + b, of the same shape; if only one is static it is added at every step */
 struct snn_tensor *snn_add(struct snn_tape *tape, const char *name, struct snn_tensor *a, struct snn_tensor *b);
 
-/* One mask a sample, shared by all steps; identity in evaluation. *drop is the probability of a zero; `layer` keys the
- * stream. */
-struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x, const double *drop,
-                               uint32_t layer);
+/* a where b says so, of the same shape: see enum snn_join. If only one is static it is there at every step */
+struct snn_tensor *snn_join(struct snn_tape *tape, const char *name, enum snn_join how, struct snn_tensor *a,
+                            struct snn_tensor *b);
+/* Channels of a, then those of b; all other axes are the same */
+struct snn_tensor *snn_concat(struct snn_tape *tape, const char *name, struct snn_tensor *a, struct snn_tensor *b);
+/* Channels of zeros before and after those of x */
+struct snn_tensor *snn_pad_channels(struct snn_tape *tape, const char *name, struct snn_tensor *x, int32_t before,
+                                    int32_t after);
+/* (B,...) -> (T,B,...) for what differs from step to step; anything else stays as it is */
+struct snn_tensor *snn_every_step(struct snn_tape *tape, const char *name, struct snn_tensor *x);
+
+enum snn_scale_by { SNN_BY_ONE, SNN_BY_CHANNEL, SNN_BY_STEP };
+/* factor * x: learned, (1), (C) or one a step; or without `factor` the number *fixed */
+struct snn_tensor *snn_scale(struct snn_tape *tape, const char *name, struct snn_tensor *x, enum snn_scale_by by,
+                             struct snn_param *factor, const double *fixed);
+
+struct snn_clamp_options {
+    double low, high;
+};
+/* min(max(x, low), high), whose derivative is 0 at both ends */
+struct snn_tensor *snn_clamp(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                             const struct snn_clamp_options *options);
+
+/* Y = alpha op(A) op(B) of `blocks` blocks that each row is made of; op(A) is (m,k), and A or B may lie transposed */
+struct snn_product_shape {
+    int32_t blocks, m, n, k;
+    bool transpose_a, transpose_b;
+    double alpha;
+};
+struct snn_tensor *snn_product(struct snn_tape *tape, const char *name, struct snn_tensor *a, struct snn_tensor *b,
+                               const struct snn_product_shape *shape, int nd, const int32_t *dim);
+/* x[t] times the share that step t gets from all steps: autograd/attention.h. w1 (hidden, steps), w2 (steps, hidden) */
+struct snn_tensor *snn_step_shares(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *w1,
+                                   struct snn_param *w2);
+
+struct snn_dropout_options {
+    double p;         /* probability of a zero */
+    bool time_shared; /* one mask for all steps of a sample; else a new one at each */
+    bool channels;    /* whole channels are dropped */
+};
+/* Identity in evaluation; `layer` keys the stream */
+struct snn_tensor *snn_dropout(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                               const struct snn_dropout_options *options, uint32_t layer);
 
 /* Count the spikes of x for terms over activity (regular.h): a node that nothing goes on from. After the forward pass
  * of training its counts (B,N) are there; on the way back it adds what lies in its slopes (B,N). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ops_norm.c - batch and layer normalisation. */
+ * ops_norm.c - normalisation by channel over a batch, and of each row by itself. */
 #include "autograd/ops.h"
 
 struct norm {
@@ -17,10 +17,20 @@ static struct snn_norm_shape shape_of(const struct snn_node *node, const struct 
                                    .B = run->B,
                                    .C = aux->channels,
                                    .inner = aux->inner,
-                                   .joint = options->over == 1,
+                                   .joint = options->over == SNN_NORM_OVER_JOINT,
                                    .eps = options->eps,
                                    .momentum = options->momentum,
-                                   .repeats = is_static && options->over == 0 ? run->batch->T : 1};
+                                   .repeats = is_static && options->over == SNN_NORM_OVER_STEP ? run->batch->T : 1,
+                                   .step = options->over == SNN_NORM_OVER_OWN_STEP ? aux->channels : 0};
+}
+
+/* A parameter's numbers, or those of its gradient, from the cut's first step on; NULL when there is none. */
+static real *of_cut(const struct snn_node *node, const struct snn_run *run, int which, bool gradient) {
+    const struct norm *aux = node->aux;
+    const struct snn_norm_options *options = node->options;
+    const struct snn_param *p = node->param[which];
+    real *numbers = !p ? NULL : gradient ? p->grad : p->value;
+    return numbers && options->over == SNN_NORM_OVER_OWN_STEP ? numbers + (ptrdiff_t)run->t0 * aux->channels : numbers;
 }
 
 static void plan(struct snn_tape *tape, struct snn_node *node) {
@@ -39,80 +49,105 @@ static bool uses_batch(const struct snn_node *node, const struct snn_run *run) {
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct norm *aux = node->aux;
     struct snn_norm_shape s = shape_of(node, run);
-    struct snn_param *const *p = node->param;
+    const real *w = of_cut(node, run, 0, false), *b = of_cut(node, run, 1, false);
+    real *mean = of_cut(node, run, 2, false), *var = of_cut(node, run, 3, false);
     const uint8_t *mask = snn_run_mask(run, node->in[0]);
     bool keep_running = run->smooth == SNN_HARD;
     if (uses_batch(node, run))
-        run->device->norm->batch(run->device, &s, node->in[0]->data, p[0]->value, p[1]->value, mask,
-                                 keep_running ? p[2]->value : NULL, p[3]->value, snn_tape_memory(aux->tape, aux->saved),
-                                 node->out->data);
-    else
-        run->device->norm->batch_eval(run->device, &s, node->in[0]->data, p[0]->value, p[1]->value, p[2]->value,
-                                      p[3]->value, node->out->data);
+        run->device->norm->batch(run->device, &s, node->in[0]->data, w, b, mask, keep_running ? mean : NULL, var,
+                                 snn_tape_memory(aux->tape, aux->saved), node->out->data);
+    else run->device->norm->batch_eval(run->device, &s, node->in[0]->data, w, b, mean, var, node->out->data);
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct norm *aux = node->aux;
     struct snn_norm_shape s = shape_of(node, run);
-    struct snn_param *const *p = node->param;
+    const real *w = of_cut(node, run, 0, false);
+    real *gw = of_cut(node, run, 0, true), *gb = of_cut(node, run, 1, true);
     const uint8_t *mask = snn_run_mask(run, node->in[0]);
     if (uses_batch(node, run))
-        run->device->norm->batch_grad(run->device, &s, node->in[0]->data, p[0]->value, mask,
-                                      snn_tape_memory(aux->tape, aux->saved), node->out->grad,
-                                      snn_tape_memory(aux->tape, aux->partial), p[0]->grad, p[1]->grad,
-                                      snn_adds(node, 0, run), node->in[0]->grad);
+        run->device->norm->batch_grad(
+            run->device, &s, node->in[0]->data, w, mask, snn_tape_memory(aux->tape, aux->saved), node->out->grad,
+            snn_tape_memory(aux->tape, aux->partial), gw, gb, snn_adds(node, 0, run), node->in[0]->grad);
     else
-        run->device->norm->batch_eval_grad(run->device, &s, node->in[0]->data, p[0]->value, p[2]->value, p[3]->value,
-                                           node->out->grad, p[0]->grad, p[1]->grad, snn_adds(node, 0, run),
+        run->device->norm->batch_eval_grad(run->device, &s, node->in[0]->data, w, of_cut(node, run, 2, false),
+                                           of_cut(node, run, 3, false), node->out->grad, gw, gb, snn_adds(node, 0, run),
                                            node->in[0]->grad);
 }
 
 static const struct snn_op batch_op = {
     "batch norm", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan, NULL, forward, backward};
+static const struct snn_op own_step_op = {
+    "batch norm of steps", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT, plan, NULL, forward, backward};
 
 struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                   const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b,
                                   struct snn_param *mean, struct snn_param *var) {
-    struct snn_node *node = snn_tape_node(tape, &batch_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct norm));
+    bool own = options->over == SNN_NORM_OVER_OWN_STEP;
+    if (own) x = snn_every_step(tape, name, x);
+    struct snn_node *node =
+        snn_tape_node(tape, own ? &own_step_op : &batch_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct norm));
     struct norm *aux = node->aux;
     aux->channels = x->dim[0];
     aux->inner = x->units / x->dim[0];
     node->param[0] = w, node->param[1] = b, node->param[2] = mean, node->param[3] = var;
+    if (own) node->most_steps = mean->dim[0];
     node->out->needs_grad = true;
     x->root->needs_grad = x->needs_grad = true; /* the kernel writes the input's gradient in any case */
     return node->out;
 }
 
-static void plan_layer(struct snn_tape *tape, struct snn_node *node) {
-    struct norm *aux = node->aux;
+/* ---- rows ---- */
+
+struct rows {
+    const struct snn_tape *tape;
+    struct snn_row_norm_shape shape; /* of one row */
+    int saved;
+};
+
+static struct snn_row_norm_shape row_shape(const struct snn_node *node, const struct snn_run *run) {
+    struct snn_row_norm_shape s = ((const struct rows *)node->aux)->shape;
+    s.rows = snn_run_rows(run, node->out), s.eps = ((const struct snn_row_norm_options *)node->options)->eps;
+    return s;
+}
+
+static void plan_rows(struct snn_tape *tape, struct snn_node *node) {
+    struct rows *aux = node->aux;
+    size_t groups = (size_t)(snn_plan_rows(tape, node->out) * aux->shape.groups);
     aux->tape = tape;
-    aux->saved = snn_tape_buffer(tape, node, (size_t)snn_plan_rows(tape, node->out) * 2 * sizeof(real), SNN_KEPT);
+    aux->saved = snn_tape_buffer(tape, node, groups * 2 * sizeof(real), SNN_KEPT);
 }
 
-static void forward_layer(struct snn_node *node, const struct snn_run *run) {
-    const struct norm *aux = node->aux;
-    const struct snn_norm_options *options = node->options;
-    run->device->norm->layer(run->device, snn_run_rows(run, node->out), node->out->units, options->eps,
-                             node->in[0]->data, node->param[0]->value, node->param[1]->value,
-                             snn_tape_memory(aux->tape, aux->saved), node->out->data);
+static void forward_rows(struct snn_node *node, const struct snn_run *run) {
+    const struct rows *aux = node->aux;
+    struct snn_row_norm_shape s = row_shape(node, run);
+    run->device->norm->rows(run->device, &s, node->in[0]->data, node->param[0] ? node->param[0]->value : NULL,
+                            node->param[1] ? node->param[1]->value : NULL, snn_tape_memory(aux->tape, aux->saved),
+                            node->out->data);
 }
 
-static void backward_layer(struct snn_node *node, const struct snn_run *run) {
-    const struct norm *aux = node->aux;
-    run->device->norm->layer_grad(run->device, snn_run_rows(run, node->out), node->out->units, node->in[0]->data,
-                                  node->param[0]->value, snn_tape_memory(aux->tape, aux->saved), node->out->grad,
-                                  node->param[0]->grad, node->param[1]->grad, snn_adds(node, 0, run),
-                                  node->in[0]->grad);
+static void backward_rows(struct snn_node *node, const struct snn_run *run) {
+    const struct rows *aux = node->aux;
+    struct snn_row_norm_shape s = row_shape(node, run);
+    run->device->norm->rows_grad(
+        run->device, &s, node->in[0]->data, node->param[0] ? node->param[0]->value : NULL,
+        snn_tape_memory(aux->tape, aux->saved), node->out->grad, node->param[0] ? node->param[0]->grad : NULL,
+        node->param[1] ? node->param[1]->grad : NULL, snn_adds(node, 0, run), node->in[0]->grad);
 }
 
-static const struct snn_op layer_op = {
-    "layer norm", SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan_layer, NULL, forward_layer, backward_layer};
+static const struct snn_op rows_op = {"row norm",   SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan_rows, NULL, forward_rows,
+                                      backward_rows};
 
-struct snn_tensor *snn_layer_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                  const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b) {
-    struct snn_node *node = snn_tape_node(tape, &layer_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct norm));
+struct snn_tensor *snn_row_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                const struct snn_row_norm_options *options, struct snn_param *w, struct snn_param *b) {
+    ptrdiff_t channel = x->units / x->dim[0];
+    struct snn_node *node = snn_tape_node(tape, &rows_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct rows));
+    ((struct rows *)node->aux)->shape = (struct snn_row_norm_shape){.groups = options->groups,
+                                                                    .units = x->units / options->groups,
+                                                                    .inner = options->by_channel ? channel : 1,
+                                                                    .centred = options->centred};
     node->param[0] = w, node->param[1] = b;
     node->out->needs_grad = true;
-    x->root->needs_grad = x->needs_grad = true;
+    x->root->needs_grad = x->needs_grad = true; /* the kernel writes the input's gradient in any case */
     return node->out;
 }

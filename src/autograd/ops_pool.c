@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ops_pool.c - average and maximum pooling. The maximum of spikes is taken from their bits and is again mostly zero. */
+ * ops_pool.c - average, sum and maximum over windows. The maximum of spikes is taken from their bits and is again
+ * mostly zero. */
 #include "autograd/ops.h"
 
 struct pool {
@@ -20,9 +21,10 @@ static void plan_max(struct snn_tape *tape, struct snn_node *node) {
     plan(tape, node);
     bool backward = tape->recorded && node->out->needs_grad;
     aux->choice =
-        backward
-            ? snn_tape_buffer(tape, node, (size_t)snn_plan_rows(tape, node->out) * (size_t)node->out->units, SNN_KEPT)
-            : -1;
+        backward ? snn_tape_buffer(tape, node,
+                                   (size_t)snn_plan_rows(tape, node->out) * (size_t)node->out->units * sizeof(uint16_t),
+                                   SNN_KEPT)
+                 : -1;
 }
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
@@ -60,20 +62,19 @@ static const struct snn_op max_op = {"max pool",  SNN_OP_READS_BITS | SNN_OP_TIM
                                      backward_max};
 
 static struct snn_tensor *pool(struct snn_tape *tape, const struct snn_op *op, const char *name, struct snn_tensor *x,
-                               const struct snn_pool_shape *shape) {
-    int32_t dim[3] = {shape->C, shape->OH, shape->OW};
-    struct snn_node *node = snn_tape_node(tape, op, name, x, NULL, 3, dim, NULL, sizeof(struct pool));
+                               const struct snn_pool_shape *shape, int nd, const int32_t *dim) {
+    struct snn_node *node = snn_tape_node(tape, op, name, x, NULL, nd, dim, NULL, sizeof(struct pool));
     ((struct pool *)node->aux)->shape = *shape;
     node->out->is_sparse = x->is_spikes || x->is_sparse;
     return node->out;
 }
 
 struct snn_tensor *snn_average_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                    const struct snn_pool_shape *shape) {
-    return pool(tape, &average_op, name, x, shape);
+                                    const struct snn_pool_shape *shape, int nd, const int32_t *dim) {
+    return pool(tape, &average_op, name, x, shape, nd, dim);
 }
 
 struct snn_tensor *snn_max_pool(struct snn_tape *tape, const char *name, struct snn_tensor *x,
-                                const struct snn_pool_shape *shape) {
-    return pool(tape, &max_op, name, x, shape);
+                                const struct snn_pool_shape *shape, int nd, const int32_t *dim) {
+    return pool(tape, &max_op, name, x, shape, nd, dim);
 }

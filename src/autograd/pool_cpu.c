@@ -11,7 +11,8 @@ static size_t scratch(int threads, const struct snn_pool_shape *s) {
 }
 
 static bool tiles(const struct snn_pool_shape *s) {
-    return s->kernel[0] == s->stride[0] && s->kernel[1] == s->stride[1] && !s->padding[0] && !s->padding[1];
+    return !s->adaptive && s->kernel[0] == s->stride[0] && s->kernel[1] == s->stride[1] && !s->padding[0] &&
+           !s->padding[1];
 }
 
 /* Taps of window (oy, ox) that lie inside the image. */
@@ -19,8 +20,8 @@ struct window {
     int32_t y0, y1, x0, x1;
 };
 static struct window window(const struct snn_pool_shape *s, int32_t oy, int32_t ox) {
-    int32_t y = oy * s->stride[0] - s->padding[0], x = ox * s->stride[1] - s->padding[1];
-    struct window w = {y, y + s->kernel[0], x, x + s->kernel[1]};
+    struct window w = {snn_pool_start(s, 0, oy), snn_pool_end(s, 0, oy), snn_pool_start(s, 1, ox),
+                       snn_pool_end(s, 1, ox)};
     if (w.y0 < 0) w.y0 = 0;
     if (w.x0 < 0) w.x0 = 0;
     if (w.y1 > s->H) w.y1 = s->H;
@@ -29,7 +30,7 @@ static struct window window(const struct snn_pool_shape *s, int32_t oy, int32_t 
 }
 
 static void average_plane(const struct snn_pool_shape *s, const real *x, real *y) {
-    real scale = (real)1 / (real)(s->kernel[0] * s->kernel[1]);
+    real scale = snn_pool_share(s, 0, 0);
     if (tiles(s) && s->kernel[1] == 2 && s->kernel[0] == 2) {
         for (int32_t oy = 0; oy < s->OH; ++oy) {
             const real *restrict a = x + 2 * oy * s->W, *restrict b = a + s->W;
@@ -42,6 +43,7 @@ static void average_plane(const struct snn_pool_shape *s, const real *x, real *y
     for (int32_t oy = 0; oy < s->OH; ++oy)
         for (int32_t ox = 0; ox < s->OW; ++ox) {
             struct window w = window(s, oy, ox);
+            if (s->adaptive) scale = snn_pool_share(s, oy, ox);
             real sum = 0;
             for (int32_t iy = w.y0; iy < w.y1; ++iy)
                 for (int32_t ix = w.x0; ix < w.x1; ++ix) sum += x[iy * s->W + ix];
@@ -70,12 +72,12 @@ static void average(struct snn_device *device, const struct snn_pool_shape *s, p
 static void average_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
                          bool adds, real *gx) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
-    real scale = (real)1 / (real)(s->kernel[0] * s->kernel[1]);
+    const real share = snn_pool_share(s, 0, 0);
     bool fast = tiles(s) && s->kernel[1] == 2 && !adds;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t plane = 0; plane < rows * s->C; ++plane) {
         const real *g = gy + plane * out;
-        real *restrict to = gx + plane * in;
+        real *restrict to = gx + plane * in, scale = share;
         if (fast) { /* every input belongs to one window, or, at the right and lower border, to none */
             for (int32_t iy = 0; iy < s->H; ++iy) {
                 const real *restrict line = g + iy / s->kernel[0] * s->OW;
@@ -93,13 +95,14 @@ static void average_grad(struct snn_device *device, const struct snn_pool_shape 
         for (int32_t oy = 0; oy < s->OH; ++oy)
             for (int32_t ox = 0; ox < s->OW; ++ox) {
                 struct window w = window(s, oy, ox);
+                if (s->adaptive) scale = snn_pool_share(s, oy, ox);
                 for (int32_t iy = w.y0; iy < w.y1; ++iy)
                     for (int32_t ix = w.x0; ix < w.x1; ++ix) to[iy * s->W + ix] += g[oy * s->OW + ox] * scale;
             }
     }
 }
 
-static void maximum_plane(const struct snn_pool_shape *s, const real *x, real *y, uint8_t *choice) {
+static void maximum_plane(const struct snn_pool_shape *s, const real *x, real *y, uint16_t *choice) {
     for (int32_t oy = 0; oy < s->OH; ++oy)
         for (int32_t ox = 0; ox < s->OW; ++ox) {
             struct window w = window(s, oy, ox);
@@ -108,14 +111,13 @@ static void maximum_plane(const struct snn_pool_shape *s, const real *x, real *y
                 for (int32_t ix = w.x0; ix < w.x1; ++ix)
                     if (x[iy * s->W + ix] > x[best_y * s->W + best_x]) best_y = iy, best_x = ix;
             y[oy * s->OW + ox] = x[best_y * s->W + best_x];
-            int32_t tap_y = best_y - (oy * s->stride[0] - s->padding[0]),
-                    tap_x = best_x - (ox * s->stride[1] - s->padding[1]);
-            if (choice) choice[oy * s->OW + ox] = (uint8_t)(tap_y * s->kernel[1] + tap_x);
+            int32_t tap_y = best_y - snn_pool_start(s, 0, oy), tap_x = best_x - snn_pool_start(s, 1, ox);
+            if (choice) choice[oy * s->OW + ox] = (uint16_t)(tap_y * s->kernel[1] + tap_x);
         }
 }
 
 static void maximum(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
-                    real *y, uint8_t *choice, int32_t *nonzero, void *memory) {
+                    real *y, uint16_t *choice, int32_t *nonzero, void *memory) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
@@ -129,7 +131,7 @@ static void maximum(struct snn_device *device, const struct snn_pool_shape *s, p
 }
 
 static void maximum_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
-                         const uint8_t *choice, bool adds, real *gx) {
+                         const uint16_t *choice, bool adds, real *gx) {
     ptrdiff_t in = (ptrdiff_t)s->H * s->W, out = (ptrdiff_t)s->OH * s->OW;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t plane = 0; plane < rows * s->C; ++plane) {
@@ -138,8 +140,8 @@ static void maximum_grad(struct snn_device *device, const struct snn_pool_shape 
         for (int32_t oy = 0; oy < s->OH; ++oy)
             for (int32_t ox = 0; ox < s->OW; ++ox) {
                 ptrdiff_t i = plane * out + (ptrdiff_t)oy * s->OW + ox;
-                int32_t iy = oy * s->stride[0] - s->padding[0] + choice[i] / s->kernel[1];
-                int32_t ix = ox * s->stride[1] - s->padding[1] + choice[i] % s->kernel[1];
+                int32_t iy = snn_pool_start(s, 0, oy) + choice[i] / s->kernel[1];
+                int32_t ix = snn_pool_start(s, 1, ox) + choice[i] % s->kernel[1];
                 to[iy * s->W + ix] += gy[i];
             }
     }

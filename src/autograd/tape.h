@@ -51,6 +51,7 @@ enum snn_op_flags {
     SNN_OP_IN_PLACE = 8,         /* the output may overwrite input 0 */
     SNN_OP_GRAD_IN_PLACE = 16,   /* the gradient of input 0 may overwrite the output's */
     SNN_OP_TIMELESS = 32,        /* maps rows to rows: a static input gives a static output */
+    SNN_OP_COUPLES_STEPS = 256,  /* a step's result depends on later ones: all must be there at once */
     SNN_OP_COUPLES_SAMPLES = 64, /* in training, a sample's result depends on the others of its batch */
     SNN_OP_WHOLE_BATCH = 1024    /* each slice costs more than its samples (spectra of kernels): batches pass whole */
 };
@@ -77,6 +78,7 @@ struct snn_node {
                             annealed */
     void *aux;           /* the op's buffers and derived sizes, owned by the tape */
     char *name;          /* "model.2.lif" */
+    int32_t most_steps;  /* of a batch: it has numbers of its own for every step. 0: any */
     double macs;         /* dense multiply-adds of one row; 0 for layers without weights */
     size_t own_bytes;    /* bytes of its buffers, before sharing (for `plan`) */
 };

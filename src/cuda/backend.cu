@@ -117,6 +117,7 @@ int snn_cuda_open(int index, snn_cuda_fail *fail, struct snn_device *out) {
     out->regular = &snn_regular_cuda, out->ultra = &snn_ultra_cuda, out->optim = &snn_optim_cuda,
     out->weights = &snn_weights_cuda;
     out->delay = &snn_delay_cuda, out->binary = &snn_binary_cuda;
+    out->mix = &snn_mix_cuda, out->attention = &snn_attention_cuda;
     rc = open_card(cuda);
     if (rc < 0) close_device(out), memset(out, 0, sizeof *out);
     return rc;

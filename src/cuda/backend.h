@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "autograd/attention.h"
 #include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
 #include "autograd/loss.h"
 #include "autograd/math.h"
 #include "autograd/memory.h"
+#include "autograd/mix.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
 #include "autograd/regular.h"
@@ -92,6 +94,8 @@ extern const struct snn_pool_kernels snn_pool_cuda;
 extern const struct snn_norm_kernels snn_norm_cuda;
 extern const struct snn_weights_kernels snn_weights_cuda;
 extern const struct snn_binary_kernels snn_binary_cuda;
+extern const struct snn_mix_kernels snn_mix_cuda;
+extern const struct snn_attention_kernels snn_attention_cuda;
 extern const struct snn_loss_kernels snn_loss_cuda;
 extern const struct snn_regular_kernels snn_regular_cuda;
 extern const struct snn_neuron_kernels snn_neuron_cuda;

@@ -12,12 +12,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "autograd/attention.h"
 #include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
 #include "autograd/loss.h"
 #include "autograd/math.h"
 #include "autograd/memory.h"
+#include "autograd/mix.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
 #include "autograd/regular.h"
@@ -30,7 +32,7 @@
 #include "optim/optim_rules.h"
 
 enum { BLOCK = 256, WARPS = BLOCK / 32, PARTIALS = 1 << 16 }; /* backend.h */
-enum { NUMBER = sizeof(real), COUNT = sizeof(int32_t), WORD = sizeof(uint64_t) };
+enum { NUMBER = sizeof(real), COUNT = sizeof(int32_t), CHOICE = sizeof(uint16_t), WORD = sizeof(uint64_t) };
 
 struct region { /* of addresses */
     void *memory;
@@ -273,19 +275,21 @@ static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, con
     if (n >= 1) launch(device, "math.sum_steps", NUMBER * (steps + (double)n * (adds ? 2 : 1)), steps);
 }
 
-static double mask_bytes(int32_t B, int32_t units) { return (double)B * (double)(((ptrdiff_t)units + 63) / 64) * WORD; }
-
-static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
-    (void)clock, (void)layer, (void)sample, (void)p, (void)mask;
-    if (B >= 1) launch(device, "math.draw_mask", mask_bytes(B, units) + (double)B * COUNT, 0);
+static double mask_bytes(const struct snn_dropout_shape *s) {
+    return (double)s->T * s->B * (double)snn_dropout_words(s) * WORD;
 }
 
-static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+static void dropout_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
+                         uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
+    (void)clock, (void)layer, (void)sample, (void)p, (void)mask;
+    if (s->T >= 1 && s->B >= 1) launch(device, "math.draw_mask", mask_bytes(s) + (double)s->B * COUNT, 0);
+}
+
+static void dropout(struct snn_device *device, const struct snn_dropout_shape *s, const uint64_t *mask,
                     const struct snn_dropout *p, const real *x, real *y) {
-    double n = (double)rows * units;
+    double n = (double)s->rows * s->units;
     (void)mask, (void)p, (void)x, (void)y;
-    if (rows >= 1) launch(device, "math.drop", 2 * NUMBER * n + mask_bytes(B, units), n);
+    if (s->rows >= 1) launch(device, "math.drop", 2 * NUMBER * n + mask_bytes(s), n);
 }
 
 static void count_nonzero(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, int32_t *nonzero) {
@@ -610,14 +614,15 @@ static void pool_forward(struct snn_device *device, const char *kernel, const st
     double count = counts ? (double)rows * COUNT : 0;
     if (counts) launch(device, "pool.zero_counts", count, 0);
     launch(device, kernel,
-           (double)rows * row_bytes(x, w.in / (double)rows) + NUMBER * w.out + (chooses ? w.out : 0) + count, w.taps);
+           (double)rows * row_bytes(x, w.in / (double)rows) + NUMBER * w.out + (chooses ? CHOICE * w.out : 0) + count,
+           w.taps);
 }
 
 static void pool_backward(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, bool chooses,
                           bool adds) {
     struct windows w = windows_of(s, rows);
     if (rows == 0) return;
-    launch(device, "pool.gather_windows", NUMBER * (w.out + (adds ? 2 : 1) * w.in) + (chooses ? w.out : 0),
+    launch(device, "pool.gather_windows", NUMBER * (w.out + (adds ? 2 : 1) * w.in) + (chooses ? CHOICE * w.out : 0),
            chooses ? w.out : w.taps);
 }
 
@@ -628,7 +633,7 @@ static void average(struct snn_device *device, const struct snn_pool_shape *s, p
 }
 
 static void maximum(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
-                    real *y, uint8_t *choice, int32_t *nonzero, void *scratch) {
+                    real *y, uint16_t *choice, int32_t *nonzero, void *scratch) {
     (void)y, (void)scratch;
     pool_forward(device, "pool.maximum_windows", s, rows, x, choice != NULL, nonzero != NULL);
 }
@@ -640,7 +645,7 @@ static void average_grad(struct snn_device *device, const struct snn_pool_shape 
 }
 
 static void maximum_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
-                         const uint8_t *choice, bool adds, real *gx) {
+                         const uint16_t *choice, bool adds, real *gx) {
     (void)gy, (void)choice, (void)gx;
     pool_backward(device, s, rows, true, adds);
 }
@@ -707,7 +712,7 @@ static void batch_eval(struct snn_device *device, const struct snn_norm_shape *s
 
 static void any_grad(struct snn_device *device, const struct snn_norm_shape *s, bool constant, bool adds) {
     if (s->T == 0 || s->B == 0) return;
-    struct share all = share_of(s, constant || s->joint);
+    struct share all = share_of(s, constant ? !s->step : s->joint);
     add_up_channels(device, &all, "norm.part_gradient", "norm.join_gradient", 2, 4);
     launch(device, "norm.spread_gradient", NUMBER * elements(s) * (2 + !constant + adds),
            elements(s) * ((constant ? 1 : 4) + adds));
@@ -727,34 +732,148 @@ static void batch_eval_grad(struct snn_device *device, const struct snn_norm_sha
     any_grad(device, s, true, adds);
 }
 
-static void layer(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w,
-                  const real *b, real *saved, real *y) {
-    double n = (double)rows * (double)units;
-    (void)eps, (void)x, (void)w, (void)b, (void)saved, (void)y;
-    if (rows > 0) launch(device, "norm.layer_rows", 2 * NUMBER * (n + (double)rows + (double)units), 8 * n);
+static void rows_forward(struct snn_device *device, const struct snn_row_norm_shape *s, const real *x, const real *w,
+                         const real *b, real *saved, real *y) {
+    double groups = (double)s->rows * (double)s->groups, n = groups * (double)s->units;
+    double parameters = (double)s->groups * (double)s->units / (double)s->inner * ((w != NULL) + (b != NULL));
+    (void)x, (void)saved, (void)y;
+    if (s->rows > 0)
+        launch(device, "norm.normalise_rows", NUMBER * (2 * n + 2 * groups + parameters), (s->centred ? 8 : 4) * n);
 }
 
-static void layer_grad(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w,
-                       const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx) {
-    (void)x, (void)w, (void)saved, (void)gy, (void)gw, (void)gb, (void)gx;
-    if (rows == 0) return;
-    ptrdiff_t parts = FILLING / ((units + 31) / 32), most = (rows + WARPS - 1) / WARPS;
+static void rows_grad(struct snn_device *device, const struct snn_row_norm_shape *s, const real *x, const real *w,
+                      const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx) {
+    ptrdiff_t width = s->groups * s->units, learned = gw || gb ? width : 0;
+    (void)x, (void)saved, (void)gy, (void)gx;
+    if (s->rows == 0) return;
+    ptrdiff_t parts = FILLING / ((width + 31) / 32), most = (s->rows + WARPS - 1) / WARPS;
     if (parts > most) parts = most;
     if (parts > MOST_PARTS) parts = MOST_PARTS;
     if (parts < 1) parts = 1;
     ptrdiff_t abreast = FIGURES_ROOM / 2 / parts;
-    for (ptrdiff_t first = 0; first < units; first += abreast) {
-        double count = (double)(units - first < abreast ? units - first : abreast), n = (double)rows * count;
-        double figures = 2 * count * (double)parts;
-        launch(device, "norm.layer_units_part", NUMBER * (2 * n + 2 * (double)rows + figures), 5 * n);
-        launch(device, "norm.layer_units_join", NUMBER * (figures + 4 * count), figures);
+    double groups = (double)s->rows * (double)s->groups;
+    for (ptrdiff_t first = 0; first < learned; first += abreast) {
+        double count = (double)(width - first < abreast ? width - first : abreast), n = (double)s->rows * count;
+        double figures = 2 * count * (double)parts, parameters = count / (double)s->inner;
+        launch(device, "norm.units_part", NUMBER * (2 * n + 2 * groups + figures), 5 * n);
+        launch(device, "norm.units_join", NUMBER * (figures + 2 * parameters * ((gw != NULL) + (gb != NULL))), figures);
     }
-    double n = (double)rows * (double)units;
-    launch(device, "norm.layer_rows_gradient", NUMBER * (n * (adds ? 4 : 3) + 2 * (double)rows + (double)units),
+    double n = (double)s->rows * (double)width;
+    launch(device, "norm.rows_gradient",
+           NUMBER * (n * (adds ? 4 : 3) + 2 * groups + (w ? (double)width / (double)s->inner : 0)),
            n * (adds ? 12 : 11));
 }
 
-static const struct snn_norm_kernels norm_table = {batch, batch_eval, batch_grad, batch_eval_grad, layer, layer_grad};
+static const struct snn_norm_kernels norm_table = {batch,           batch_eval,   batch_grad,
+                                                   batch_eval_grad, rows_forward, rows_grad};
+
+/* ---- joins, factors, clamps ---- */
+
+static void copy_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const real *from, ptrdiff_t from_step,
+                      bool adds, real *to, ptrdiff_t to_step) {
+    double read = from_step ? (double)rows * (double)n : (double)n, all = (double)rows * (double)n;
+    (void)from, (void)to, (void)to_step;
+    if (rows >= 1 && n >= 1) launch(device, "mix.copy_numbers", NUMBER * (read + (adds ? 2 : 1) * all), adds ? all : 0);
+}
+
+static void clamp_between(struct snn_device *device, ptrdiff_t n, real low, real high, const real *x, real *y) {
+    (void)low, (void)high, (void)x, (void)y;
+    if (n >= 1) launch(device, "mix.clamp_between", 2 * NUMBER * (double)n, 2 * (double)n);
+}
+
+static void clamp_grad(struct snn_device *device, ptrdiff_t n, real low, real high, const real *y, const real *gy,
+                       bool adds, real *gx) {
+    (void)low, (void)high, (void)y, (void)gy, (void)gx;
+    if (n >= 1) launch(device, "mix.clamp_gradient", NUMBER * (double)n * (3 + adds), (double)n * (2 + adds));
+}
+
+static void join(struct snn_device *device, enum snn_join how, ptrdiff_t n, const real *a, const real *b, real *y) {
+    (void)a, (void)b, (void)y;
+    if (n >= 1) launch(device, "mix.join_numbers", 3 * NUMBER * (double)n, (double)n * (1 + (how == SNN_JOIN_IAND)));
+}
+
+static void join_grad(struct snn_device *device, enum snn_join how, ptrdiff_t n, const real *a, const real *b,
+                      const real *gy, bool adds_a, real *ga, bool adds_b, real *gb) {
+    int written = (ga ? 1 + adds_a : 0) + (gb ? 1 + adds_b : 0);
+    (void)how, (void)a, (void)b, (void)gy;
+    if (n >= 1)
+        launch(device, "mix.join_numbers_gradient", NUMBER * (double)n * (3 + written), (double)n * (1 + written));
+}
+
+static void scale_by(struct snn_device *device, const struct snn_scale_shape *s, const real *factor, const real *x,
+                     bool adds, real *y) {
+    double n = (double)s->rows * (double)s->units;
+    (void)factor, (void)x, (void)y;
+    if (s->rows < 1) return;
+    launch(device, "mix.apply_factors", NUMBER * (n * (adds ? 3 : 2) + (double)snn_scale_factors(s)), n * (1 + adds));
+}
+
+static void scale_grad(struct snn_device *device, const struct snn_scale_shape *s, const real *x, const real *gy,
+                       bool adds, real *gfactor) {
+    ptrdiff_t factors = snn_scale_factors(s), parts = snn_cuda_scale_parts(s), room = FIGURES_ROOM / parts;
+    (void)x, (void)gy, (void)gfactor;
+    if (s->rows < 1) return;
+    for (ptrdiff_t first = 0; first < factors; first += room) {
+        double count = (double)(factors - first < room ? factors - first : room), figures = count * (double)parts;
+        double n = count * (double)(s->share_rows * s->share_units);
+        launch(device, "mix.part_factors", NUMBER * (2 * n + figures), 2 * n);
+        launch(device, "mix.join_factors", NUMBER * (figures + (adds ? 2 : 1) * count), figures);
+    }
+}
+
+static const struct snn_mix_kernels mix_table = {copy_rows, clamp_between, clamp_grad, join,
+                                                 join_grad, scale_by,      scale_grad};
+
+/* ---- attention ---- */
+
+static void all_products(struct snn_device *device, const struct snn_products *p, const real *a, const real *b,
+                         bool adds, real *y) {
+    enum { MOST_BATCH = 32768 };
+    (void)a, (void)b, (void)y;
+    for (ptrdiff_t left = p->count; left > 0; left -= MOST_BATCH)
+        multiply(device, "attention.cublasSgemmStridedBatched", left < MOST_BATCH ? (double)left : MOST_BATCH, false,
+                 p->m, p->n, p->k, adds);
+}
+
+static void pool_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, real *mean,
+                      real *largest, int32_t *where) {
+    double n = (double)rows * (double)units;
+    (void)x, (void)mean, (void)largest, (void)where;
+    if (rows >= 1) launch(device, "attention.pool_of_rows", NUMBER * n + (2 * NUMBER + COUNT) * (double)rows, 2 * n);
+}
+
+static void spread_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *gy, const real *share,
+                        const real *gmean, const real *glargest, const int32_t *where, bool adds, real *gx) {
+    double n = (double)rows * (double)units;
+    (void)gy, (void)share, (void)gmean, (void)glargest, (void)where, (void)gx;
+    if (rows >= 1)
+        launch(device, "attention.spread_over_rows", NUMBER * n * (adds ? 3 : 2) + (3 * NUMBER + COUNT) * (double)rows,
+               n * (2 + adds));
+}
+
+static void shares(struct snn_device *device, const struct snn_shares_shape *s, const uint8_t *mask, const real *mean,
+                   const real *largest, const real *w1, const real *w2, real *hidden, real *share) {
+    double rows = (double)s->T * s->B, weights = (double)s->T * s->hidden, inner = 2.0 * s->B * s->hidden;
+    (void)mask, (void)mean, (void)largest, (void)w1, (void)w2, (void)hidden, (void)share;
+    if (rows > 0)
+        launch(device, "attention.shares_of_steps", NUMBER * (3 * rows + 2 * weights + inner), 7 * s->B * weights);
+}
+
+static void shares_grad(struct snn_device *device, const struct snn_shares_shape *s, const uint8_t *mask,
+                        const real *mean, const real *largest, const real *w1, const real *w2, const real *hidden,
+                        const real *share, const real *gshare, real *scratch, real *gw1, real *gw2, real *gmean,
+                        real *glargest) {
+    double rows = (double)s->T * s->B, weights = (double)s->T * s->hidden, inner = 2.0 * s->B * s->hidden;
+    (void)mask, (void)mean, (void)largest, (void)w1, (void)w2, (void)hidden, (void)share, (void)gshare, (void)scratch;
+    (void)gmean, (void)glargest;
+    if (rows == 0) return;
+    launch(device, "attention.shares_gradient", NUMBER * (5 * rows + 2 * weights + 2 * inner), 8 * s->B * weights);
+    if (gw1 || gw2)
+        launch(device, "attention.shares_weights",
+               NUMBER * (3 * rows + 2 * inner + 2 * weights * ((gw1 != NULL) + (gw2 != NULL))), 7 * s->B * weights);
+}
+
+static const struct snn_attention_kernels attention_table = {all_products, pool_rows, spread_rows, shares, shares_grad};
 
 /* ---- weights made of parameters ---- */
 
@@ -1101,6 +1220,8 @@ int snn_cuda_cost_open(struct snn_costs *costs, struct snn_device *out) {
                                .norm = &norm_table,
                                .weights = &weights_table,
                                .binary = &binary_table,
+                               .mix = &mix_table,
+                               .attention = &attention_table,
                                .loss = &loss_table,
                                .regular = &regular_table,
                                .neuron = &neuron_table,

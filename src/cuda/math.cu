@@ -55,50 +55,58 @@ static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, con
 /* A thread draws the bits of half a word, four with each block of random numbers. Words are little-endian, so half h of
  * a row has units 32 h and on. */
 static __global__ void __launch_bounds__(BLOCK)
-    draw_mask(int32_t B, int32_t units, const uint32_t *clock, uint32_t purpose, const int32_t *sample /* (B) */,
-              const struct snn_dropout *p, uint32_t *mask /* (B, halves) */) {
-    const int32_t halves = (units + 63) / 64 * 2;
+    draw_mask(struct snn_dropout_shape s, int32_t halves, const uint32_t *clock, uint32_t purpose,
+              const int32_t *sample /* (B) */, const struct snn_dropout *p, uint32_t *mask /* (T,B, halves) */) {
     const uint64_t seed = clock[0] | (uint64_t)clock[1] << 32, limit = p->limit;
     const uint32_t step = clock[2];
-    for (ptrdiff_t b = first_row(); b < B; b += row_step())
-        for (ptrdiff_t h = first_item(); h < halves; h += item_step()) {
+    const int32_t runs = s.units / s.inner;
+    for (int32_t r = (int32_t)first_row(); r < s.T * s.B; r += (int32_t)row_step()) {
+        const int32_t t = r / s.B;
+        const uint32_t first = (uint32_t)(s.t0 + t) * (uint32_t)halves * 8;
+        for (int32_t h = (int32_t)first_item(); h < halves; h += (int32_t)item_step()) {
             uint32_t bits = 0;
-            for (int i = 0; i < 32 && h * 32 + i < units; i += 4) {
+            for (int i = 0; i < 32 && h * 32 + i < runs; i += 4) {
                 uint32_t draw[4];
-                snn_rng_block(seed, purpose, step, (uint32_t)sample[b], (uint32_t)(h * 8 + i / 4), draw);
+                snn_rng_block(seed, purpose, step, (uint32_t)sample[r - t * s.B], first + (uint32_t)(h * 8 + i / 4),
+                              draw);
                 for (int k = 0; k < 4; ++k)
-                    if (h * 32 + i + k < units) bits |= (uint32_t)(draw[k] < limit) << (i + k);
+                    if (h * 32 + i + k < runs) bits |= (uint32_t)(draw[k] < limit) << (i + k);
             }
-            mask[b * halves + h] = bits;
+            mask[(ptrdiff_t)r * halves + h] = bits;
         }
+    }
 }
 
-static void dropout_mask(struct snn_device *device, int32_t B, int32_t units, const uint32_t *clock, uint32_t layer,
-                         const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
-    if (B < 1) return;
-    struct tiling tiling = tiling_for(B, ((ptrdiff_t)units + 63) / 64 * 2);
-    LAUNCH(draw_mask, tiling.grid, tiling.block, 0, cuda_of(device)->compute, B, units, clock,
+static void dropout_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
+                         uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
+    int32_t halves = 2 * snn_dropout_words(s);
+    if (s->T < 1 || s->B < 1) return;
+    struct tiling tiling = tiling_for((ptrdiff_t)s->T * s->B, halves);
+    LAUNCH(draw_mask, tiling.grid, tiling.block, 0, cuda_of(device)->compute, *s, halves, clock,
            SNN_RNG_DROPOUT | layer << 8, sample, p, (uint32_t *)(void *)mask);
 }
 
 /* y may be x. */
 static __global__ void __launch_bounds__(BLOCK)
-    drop(ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *__restrict__ mask /* (B, words) */,
+    drop(struct snn_dropout_shape s, int32_t words, const uint64_t *__restrict__ mask /* (T,B, words) */,
          const struct snn_dropout *p, const real *x /* (rows, units) */, real *y /* (rows, units) */) {
-    const ptrdiff_t words = ((ptrdiff_t)units + 63) / 64;
     const real scale = p->scale;
-    for (ptrdiff_t r = first_row(); r < rows; r += row_step()) {
-        const uint64_t *m = mask + r % B * words;
-        for (ptrdiff_t i = first_item(); i < units; i += item_step())
-            y[r * units + i] = m[i / 64] >> (i % 64) & 1 ? x[r * units + i] * scale : 0;
+    for (ptrdiff_t r = first_row(); r < s.rows; r += row_step()) {
+        const uint64_t *m = mask + r % ((ptrdiff_t)s.T * s.B) * words;
+        const real *from = x + r * s.units;
+        real *to = y + r * s.units;
+        for (int32_t i = (int32_t)first_item(); i < s.units; i += (int32_t)item_step()) {
+            int32_t k = s.inner == 1 ? i : i / s.inner;
+            to[i] = m[k / 64] >> (k % 64) & 1 ? from[i] * scale : 0;
+        }
     }
 }
 
-static void dropout(struct snn_device *device, ptrdiff_t rows, int32_t B, int32_t units, const uint64_t *mask,
+static void dropout(struct snn_device *device, const struct snn_dropout_shape *s, const uint64_t *mask,
                     const struct snn_dropout *p, const real *x, real *y) {
-    if (rows < 1) return;
-    struct tiling tiling = tiling_for(rows, units);
-    LAUNCH(drop, tiling.grid, tiling.block, 0, cuda_of(device)->compute, rows, B, units, mask, p, x, y);
+    if (s->rows < 1) return;
+    struct tiling tiling = tiling_for(s->rows, s->units);
+    LAUNCH(drop, tiling.grid, tiling.block, 0, cuda_of(device)->compute, *s, snn_dropout_words(s), mask, p, x, y);
 }
 
 /* ---- teams ---- */

@@ -150,13 +150,13 @@ static __global__ void __launch_bounds__(BLOCK)
 
 /* saved, and the running statistics group by group: a warp a channel, `span` lanes (a power of two) a group. */
 static __global__ void __launch_bounds__(BLOCK)
-    join_statistics(struct share k, int32_t span, const real *figures, real eps, real keep, real move,
+    join_statistics(struct share k, int32_t span, const real *figures, real eps, real keep, real move, ptrdiff_t step,
                     real *running_mean, real *running_var, real *saved) {
     int32_t channel = (int32_t)((blockIdx.x * BLOCK + threadIdx.x) / 32), lane = (int32_t)threadIdx.x % 32;
     if (channel >= k.channels) return;
     int32_t c = k.first_channel + channel, abreast = 32 / span, p0 = lane % span;
     real running[2] = {0, 0}; /* lane 0 alone reads what it will write */
-    if (running_mean && lane == 0) running[0] = running_mean[c], running[1] = running_var[c];
+    if (running_mean && !step && lane == 0) running[0] = running_mean[c], running[1] = running_var[c];
     for (int32_t g0 = 0; g0 < k.groups; g0 += abreast) {
         int32_t g = g0 + lane / span, parts = g < k.groups ? k.parts : 0;
         const real *part = figures + ((ptrdiff_t)g * k.channels + channel) * k.parts * FIGURES;
@@ -174,38 +174,49 @@ static __global__ void __launch_bounds__(BLOCK)
         if (parts > 0 && p0 == 0) {
             real *to = saved + ((ptrdiff_t)(k.first_group + g) * k.C + c) * 2;
             to[0] = mean, to[1] = 1 / sqrtf(var + eps);
+            if (running_mean && step && n > 0) {
+                ptrdiff_t p = (k.first_group + g) * step + c;
+                running_mean[p] = keep * running_mean[p] + move * mean;
+                running_var[p] = keep * running_var[p] + move * unbiased;
+            }
         }
-        for (int32_t j = 0; running_mean && j < abreast && g0 + j < k.groups; ++j) {
+        for (int32_t j = 0; running_mean && !step && j < abreast && g0 + j < k.groups; ++j) {
             real n_j = __shfl_sync(0xffffffffu, n, j * span), mean_j = __shfl_sync(0xffffffffu, mean, j * span);
             real var_j = __shfl_sync(0xffffffffu, unbiased, j * span);
             if (n_j > 0) running[0] = keep * running[0] + move * mean_j, running[1] = keep * running[1] + move * var_j;
         }
     }
-    if (running_mean && lane == 0) running_mean[c] = running[0], running_var[c] = running[1];
+    if (running_mean && !step && lane == 0) running_mean[c] = running[0], running_var[c] = running[1];
 }
 
-/* Mean and 1/std of a (group, channel): saved, or from the running statistics when `saved` is NULL. */
+/* Number p of a parameter that may not be there. */
+static __device__ __forceinline__ real number_of(const real *parameter, ptrdiff_t p, real otherwise) {
+    return parameter ? parameter[p] : otherwise;
+}
+
+/* Mean and 1/std of a (group, channel): saved, or from the running statistics, number p, when `saved` is NULL. */
 struct moments {
     const real *saved, *mean, *var;
     real eps;
 };
-static __device__ __forceinline__ real mean_of(const struct moments &m, ptrdiff_t at, int32_t c) {
-    return m.saved ? m.saved[at * 2] : m.mean[c];
+static __device__ __forceinline__ real mean_of(const struct moments &m, ptrdiff_t at, ptrdiff_t p) {
+    return m.saved ? m.saved[at * 2] : m.mean[p];
 }
-static __device__ __forceinline__ real inverse_of(const struct moments &m, ptrdiff_t at, int32_t c) {
-    return m.saved ? m.saved[at * 2 + 1] : 1 / sqrtf(m.var[c] + m.eps);
+static __device__ __forceinline__ real inverse_of(const struct moments &m, ptrdiff_t at, ptrdiff_t p) {
+    return m.saved ? m.saved[at * 2 + 1] : 1 / sqrtf(m.var[p] + m.eps);
 }
 
 /* A thread a place of the row, going down the rows of a group. */
 static __global__ void __launch_bounds__(BLOCK)
-    normalise(int32_t groups, int32_t rows, int32_t C, ptrdiff_t inner, const real *x, const real *w, const real *b,
-              struct moments m, real *y) {
+    normalise(int32_t groups, int32_t rows, int32_t C, ptrdiff_t inner, ptrdiff_t step, const real *x, const real *w,
+              const real *b, struct moments m, real *y) {
     ptrdiff_t column = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x, units = C * inner;
     if (column >= units) return;
     int32_t c = inner == 1 ? (int32_t)column : (int32_t)(column / inner);
     for (int32_t g = (int32_t)blockIdx.z; g < groups; g += (int32_t)gridDim.z) {
-        ptrdiff_t at = (ptrdiff_t)g * C + c;
-        real scale = inverse_of(m, at, c) * w[c], shift = b[c] - mean_of(m, at, c) * scale;
+        ptrdiff_t at = (ptrdiff_t)g * C + c, p = g * step + c;
+        real scale = inverse_of(m, at, p) * number_of(w, p, 1);
+        real shift = number_of(b, p, 0) - mean_of(m, at, p) * scale;
         for (int32_t r = (int32_t)blockIdx.y; r < rows; r += (int32_t)gridDim.y) {
             ptrdiff_t i = ((ptrdiff_t)g * rows + r) * units + column;
             y[i] = x[i] * scale + shift;
@@ -218,11 +229,12 @@ static __global__ void __launch_bounds__(BLOCK)
 /* sum of gy, and dot = sum of gy (x - mean); masked rows have no weight in n, but what reaches them from behind counts
  */
 static __global__ void __launch_bounds__(BLOCK)
-    part_gradient(struct share k, const real *x, const real *gy, const uint8_t *mask, struct moments m, real *figures) {
+    part_gradient(struct share k, ptrdiff_t step, const real *x, const real *gy, const uint8_t *mask, struct moments m,
+                  real *figures) {
     __shared__ real shared[WARPS][32];
     struct worker w = worker_of(k);
     real n = 0, sum = 0, dot = 0;
-    real mean = w.live ? mean_of(m, (ptrdiff_t)w.group * k.C + w.channel, w.channel) : 0;
+    real mean = w.live ? mean_of(m, (ptrdiff_t)w.group * k.C + w.channel, w.group * step + w.channel) : 0;
     EACH_ITEM(k, w, i) {
         struct item item = item_at(k, w, i);
         ptrdiff_t at = (item.row * k.C + w.channel) * k.inner + item.from;
@@ -245,12 +257,13 @@ static __global__ void __launch_bounds__(BLOCK)
  */
 template <bool CONSTANT>
 static __global__ void __launch_bounds__(BLOCK)
-    join_gradient(struct share k, int32_t span, const real *figures, const real *w, struct moments m,
+    join_gradient(struct share k, int32_t span, ptrdiff_t step, const real *figures, const real *w, struct moments m,
                   real *coefficients, real *gw, real *gb) {
     int32_t channel = (int32_t)((blockIdx.x * BLOCK + threadIdx.x) / 32), lane = (int32_t)threadIdx.x % 32;
     if (channel >= k.channels) return;
     int32_t c = k.first_channel + channel, abreast = 32 / span, p0 = lane % span;
-    real total_dot = lane == 0 ? gw[c] : 0, total_sum = lane == 0 ? gb[c] : 0; /* the lane that writes them */
+    bool sums = lane == 0 && !step; /* the lane that writes them */
+    real total_dot = sums && gw ? gw[c] : 0, total_sum = sums && gb ? gb[c] : 0;
     for (int32_t g0 = 0; g0 < k.groups; g0 += abreast) {
         int32_t g = g0 + lane / span, parts = g < k.groups ? k.parts : 0;
         const real *part = figures + ((ptrdiff_t)g * k.channels + channel) * k.parts * FIGURES;
@@ -260,11 +273,16 @@ static __global__ void __launch_bounds__(BLOCK)
         n = lanes_sum(n, span), sum = lanes_sum(sum, span), dot = lanes_sum(dot, span);
         if (parts > 0) {
             ptrdiff_t at = CONSTANT ? c : (ptrdiff_t)(k.first_group + g) * k.C + c;
-            real inverse = inverse_of(m, at, c);
+            ptrdiff_t p = (k.first_group + g) * step + c;
+            real inverse = inverse_of(m, at, p);
             dot *= inverse;
             if (!CONSTANT && p0 == 0) {
-                real share = n > 0 ? -w[c] * inverse / n : 0, kx = share * inverse * dot;
-                coefficients[at * 2] = kx, coefficients[at * 2 + 1] = share * sum - kx * mean_of(m, at, c);
+                real share = n > 0 ? -number_of(w, p, 1) * inverse / n : 0, kx = share * inverse * dot;
+                coefficients[at * 2] = kx, coefficients[at * 2 + 1] = share * sum - kx * mean_of(m, at, p);
+            }
+            if (step && p0 == 0) {
+                if (gw) gw[p] += dot;
+                if (gb) gb[p] += sum;
             }
         }
         for (int32_t j = 0; j < abreast && g0 + j < k.groups; ++j) {
@@ -272,21 +290,22 @@ static __global__ void __launch_bounds__(BLOCK)
             total_sum += __shfl_sync(0xffffffffu, sum, j * span);
         }
     }
-    if (lane == 0) gw[c] = total_dot, gb[c] = total_sum;
+    if (sums && gw) gw[c] = total_dot;
+    if (sums && gb) gb[c] = total_sum;
 }
 
 /* When the statistics are constants, gx = w inverse gy. */
 template <bool CONSTANT>
 static __global__ void __launch_bounds__(BLOCK)
-    spread_gradient(int32_t groups, int32_t rows, int32_t C, ptrdiff_t inner, const real *x, const real *gy,
-                    const real *w, const uint8_t *mask, struct moments moments, const real *coefficients, bool adds,
-                    real *gx) {
+    spread_gradient(int32_t groups, int32_t rows, int32_t C, ptrdiff_t inner, ptrdiff_t step, const real *x,
+                    const real *gy, const real *w, const uint8_t *mask, struct moments moments,
+                    const real *coefficients, bool adds, real *gx) {
     ptrdiff_t column = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x, units = C * inner;
     if (column >= units) return;
     int32_t c = inner == 1 ? (int32_t)column : (int32_t)(column / inner);
     for (int32_t g = (int32_t)blockIdx.z; g < groups; g += (int32_t)gridDim.z) {
         ptrdiff_t at = (ptrdiff_t)g * C + c;
-        real a = w[c] * inverse_of(moments, at, c);
+        real a = number_of(w, g * step + c, 1) * inverse_of(moments, at, g * step + c);
         real k = CONSTANT ? 0 : coefficients[at * 2], m = CONSTANT ? 0 : coefficients[at * 2 + 1];
         for (int32_t r = (int32_t)blockIdx.y; r < rows; r += (int32_t)gridDim.y) {
             ptrdiff_t row = (ptrdiff_t)g * rows + r, i = row * units + column;
@@ -318,10 +337,10 @@ static void batch(struct snn_device *device, const struct snn_norm_shape *s, con
     EACH_SLICE(all, k) {
         LAUNCH(part_statistics, share_grid(&k), BLOCK, 0, cuda->compute, k, x, mask, figures);
         LAUNCH(join_statistics, warp_blocks(k.channels), BLOCK, 0, cuda->compute, k, power_of_two(k.parts, 32), figures,
-               (real)s->eps, (real)keep, (real)(1 - keep), running_mean, running_var, saved);
+               (real)s->eps, (real)keep, (real)(1 - keep), s->step, running_mean, running_var, saved);
     }
     LAUNCH(normalise, sheet_grid(s->C * s->inner, all.rows, all.groups), BLOCK, 0, cuda->compute, all.groups, all.rows,
-           s->C, s->inner, x, w, b, saved_moments(saved), y);
+           s->C, s->inner, s->step, x, w, b, saved_moments(saved), y);
     cuda_note(cuda, cudaGetLastError());
 }
 
@@ -329,9 +348,9 @@ static void batch_eval(struct snn_device *device, const struct snn_norm_shape *s
                        const real *b, const real *running_mean, const real *running_var, real *y) {
     struct snn_cuda *cuda = cuda_of(device);
     if (s->T == 0 || s->B == 0) return;
-    int32_t rows = s->T * s->B;
-    LAUNCH(normalise, sheet_grid(s->C * s->inner, rows), BLOCK, 0, cuda->compute, 1, rows, s->C, s->inner, x, w, b,
-           running_moments(s, running_mean, running_var), y);
+    int32_t groups = s->step ? s->T : 1, rows = s->T * s->B / groups;
+    LAUNCH(normalise, sheet_grid(s->C * s->inner, rows, groups), BLOCK, 0, cuda->compute, groups, rows, s->C, s->inner,
+           s->step, x, w, b, running_moments(s, running_mean, running_var), y);
     cuda_note(cuda, cudaGetLastError());
 }
 
@@ -342,12 +361,12 @@ static void any_grad(struct snn_cuda *cuda, const struct snn_norm_shape *s, stru
     if (s->T == 0 || s->B == 0) return;
     real *figures = (real *)cuda->partial;
     EACH_SLICE(all, k) {
-        LAUNCH(part_gradient, share_grid(&k), BLOCK, 0, cuda->compute, k, x, gy, mask, m, figures);
+        LAUNCH(part_gradient, share_grid(&k), BLOCK, 0, cuda->compute, k, s->step, x, gy, mask, m, figures);
         LAUNCH(join_gradient<CONSTANT>, warp_blocks(k.channels), BLOCK, 0, cuda->compute, k, power_of_two(k.parts, 32),
-               figures, w, m, coefficients, gw, gb);
+               s->step, figures, w, m, coefficients, gw, gb);
     }
     LAUNCH(spread_gradient<CONSTANT>, sheet_grid(s->C * s->inner, all.rows, all.groups), BLOCK, 0, cuda->compute,
-           all.groups, all.rows, s->C, s->inner, x, gy, w, mask, m, coefficients, adds, gx);
+           all.groups, all.rows, s->C, s->inner, s->step, x, gy, w, mask, m, coefficients, adds, gx);
     cuda_note(cuda, cudaGetLastError());
 }
 
@@ -361,64 +380,92 @@ static void batch_grad(struct snn_device *device, const struct snn_norm_shape *s
 static void batch_eval_grad(struct snn_device *device, const struct snn_norm_shape *s, const real *x, const real *w,
                             const real *running_mean, const real *running_var, const real *gy, real *gw, real *gb,
                             bool adds, real *gx) {
-    any_grad<true>(cuda_of(device), s, share_of(s, true), x, w, NULL, running_moments(s, running_mean, running_var), gy,
-                   NULL, gw, gb, adds, gx);
+    any_grad<true>(cuda_of(device), s, share_of(s, !s->step), x, w, NULL, running_moments(s, running_mean, running_var),
+                   gy, NULL, gw, gb, adds, gx);
 }
 
-/* ---- layer: a block a row ---- */
+/* ---- rows: a block a group of a row ---- */
 
-static __global__ void __launch_bounds__(BLOCK) layer_rows(ptrdiff_t rows, ptrdiff_t units, real eps, const real *x,
-                                                           const real *w, const real *b, real *saved, real *y) {
-    __shared__ real shared[WARPS];
-    for (ptrdiff_t r = blockIdx.x; r < rows; r += gridDim.x) {
-        const real *from = x + r * units;
-        real sum = 0, off = 0, squares = 0;
-        for (ptrdiff_t i = threadIdx.x; i < units; i += BLOCK) sum += from[i];
-        real mean = block_sum(sum, shared) / (real)units;
-        for (ptrdiff_t i = threadIdx.x; i < units; i += BLOCK) {
-            real d = from[i] - mean;
-            off += d, squares += d * d;
-        }
-        off = block_sum(off, shared), squares = block_sum(squares, shared) - off * off / (real)units;
-        mean += off / (real)units;
-        real inverse = 1 / sqrtf((squares > 0 ? squares : 0) / (real)units + eps);
-        if (saved && threadIdx.x == 0) saved[2 * r] = mean, saved[2 * r + 1] = inverse;
-        for (ptrdiff_t i = threadIdx.x; i < units; i += BLOCK)
-            y[r * units + i] = (from[i] - mean) * inverse * w[i] + b[i];
-    }
+/* A row's shape in numbers that registers hold, and the parameter of unit i of group k of the row. */
+struct row_shape {
+    ptrdiff_t all; /* groups of all rows */
+    int32_t groups, units, inner;
+    bool centred;
+};
+static struct row_shape row_shape_of(const struct snn_row_norm_shape *s) {
+    struct row_shape k = {s->rows * s->groups, (int32_t)s->groups, (int32_t)s->units, (int32_t)s->inner, s->centred};
+    return k;
+}
+static __device__ __forceinline__ int32_t parameter_of(const struct row_shape &s, int32_t first, int32_t i) {
+    return s.inner == 1 ? first + i : (first + i) / s.inner;
 }
 
 static __global__ void __launch_bounds__(BLOCK)
-    layer_rows_gradient(ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w, const real *saved,
-                        const real *gy, bool adds, real *gx) {
+    normalise_rows(struct row_shape s, real eps, const real *x, const real *w, const real *b, real *saved, real *y) {
     __shared__ real shared[WARPS];
-    for (ptrdiff_t r = blockIdx.x; r < rows; r += gridDim.x) {
-        const real *g = gy + r * units, *from = x + r * units;
-        real mean = saved[2 * r], inverse = saved[2 * r + 1], sum = 0, dot = 0;
-        for (ptrdiff_t i = threadIdx.x; i < units; i += BLOCK) {
-            real gi = g[i] * w[i];
+    for (ptrdiff_t k = blockIdx.x; k < s.all; k += gridDim.x) {
+        const real *from = x + k * s.units;
+        real *to = y + k * s.units;
+        int32_t first = s.groups == 1 ? 0 : (int32_t)(k % s.groups) * s.units;
+        real mean = 0, off = 0, squares = 0;
+        if (s.centred) {
+            for (int32_t i = (int32_t)threadIdx.x; i < s.units; i += BLOCK) mean += from[i];
+            mean = block_sum(mean, shared) / (real)s.units;
+        }
+        for (int32_t i = (int32_t)threadIdx.x; i < s.units; i += BLOCK) {
+            real d = from[i] - mean;
+            off += d, squares += d * d;
+        }
+        squares = block_sum(squares, shared);
+        if (s.centred) { /* what the rounded mean is off by */
+            off = block_sum(off, shared);
+            squares -= off * off / (real)s.units, mean += off / (real)s.units;
+        }
+        real inverse = 1 / sqrtf((squares > 0 ? squares : 0) / (real)s.units + eps);
+        if (saved && threadIdx.x == 0) saved[2 * k] = mean, saved[2 * k + 1] = inverse;
+        for (int32_t i = (int32_t)threadIdx.x; i < s.units; i += BLOCK) {
+            int32_t p = parameter_of(s, first, i);
+            to[i] = (from[i] - mean) * inverse * number_of(w, p, 1) + number_of(b, p, 0);
+        }
+    }
+}
+
+static __global__ void __launch_bounds__(BLOCK) rows_gradient(struct row_shape s, const real *x, const real *w,
+                                                              const real *saved, const real *gy, bool adds, real *gx) {
+    __shared__ real shared[WARPS];
+    for (ptrdiff_t k = blockIdx.x; k < s.all; k += gridDim.x) {
+        const real *g = gy + k * s.units, *from = x + k * s.units;
+        real *to = gx + k * s.units;
+        int32_t first = s.groups == 1 ? 0 : (int32_t)(k % s.groups) * s.units;
+        real mean = saved[2 * k], inverse = saved[2 * k + 1], sum = 0, dot = 0;
+        for (int32_t i = (int32_t)threadIdx.x; i < s.units; i += BLOCK) {
+            real gi = g[i] * number_of(w, parameter_of(s, first, i), 1);
             sum += gi, dot += gi * (from[i] - mean);
         }
-        sum = block_sum(sum, shared) / (real)units, dot = block_sum(dot, shared) * inverse / (real)units;
-        for (ptrdiff_t i = threadIdx.x; i < units; i += BLOCK) {
-            real value = inverse * (g[i] * w[i] - sum - (from[i] - mean) * inverse * dot);
-            gx[r * units + i] = adds ? gx[r * units + i] + value : value;
+        sum = block_sum(sum, shared) / (real)s.units, dot = block_sum(dot, shared) * inverse / (real)s.units;
+        if (!s.centred) sum = 0;
+        for (int32_t i = (int32_t)threadIdx.x; i < s.units; i += BLOCK) {
+            real gi = g[i] * number_of(w, parameter_of(s, first, i), 1);
+            real value = inverse * (gi - sum - (from[i] - mean) * inverse * dot);
+            to[i] = adds ? to[i] + value : value;
         }
     }
 }
 
 /* partial (parts, units, 2): sums over a share of the rows of gy (x - mean) inverse and of gy; a lane a unit. */
 static __global__ void __launch_bounds__(BLOCK)
-    layer_units_part(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t first, ptrdiff_t count, const real *x,
-                     const real *saved, const real *gy, real *partial) {
+    units_part(struct snn_row_norm_shape s, ptrdiff_t first, ptrdiff_t count, const real *x, const real *saved,
+               const real *gy, real *partial) {
     __shared__ real shared[WARPS][2][32];
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-    ptrdiff_t unit = (ptrdiff_t)blockIdx.x * 32 + lane;
+    ptrdiff_t unit = (ptrdiff_t)blockIdx.x * 32 + lane, width = s.groups * s.units;
+    ptrdiff_t group = s.groups == 1 ? 0 : (first + unit) / s.units;
     real sum = 0, dot = 0;
-    for (ptrdiff_t r = (ptrdiff_t)blockIdx.y * WARPS + warp; unit < count && r < rows;
+    for (ptrdiff_t r = (ptrdiff_t)blockIdx.y * WARPS + warp; unit < count && r < s.rows;
          r += (ptrdiff_t)gridDim.y * WARPS) {
-        real g = gy[r * units + first + unit];
-        sum += g, dot += g * (x[r * units + first + unit] - saved[2 * r]) * saved[2 * r + 1];
+        const real *of_group = saved + 2 * (r * s.groups + group);
+        real g = gy[r * width + first + unit];
+        sum += g, dot += g * (x[r * width + first + unit] - of_group[0]) * of_group[1];
     }
     shared[warp][0][lane] = dot, shared[warp][1][lane] = sum;
     __syncthreads();
@@ -428,47 +475,57 @@ static __global__ void __launch_bounds__(BLOCK)
     to[0] = dot, to[1] = sum;
 }
 
+/* A warp a parameter adds up its `inner` units, as far as they are among the `count` from `first` on, in all parts. */
 static __global__ void __launch_bounds__(BLOCK)
-    layer_units_join(ptrdiff_t count, int32_t parts, const real *partial, real *gw, real *gb) {
-    ptrdiff_t unit = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x;
-    if (unit >= count) return;
+    units_join(int32_t first, int32_t count, int32_t inner, int32_t parts, const real *partial, real *gw, real *gb) {
+    const int32_t lane = (int32_t)threadIdx.x % 32;
+    int32_t p = first / inner + (int32_t)(blockIdx.x * WARPS + threadIdx.x / 32);
+    int32_t begin = p * inner - first, end = begin + inner < count ? begin + inner : count;
+    if (begin >= count) return;
+    if (begin < 0) begin = 0;
     real sum = 0, dot = 0;
-    for (int32_t p = 0; p < parts; ++p) {
-        const real *part = partial + (p * count + unit) * 2;
+    for (int32_t i = lane; i < (end - begin) * parts; i += 32) {
+        int32_t of_part = i / (end - begin);
+        const real *part = partial + 2 * (of_part * count + begin + i - of_part * (end - begin));
         dot += part[0], sum += part[1];
     }
-    gw[unit] += dot, gb[unit] += sum;
+    dot = warp_sum(dot), sum = warp_sum(sum);
+    if (lane == 0 && gw) gw[p] += dot;
+    if (lane == 0 && gb) gb[p] += sum;
 }
 
 static unsigned row_blocks(ptrdiff_t rows) { return rows < MOST_BLOCKS ? (unsigned)rows : (unsigned)MOST_BLOCKS; }
 
-static void layer(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, double eps, const real *x, const real *w,
-                  const real *b, real *saved, real *y) {
+static void rows_forward(struct snn_device *device, const struct snn_row_norm_shape *s, const real *x, const real *w,
+                         const real *b, real *saved, real *y) {
     struct snn_cuda *cuda = cuda_of(device);
-    if (rows == 0) return;
-    LAUNCH(layer_rows, row_blocks(rows), BLOCK, 0, cuda->compute, rows, units, (real)eps, x, w, b, saved, y);
+    if (s->rows == 0) return;
+    LAUNCH(normalise_rows, row_blocks(s->rows * s->groups), BLOCK, 0, cuda->compute, row_shape_of(s), (real)s->eps, x,
+           w, b, saved, y);
     cuda_note(cuda, cudaGetLastError());
 }
 
-static void layer_grad(struct snn_device *device, ptrdiff_t rows, ptrdiff_t units, const real *x, const real *w,
-                       const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx) {
+static void rows_grad(struct snn_device *device, const struct snn_row_norm_shape *s, const real *x, const real *w,
+                      const real *saved, const real *gy, real *gw, real *gb, bool adds, real *gx) {
     enum { ROOM = PARTIALS * (int)(sizeof(double) / sizeof(real)) / 2 };
     struct snn_cuda *cuda = cuda_of(device);
-    if (rows == 0) return;
+    if (s->rows == 0) return;
     real *partial = (real *)cuda->partial;
-    ptrdiff_t blocks = (units + 31) / 32, parts = FILLING / blocks, most = (rows + WARPS - 1) / WARPS;
+    ptrdiff_t width = s->groups * s->units, learned = gw || gb ? width : 0; /* parameters first: gx may be gy */
+    ptrdiff_t blocks = (width + 31) / 32, parts = FILLING / blocks, most = (s->rows + WARPS - 1) / WARPS;
     if (parts > most) parts = most;
     if (parts > MOST_PARTS) parts = MOST_PARTS;
     if (parts < 1) parts = 1;
-    for (ptrdiff_t first = 0; first < units; first += ROOM / parts) { /* parameters first: gx may be gy */
-        ptrdiff_t count = units - first < ROOM / parts ? units - first : ROOM / parts;
-        LAUNCH(layer_units_part, dim3((unsigned)((count + 31) / 32), (unsigned)parts), BLOCK, 0, cuda->compute, rows,
-               units, first, count, x, saved, gy, partial);
-        LAUNCH(layer_units_join, (unsigned)((count + BLOCK - 1) / BLOCK), BLOCK, 0, cuda->compute, count,
-               (int32_t)parts, partial, gw + first, gb + first);
+    for (ptrdiff_t first = 0; first < learned; first += ROOM / parts) {
+        ptrdiff_t count = width - first < ROOM / parts ? width - first : ROOM / parts;
+        LAUNCH(units_part, dim3((unsigned)((count + 31) / 32), (unsigned)parts), BLOCK, 0, cuda->compute, *s, first,
+               count, x, saved, gy, partial);
+        LAUNCH(units_join, warp_blocks((int32_t)(count / s->inner + 2)), BLOCK, 0, cuda->compute, (int32_t)first,
+               (int32_t)count, (int32_t)s->inner, (int32_t)parts, partial, gw, gb);
     }
-    LAUNCH(layer_rows_gradient, row_blocks(rows), BLOCK, 0, cuda->compute, rows, units, x, w, saved, gy, adds, gx);
+    LAUNCH(rows_gradient, row_blocks(s->rows * s->groups), BLOCK, 0, cuda->compute, row_shape_of(s), x, w, saved, gy,
+           adds, gx);
     cuda_note(cuda, cudaGetLastError());
 }
 
-const struct snn_norm_kernels snn_norm_cuda = {batch, batch_eval, batch_grad, batch_eval_grad, layer, layer_grad};
+const struct snn_norm_kernels snn_norm_cuda = {batch, batch_eval, batch_grad, batch_eval_grad, rows_forward, rows_grad};

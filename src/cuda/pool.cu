@@ -21,20 +21,23 @@ struct window {
     int32_t y0, y1, x0, x1;
 };
 static __device__ __forceinline__ struct window window_of(const struct snn_pool_shape &s, int32_t oy, int32_t ox) {
-    int32_t y = oy * s.stride[0] - s.padding[0], x = ox * s.stride[1] - s.padding[1];
     struct window w;
-    w.y0 = max(y, 0), w.y1 = min(y + s.kernel[0], s.H);
-    w.x0 = max(x, 0), w.x1 = min(x + s.kernel[1], s.W);
+    w.y0 = max(snn_pool_start(&s, 0, oy), 0), w.y1 = min(snn_pool_end(&s, 0, oy), s.H);
+    w.x0 = max(snn_pool_start(&s, 1, ox), 0), w.x1 = min(snn_pool_end(&s, 1, ox), s.W);
     return w;
 }
 
-/* Windows along one axis that hold pixel i: from first to last. */
-static __device__ __forceinline__ int32_t first_window(int32_t i, int32_t kernel, int32_t stride, int32_t padding) {
-    int32_t beyond = i + padding - kernel;
-    return beyond < 0 ? 0 : beyond / stride + 1;
+/* Windows along one axis that hold pixel i: from first to last. Adaptive: the end of window o is behind i where
+ * (o + 1) in / out > i, so from floor(i out / in) on; its start is not where o in / out < i + 1. */
+static __device__ __forceinline__ int32_t first_window(const struct snn_pool_shape &s, int axis, int32_t i) {
+    if (s.adaptive) return i * (axis ? s.OW : s.OH) / (axis ? s.W : s.H);
+    int32_t beyond = i + s.padding[axis] - s.kernel[axis];
+    return beyond < 0 ? 0 : beyond / s.stride[axis] + 1;
 }
-static __device__ __forceinline__ int32_t last_window(int32_t i, int32_t stride, int32_t padding, int32_t windows) {
-    return min((i + padding) / stride, windows - 1);
+static __device__ __forceinline__ int32_t last_window(const struct snn_pool_shape &s, int axis, int32_t i) {
+    int32_t in = axis ? s.W : s.H, out = axis ? s.OW : s.OH;
+    if (s.adaptive) return ((i + 1) * out + in - 1) / in - 1;
+    return min((i + s.padding[axis]) / s.stride[axis], out - 1);
 }
 
 static __global__ void __launch_bounds__(BLOCK) zero_counts(ptrdiff_t rows, int32_t *nonzero) {
@@ -48,16 +51,18 @@ static __device__ __forceinline__ void count(bool is_nonzero, int32_t *nonzero) 
     if (threadIdx.x == 0 && n > 0) atomicAdd(nonzero, n);
 }
 
-template <bool BITS>
+template <bool BITS, bool ADAPTIVE>
 static __global__ void __launch_bounds__(BLOCK)
-    average_windows(struct snn_pool_shape s, ptrdiff_t rows, struct snn_rows x, real scale, real *y, int32_t *nonzero) {
+    average_windows(struct snn_pool_shape s, ptrdiff_t rows, struct snn_rows x, real share, real *y, int32_t *nonzero) {
+    s.adaptive = ADAPTIVE; /* known when the kernel is compiled */
     ptrdiff_t in = (ptrdiff_t)s.C * s.H * s.W, out = (ptrdiff_t)s.C * s.OH * s.OW;
     ptrdiff_t column = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x;
     bool inside = column < out;
     struct place p = place_of(inside ? (int32_t)column : 0, s.OH, s.OW);
     struct window w = window_of(s, p.y, p.x);
-    bool pairs = s.kernel[0] == 2 && s.kernel[1] == 2 && s.stride[0] == 2 && s.stride[1] == 2 && !s.padding[0] &&
-                 !s.padding[1]; /* two lines of two are added as two pairs */
+    real scale = ADAPTIVE ? snn_pool_share(&s, p.y, p.x) : share;
+    bool pairs = !s.adaptive && s.kernel[0] == 2 && s.kernel[1] == 2 && s.stride[0] == 2 && s.stride[1] == 2 &&
+                 !s.padding[0] && !s.padding[1]; /* two lines of two are added as two pairs */
     for (ptrdiff_t r = blockIdx.y; r < rows; r += gridDim.y) {
         real sum = 0;
         if (inside) {
@@ -74,10 +79,11 @@ static __global__ void __launch_bounds__(BLOCK)
     }
 }
 
-template <bool BITS>
+template <bool BITS, bool ADAPTIVE>
 static __global__ void __launch_bounds__(BLOCK)
-    maximum_windows(struct snn_pool_shape s, ptrdiff_t rows, struct snn_rows x, real *y, uint8_t *choice,
+    maximum_windows(struct snn_pool_shape s, ptrdiff_t rows, struct snn_rows x, real *y, uint16_t *choice,
                     int32_t *nonzero) {
+    s.adaptive = ADAPTIVE; /* known when the kernel is compiled */
     ptrdiff_t in = (ptrdiff_t)s.C * s.H * s.W, out = (ptrdiff_t)s.C * s.OH * s.OW;
     ptrdiff_t column = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x;
     bool inside = column < out;
@@ -94,34 +100,35 @@ static __global__ void __launch_bounds__(BLOCK)
                     if (value > best) best = value, best_y = iy, best_x = ix;
                 }
             y[r * out + column] = best;
-            int32_t tap_y = best_y - (p.y * s.stride[0] - s.padding[0]);
-            int32_t tap_x = best_x - (p.x * s.stride[1] - s.padding[1]);
-            if (choice) choice[r * out + column] = (uint8_t)(tap_y * s.kernel[1] + tap_x);
+            int32_t tap_y = best_y - snn_pool_start(&s, 0, p.y), tap_x = best_x - snn_pool_start(&s, 1, p.x);
+            if (choice) choice[r * out + column] = (uint16_t)(tap_y * s.kernel[1] + tap_x);
         }
         if (nonzero) count(inside && best != 0, nonzero + r);
     }
 }
 
 /* gx, a column a thread: with CHOICE from the windows that chose this pixel, else a share from all. */
-template <bool CHOICE>
-static __global__ void __launch_bounds__(BLOCK) gather_windows(struct snn_pool_shape s, ptrdiff_t rows, const real *gy,
-                                                               const uint8_t *choice, real scale, bool adds, real *gx) {
+template <bool CHOICE, bool ADAPTIVE>
+static __global__ void __launch_bounds__(BLOCK)
+    gather_windows(struct snn_pool_shape s, ptrdiff_t rows, const real *gy, const uint16_t *choice, real share,
+                   bool adds, real *gx) {
+    s.adaptive = ADAPTIVE; /* known when the kernel is compiled */
     ptrdiff_t in = (ptrdiff_t)s.C * s.H * s.W, out = (ptrdiff_t)s.C * s.OH * s.OW;
     ptrdiff_t column = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x;
     if (column >= in) return;
     struct place p = place_of((int32_t)column, s.H, s.W);
-    int32_t y0 = first_window(p.y, s.kernel[0], s.stride[0], s.padding[0]);
-    int32_t y1 = last_window(p.y, s.stride[0], s.padding[0], s.OH);
-    int32_t x0 = first_window(p.x, s.kernel[1], s.stride[1], s.padding[1]);
-    int32_t x1 = last_window(p.x, s.stride[1], s.padding[1], s.OW);
+    int32_t y0 = first_window(s, 0, p.y), y1 = last_window(s, 0, p.y);
+    int32_t x0 = first_window(s, 1, p.x), x1 = last_window(s, 1, p.x);
+    real scale = share;
     for (ptrdiff_t r = blockIdx.y; r < rows; r += gridDim.y) {
         real sum = adds ? gx[r * in + column] : 0;
         for (int32_t oy = y0; oy <= y1; ++oy) {
             ptrdiff_t line = r * out + ((ptrdiff_t)p.c * s.OH + oy) * s.OW;
-            int32_t tap = (p.y - (oy * s.stride[0] - s.padding[0])) * s.kernel[1] + p.x + s.padding[1];
+            int32_t tap = (p.y - snn_pool_start(&s, 0, oy)) * s.kernel[1] + p.x;
             for (int32_t ox = x0; ox <= x1; ++ox) {
+                if (!CHOICE && s.adaptive) scale = snn_pool_share(&s, oy, ox);
                 if (!CHOICE) sum += gy[line + ox] * scale;
-                else if (choice[line + ox] == tap - ox * s.stride[1]) sum += gy[line + ox];
+                else if (choice[line + ox] == tap - snn_pool_start(&s, 1, ox)) sum += gy[line + ox];
             }
         }
         gx[r * in + column] = sum;
@@ -130,7 +137,12 @@ static __global__ void __launch_bounds__(BLOCK) gather_windows(struct snn_pool_s
 
 /* ---- the table ---- */
 
-static real share_of(const struct snn_pool_shape *s) { return (real)1 / (real)(s->kernel[0] * s->kernel[1]); }
+/* kernel<FIRST, adaptive or not>: usual windows have kernels that know nothing of the other kind. */
+#define LAUNCH_WINDOWS(kernel, FIRST, s, grid, stream, ...)                                                            \
+    do {                                                                                                               \
+        if ((s)->adaptive) LAUNCH((kernel<FIRST, true>), grid, BLOCK, 0, stream, *(s), __VA_ARGS__);                   \
+        else LAUNCH((kernel<FIRST, false>), grid, BLOCK, 0, stream, *(s), __VA_ARGS__);                                \
+    } while (0)
 
 static size_t scratch_bytes(int threads, const struct snn_pool_shape *s) {
     (void)threads, (void)s;
@@ -144,20 +156,21 @@ static void average(struct snn_device *device, const struct snn_pool_shape *s, p
     (void)scratch;
     if (rows == 0) return;
     if (nonzero) LAUNCH(zero_counts, blocks_for(rows), BLOCK, 0, cuda->compute, rows, nonzero);
-    if (x->bits) LAUNCH(average_windows<true>, grid, BLOCK, 0, cuda->compute, *s, rows, *x, share_of(s), y, nonzero);
-    else LAUNCH(average_windows<false>, grid, BLOCK, 0, cuda->compute, *s, rows, *x, share_of(s), y, nonzero);
+    if (x->bits)
+        LAUNCH_WINDOWS(average_windows, true, s, grid, cuda->compute, rows, *x, snn_pool_share(s, 0, 0), y, nonzero);
+    else LAUNCH_WINDOWS(average_windows, false, s, grid, cuda->compute, rows, *x, snn_pool_share(s, 0, 0), y, nonzero);
     cuda_note(cuda, cudaGetLastError());
 }
 
 static void maximum(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const struct snn_rows *x,
-                    real *y, uint8_t *choice, int32_t *nonzero, void *scratch) {
+                    real *y, uint16_t *choice, int32_t *nonzero, void *scratch) {
     struct snn_cuda *cuda = cuda_of(device);
     dim3 grid = sheet_grid((ptrdiff_t)s->C * s->OH * s->OW, rows);
     (void)scratch;
     if (rows == 0) return;
     if (nonzero) LAUNCH(zero_counts, blocks_for(rows), BLOCK, 0, cuda->compute, rows, nonzero);
-    if (x->bits) LAUNCH(maximum_windows<true>, grid, BLOCK, 0, cuda->compute, *s, rows, *x, y, choice, nonzero);
-    else LAUNCH(maximum_windows<false>, grid, BLOCK, 0, cuda->compute, *s, rows, *x, y, choice, nonzero);
+    if (x->bits) LAUNCH_WINDOWS(maximum_windows, true, s, grid, cuda->compute, rows, *x, y, choice, nonzero);
+    else LAUNCH_WINDOWS(maximum_windows, false, s, grid, cuda->compute, rows, *x, y, choice, nonzero);
     cuda_note(cuda, cudaGetLastError());
 }
 
@@ -165,17 +178,17 @@ static void average_grad(struct snn_device *device, const struct snn_pool_shape 
                          bool adds, real *gx) {
     struct snn_cuda *cuda = cuda_of(device);
     if (rows == 0) return;
-    LAUNCH(gather_windows<false>, sheet_grid((ptrdiff_t)s->C * s->H * s->W, rows), BLOCK, 0, cuda->compute, *s, rows,
-           gy, (const uint8_t *)NULL, share_of(s), adds, gx);
+    LAUNCH_WINDOWS(gather_windows, false, s, sheet_grid((ptrdiff_t)s->C * s->H * s->W, rows), cuda->compute, rows, gy,
+                   (const uint16_t *)NULL, snn_pool_share(s, 0, 0), adds, gx);
     cuda_note(cuda, cudaGetLastError());
 }
 
 static void maximum_grad(struct snn_device *device, const struct snn_pool_shape *s, ptrdiff_t rows, const real *gy,
-                         const uint8_t *choice, bool adds, real *gx) {
+                         const uint16_t *choice, bool adds, real *gx) {
     struct snn_cuda *cuda = cuda_of(device);
     if (rows == 0) return;
-    LAUNCH(gather_windows<true>, sheet_grid((ptrdiff_t)s->C * s->H * s->W, rows), BLOCK, 0, cuda->compute, *s, rows, gy,
-           choice, (real)1, adds, gx);
+    LAUNCH_WINDOWS(gather_windows, true, s, sheet_grid((ptrdiff_t)s->C * s->H * s->W, rows), cuda->compute, rows, gy,
+                   choice, (real)1, adds, gx);
     cuda_note(cuda, cudaGetLastError());
 }
 

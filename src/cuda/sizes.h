@@ -8,6 +8,7 @@
 
 #include "autograd/conv.h"
 #include "autograd/math.h"
+#include "autograd/mix.h"
 #include "autograd/pool.h"
 #include "core/arena.h"
 #include "core/batch.h"
@@ -67,6 +68,17 @@ static inline size_t snn_cuda_linear_scratch(const struct snn_linear_shape *shap
     ptrdiff_t inputs = shape->in < plan.slab ? shape->in : plan.slab, sums = plan.most_parts * inputs * plan.padded;
     ptrdiff_t weights = x == SNN_LISTS ? (ptrdiff_t)shape->in * shape->out : 0;
     return x == SNN_DENSE ? 0 : (size_t)(sums > weights ? sums : weights) * sizeof(real);
+}
+
+/* ---- factors ---- */
+
+/* Warps that add up the gradient of one factor side by side. */
+static inline ptrdiff_t snn_cuda_scale_parts(const struct snn_scale_shape *s) {
+    enum { ENOUGH = 8192, LEAST = 256 /* numbers worth a warp */ };
+    ptrdiff_t n = s->share_rows * s->share_units, most = (n + LEAST - 1) / LEAST;
+    ptrdiff_t parts = ENOUGH / (s->rows / s->share_rows * (s->units / s->share_units));
+    if (parts > most) parts = most;
+    return parts < 1 ? 1 : parts;
 }
 
 /* ---- convolution ---- */

@@ -99,6 +99,8 @@ void *snn_builder_options(struct snn_builder *b, size_t size);
 void snn_builder_bind(struct snn_builder *b, const struct snn_conf *node, const struct snn_key *keys, void *options);
 /* Declare a parameter PATH.name. */
 struct snn_param *snn_builder_param(struct snn_builder *b, const char *name, bool buffer, int nd, const int32_t *dim);
+/* Build `list` from x, below PATH.`part`; b->x is what comes out. */
+int snn_build_part(struct snn_builder *b, struct snn_conf *list, const char *part, struct snn_tensor *x);
 /* Build the items of a list one after another; paths go on from b->path. */
 int snn_build_list(struct snn_builder *b, struct snn_conf *list);
 
@@ -107,22 +109,37 @@ int snn_build_biper(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_axonal(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_delay(struct snn_builder *b, struct snn_conf *node, int variant);
+enum { SNN_POOL_AVERAGE, SNN_POOL_MAX, SNN_POOL_SUM }; /* variants of snn_build_pool */
 int snn_build_pool(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_adaptivepool(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_globalpool(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_voting(struct snn_builder *b, struct snn_conf *node, int variant);
+enum { SNN_NORM_BATCH, SNN_NORM_TD, SNN_NORM_BNTT, SNN_NORM_TEBN };       /* variants of snn_build_batchnorm */
+enum { SNN_NORM_LAYER, SNN_NORM_GROUP, SNN_NORM_INSTANCE, SNN_NORM_RMS }; /* and of snn_build_rownorm */
 int snn_build_batchnorm(struct snn_builder *b, struct snn_conf *node, int variant);
-int snn_build_layernorm(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_rownorm(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_scale(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_clamp(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_dropout(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv_transpose(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_temporal_conv(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_reshape(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_pad_channels(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_residual(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_concat(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_attention(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_temporal_attention(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
 extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_biper_keys[], snn_conv_transpose_keys[],
     snn_temporal_conv_keys[], snn_reshape_keys[], snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[],
-    snn_pool_keys[], snn_batchnorm_keys[], snn_layernorm_keys[], snn_dropout_keys[], snn_residual_keys[],
-    snn_repeat_keys[];
+    snn_pool_keys[], snn_adaptivepool_keys[], snn_globalpool_keys[], snn_voting_keys[], snn_batchnorm_keys[],
+    snn_tdbn_keys[], snn_bntt_keys[], snn_tebn_keys[], snn_layernorm_keys[], snn_groupnorm_keys[],
+    snn_instancenorm_keys[], snn_rmsnorm_keys[], snn_scale_keys[], snn_hardtanh_keys[], snn_dropout_keys[],
+    snn_residual_keys[], snn_concat_keys[], snn_pad_channels_keys[], snn_attention_keys[],
+    snn_temporal_attention_keys[], snn_repeat_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
 #define SNN_INIT_KEY(type)                                                                                             \
@@ -149,6 +166,15 @@ extern const struct snn_weight_kind snn_weight_kinds[]; /* ended by a NULL name 
 /* Of a parameter w whose initial values are settled and whose first axis counts outputs. *made: what the layer is to
  * use; NULL: w itself. */
 int snn_weight_build(struct snn_builder *b, struct snn_conf *node, struct snn_param *w, struct snn_tensor **made);
+/* Steps that a layer has numbers of its own for: the key `steps`. */
+#define SNN_STEPS_KEY(type)                                                                                            \
+    {                                                                                                                  \
+        "steps", SNN_INT, offsetof(type, steps), "auto", 1, 1 << 16, snn_auto,                                         \
+            "most steps of a recording; auto: data.timesteps"                                                          \
+    }
+extern const char *const snn_auto[];
+/* Settle it: SNN_EUSAGE where nobody knows, or where recordings are known to have more. */
+int snn_builder_steps(const struct snn_builder *b, const struct snn_conf *node, long long *steps);
 
 struct snn_window { /* of a convolution, as its keys say */
     long long out, groups;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * layer_shape.c - the same numbers in another shape. */
+ * layer_shape.c - the same numbers in another shape, or among channels of zeros. */
 #include <stddef.h>
 
 #include "core/status.h"
@@ -39,5 +39,24 @@ int snn_build_reshape(struct snn_builder *b, struct snn_conf *node, int variant)
     if (units != (double)b->x->units || (open >= 0 && rest < 1))
         return snn_conf_error(at, "%td units of %s do not go into this shape", b->x->units, snn_shape_text(b->x, text));
     b->x = snn_tape_view(&b->model->tape, b->x, nd, dim);
+    return SNN_OK;
+}
+
+struct pad_options {
+    long long to;
+};
+const struct snn_key snn_pad_channels_keys[] = {
+    {"to", SNN_INT, offsetof(struct pad_options, to), NULL, 1, 1 << 16, NULL,
+     "channels afterwards; new ones hold zeros, half of them before the others"},
+    {0},
+};
+
+int snn_build_pad_channels(struct snn_builder *b, struct snn_conf *node, int variant) {
+    (void)variant;
+    struct pad_options o;
+    SNN_TRY(snn_conf_read(node, snn_pad_channels_keys, &o));
+    int32_t more = (int32_t)o.to - b->x->dim[0];
+    if (more < 0) return snn_conf_error(node, "to: %lld are fewer than the %d there are", o.to, (int)b->x->dim[0]);
+    if (more) b->x = snn_pad_channels(&b->model->tape, b->path, b->x, more / 2, more - more / 2);
     return SNN_OK;
 }

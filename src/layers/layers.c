@@ -30,18 +30,52 @@ const struct snn_layer_ops snn_layers[] = {
      "linear or, with `kernel`, convolution: y = alpha (b * x), b = sin(omega w) or its sign, alpha learned by output "
      "(Vargas et al. 2024)",
      snn_biper_keys, snn_build_biper, 0},
-    {"avgpool", "avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, 0},
-    {"maxpool", "maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, 1},
+    {"avgpool", "avgpool1d avgpool2d", "average over windows", snn_pool_keys, snn_build_pool, SNN_POOL_AVERAGE},
+    {"maxpool", "maxpool1d maxpool2d", "maximum over windows", snn_pool_keys, snn_build_pool, SNN_POOL_MAX},
+    {"sumpool", "sumpool2d", "sum over windows", snn_pool_keys, snn_build_pool, SNN_POOL_SUM},
+    {"adaptiveavgpool", "adaptiveavgpool1d adaptiveavgpool2d", "averages over as many windows as are asked for",
+     snn_adaptivepool_keys, snn_build_adaptivepool, 0},
+    {"globalpool", NULL, "average, maximum or sum over all places of a channel: (C,H,W) to (C)", snn_globalpool_keys,
+     snn_build_globalpool, 0},
+    {"voting", NULL, "average or sum over groups of units: a population for each class", snn_voting_keys,
+     snn_build_voting, 0},
     {"batchnorm", "bn", "batch normalisation by channel, over one step or all steps jointly", snn_batchnorm_keys,
      snn_build_batchnorm, 0},
-    {"layernorm", NULL, "layer normalisation over all units of a step", snn_layernorm_keys, snn_build_layernorm, 0},
-    {"dropout", NULL, "zeros with probability p, one mask for all steps of a sample", snn_dropout_keys,
-     snn_build_dropout, 0},
+    {"tdbn", NULL,
+     "threshold-dependent batch norm over all steps jointly: factors begin as alpha * threshold (Zheng et al. 2021)",
+     snn_tdbn_keys, snn_build_batchnorm, SNN_NORM_TD},
+    {"bntt", NULL, "batch norm through time: steps have their own parameters and statistics (Kim & Panda 2021)",
+     snn_bntt_keys, snn_build_batchnorm, SNN_NORM_BNTT},
+    {"tebn", NULL,
+     "temporal effective batch norm: p[t] * batchnorm over all steps jointly, p learned (Duan et al. 2022)",
+     snn_tebn_keys, snn_build_batchnorm, SNN_NORM_TEBN},
+    {"layernorm", NULL, "layer normalisation over all units of a step", snn_layernorm_keys, snn_build_rownorm,
+     SNN_NORM_LAYER},
+    {"groupnorm", NULL, "over groups of channels of a step (Wu & He 2018)", snn_groupnorm_keys, snn_build_rownorm,
+     SNN_NORM_GROUP},
+    {"instancenorm", NULL, "over each channel of a step of a sample", snn_instancenorm_keys, snn_build_rownorm,
+     SNN_NORM_INSTANCE},
+    {"rmsnorm", NULL, "x / sqrt(mean(x^2) + eps) over all units of a step (Zhang & Sennrich 2019)", snn_rmsnorm_keys,
+     snn_build_rownorm, SNN_NORM_RMS},
+    {"scale", NULL, "x times a number, fixed or learned", snn_scale_keys, snn_build_scale, 0},
+    {"hardtanh", NULL, "min(max(x, low), high)", snn_hardtanh_keys, snn_build_clamp, 0},
+    {"relu", NULL, "max(x, 0)", no_keys, snn_build_clamp, 1},
+    {"dropout", NULL, "zeros with probability p, for units or whole channels, the same at all steps or not",
+     snn_dropout_keys, snn_build_dropout, 0},
     {"flatten", NULL, "(C,H,W) to C*H*W units", no_keys, snn_build_flatten, 0},
     {"reshape", "unflatten view", "the same units in another shape, [1, 700] for 700 units as a sequence",
      snn_reshape_keys, snn_build_reshape, 0},
-    {"residual", NULL, "body(x) + shortcut(x); the shortcut is x when left out", snn_residual_keys, snn_build_residual,
-     0},
+    {"pad_channels", NULL, "channels of zeros around those that are there", snn_pad_channels_keys,
+     snn_build_pad_channels, 0},
+    {"temporal_attention", NULL,
+     "x[t] times a share of each step: sigmoid of two layers over time, of a step's mean and maximum (Yao et al. 2021)",
+     snn_temporal_attention_keys, snn_build_temporal_attention, 0},
+    {"attention", NULL,
+     "scale * (Q K^T) V by heads, Q, K and V each made by a body of their own; no softmax (Spikformer)",
+     snn_attention_keys, snn_build_attention, 0},
+    {"residual", NULL, "body(x) and shortcut(x) joined; the shortcut is x when left out", snn_residual_keys,
+     snn_build_residual, 0},
+    {"concat", NULL, "channels of several branches, one after the other", snn_concat_keys, snn_build_concat, 0},
     {"repeat", NULL, "the body, `times` times, each with parameters of its own", snn_repeat_keys, snn_build_repeat, 0},
     {0},
 };
@@ -113,6 +147,21 @@ void snn_builder_bind(struct snn_builder *b, const struct snn_conf *node, const 
     m->bound[m->bounds++] = (struct snn_bound){strdup(snn_conf_path(node, path, sizeof path)), keys, options};
 }
 
+const char *const snn_auto[] = {"auto", NULL};
+
+int snn_builder_steps(const struct snn_builder *b, const struct snn_conf *node, long long *steps) {
+    int appended = b->x->appended, need = b->steps + appended;
+    if (*steps < 0 && !b->steps)
+        return snn_conf_error(node, "recordings differ in their number of steps: give the most as `steps: N`");
+    if (*steps < 0) *steps = need;
+    if (b->steps && *steps < need && appended)
+        return snn_conf_error(node, "steps: %lld, but recordings have %d (data.timesteps), and delays append %d",
+                              *steps, (int)b->steps, appended);
+    if (b->steps && *steps < need)
+        return snn_conf_error(node, "steps: %lld, but recordings have %d (data.timesteps)", *steps, (int)b->steps);
+    return SNN_OK;
+}
+
 struct snn_param *snn_builder_param(struct snn_builder *b, const char *name, bool buffer, int nd, const int32_t *dim) {
     char path[600];
     snprintf(path, sizeof path, "%s.%s", b->path, name);
@@ -180,8 +229,8 @@ static int normalise(struct snn_conf *item, struct found *layer, struct snn_conf
         if (body->text[0] && !keys[0].name) return snn_conf_error(body, "%s takes no value", layer->name);
         SNN_TRY(body->text[0] ? snn_conf_wrap(body, keys[0].name) : snn_conf_assign(body, "{}"));
     }
-    bool sizes = keys[0].name && (keys[0].type == SNN_SIZES || keys[0].type == SNN_PAIR);
-    if (body->kind == SNN_CONF_LIST && sizes) SNN_TRY(snn_conf_wrap(body, keys[0].name));
+    bool lists = keys[0].name && (keys[0].type == SNN_SIZES || keys[0].type == SNN_PAIR || keys[0].type == SNN_NODE);
+    if (body->kind == SNN_CONF_LIST && lists) SNN_TRY(snn_conf_wrap(body, keys[0].name));
     if (body->kind != SNN_CONF_MAP) return snn_conf_error(body, "expected keys of %s: {key: value, ...}", layer->name);
     *map = body;
     return SNN_OK;
@@ -224,7 +273,8 @@ int snn_build_list(struct snn_builder *b, struct snn_conf *list) {
         if (base + n + 64 > sizeof b->path) return snn_conf_error(item, "layers are nested too deeply");
         memcpy(b->path + base, part, n + 1);
         int first_node = b->model->tape.nodes, first_parameter = b->model->params.count;
-        bool nests = layer.ops->build == snn_build_residual || layer.ops->build == snn_build_repeat;
+        bool nests = layer.ops->build == snn_build_residual || layer.ops->build == snn_build_repeat ||
+                     layer.ops->build == snn_build_concat || layer.ops->build == snn_build_attention;
         SNN_TRY(refuse_rank(b, map));
         SNN_TRY(layer.ops->build(b, map, layer.variant));
         if (b->x->units > INT32_MAX / 64) return snn_conf_error(map, "makes %td units a step: too many", b->x->units);

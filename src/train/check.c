@@ -274,17 +274,75 @@ static void check_layers(struct snn_check_suite *s) {
         "[conv: {out: 3, kernel: 3, padding: 1}, lif, avgpool: {kernel: 3, stride: 2, padding: 1}, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3, padding: 1}, maxpool: 2, lif, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3, padding: 1}, maxpool: {kernel: 3, stride: 2, padding: 1}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, padding: 1}, lif, sumpool: {kernel: [3, 2], stride: 2}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3, padding: 1}, lif, adaptiveavgpool: [3, 4], adaptiveavgpool: [5, 3], flatten, "
+        "linear: 3]",
+        "[adaptiveavgpool: [9, 2], conv: {out: 3, kernel: 2}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, globalpool, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, globalpool: max, lif, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, globalpool: sum, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, flatten, linear: 6, voting: 2, linear: 4, lif, voting: {size: 2, of: sum}]",
+        "[reshape: [2, -1], maxpool: {kernel: 3, stride: 2}, lif, sumpool: 2, adaptiveavgpool: 5, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, batchnorm, lif, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, batchnorm: {over: joint}, lif, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, layernorm, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, batchnorm: {affine: false}, lif, batchnorm: {over: joint, affine: weight}, "
+        "flatten, "
+        "linear: 3]",
+        "[conv: {out: 3, kernel: 3}, tdbn: {alpha: 0.7, threshold: 1.2}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, bntt: 5, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, bntt: {affine: weight, steps: 7}, lif, bntt: {affine: false, steps: 5}, flatten, "
+        "linear: 3]",
+        "[conv: {out: 3, kernel: 3}, tebn: 5, lif, tebn: {affine: false, steps: 7}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, layernorm: {affine: false}, lif, rmsnorm: {affine: false}, flatten, linear: 3]",
+        "[conv: {out: 6, kernel: 3}, groupnorm: 3, lif, groupnorm: {groups: 2, affine: false}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, instancenorm, lif, instancenorm: {affine: true}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, rmsnorm, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, scale: -0.7, lif, scale: {learn: true}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, scale: {by: channel, learn: true, value: 1.3}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, scale: {by: step, learn: true, steps: 5}, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, scale: {by: step, learn: true, steps: 6}, lif, flatten, linear: 3]",
+        "[scale: 2, conv: {out: 3, kernel: 3}, relu, conv: {out: 3, kernel: 1}, hardtanh: {low: -0.4, high: 0.6}, lif, "
+        "flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, lif, dropout: 0.3, flatten, linear: 3]",
         "[conv: {out: 3, kernel: 3}, dropout: 0.3, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, lif, dropout: {p: 0.3, time_shared: false}, flatten, linear: 3]",
+        "[conv: {out: 9, kernel: 3}, dropout: {p: 0.4, channels: true}, lif, dropout: {p: 0.2, channels: true, "
+        "time_shared: "
+        "false}, flatten, linear: 3]",
         "[batchnorm, conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
         "[residual: {body: [conv: {out: 2, kernel: 3, padding: 1}, lif, conv: {out: 2, kernel: 3, padding: 1}]}, lif, "
         "flatten, linear: 3]",
         "[residual: {body: [conv: {out: 4, kernel: 3, padding: 1}, lif], shortcut: [conv: {out: 4, kernel: 1}, "
         "batchnorm]}, lif, flatten, linear: 3]",
         "[repeat: {times: 2, body: [conv: {out: 3, kernel: 3, padding: 1}, lif]}, flatten, linear: 3]",
+        "[conv: {out: 2, kernel: 3, padding: 1}, lif, residual: {join: and, body: [conv: {out: 2, kernel: 3, padding: "
+        "1}, "
+        "lif]}, flatten, linear: 3]",
+        "[lif, residual: {join: iand, body: [conv: {out: 2, kernel: 3, padding: 1}, lif], shortcut: [conv: {out: 2, "
+        "kernel: "
+        "1}]}, flatten, linear: 3]",
+        "[residual: {join: and, body: [conv: {out: 2, kernel: 1}], shortcut: [lif]}, residual: {join: iand, body: "
+        "[lif], "
+        "shortcut: [conv: {out: 2, kernel: 1}]}, flatten, linear: 3]",
+        "[concat: [[conv: {out: 2, kernel: 3, padding: 1}, lif], [], [conv: {out: 1, kernel: 1}]], concat: [[], []], "
+        "lif, "
+        "flatten, linear: 3]",
+        "[conv: {out: 2, kernel: 3}, lif, residual: {body: [conv: {out: 5, kernel: 2, stride: 2}], shortcut: [avgpool: "
+        "2, "
+        "pad_channels: 5]}, lif, pad_channels: 6, flatten, linear: 3]",
+        "[residual: {body: [lif, conv: {out: 2, kernel: 3, padding: 1}, batchnorm, lif, conv: {out: 2, kernel: 3, "
+        "padding: "
+        "1}, batchnorm]}, lif, flatten, linear: 3]",
+        "[conv: {out: 3, kernel: 3}, temporal_attention: {reduction: 2, steps: 5}, lif, flatten, linear: 3]",
+        "[temporal_attention: {reduction: 1, steps: 8}, conv: {out: 3, kernel: 3}, lif, flatten, linear: 3]",
+        "[attention: {body: [conv: {out: 4, kernel: 1}, lif], heads: 2}, lif, flatten, linear: 3]",
+        "[avgpool: 3, attention: {body: [conv: {out: 6, kernel: 1}, batchnorm, lif], heads: 1, scale: 0.4}, lif: "
+        "{threshold: "
+        "0.5}, flatten, linear: 3]",
+        "[attention: {body: [conv: {out: 4, kernel: 1}], heads: 4}, lif, flatten, attention: {body: [linear: 6], "
+        "heads: 3}, "
+        "linear: 3]",
         "[reshape: [3, -1], conv1d: {out: 4, kernel: 5, padding: 2}, lif, conv: {out: 3, kernel: 4, stride: 3, "
         "padding: 1, "
         "dilation: 2}, batchnorm, lif, flatten, linear: 3]",

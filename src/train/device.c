@@ -20,6 +20,8 @@
     extern const struct snn_norm_kernels snn_norm_cpu##suffix;                                                         \
     extern const struct snn_binary_kernels snn_binary_cpu##suffix;                                                     \
     extern const struct snn_weights_kernels snn_weights_cpu##suffix;                                                   \
+    extern const struct snn_mix_kernels snn_mix_cpu##suffix;                                                           \
+    extern const struct snn_attention_kernels snn_attention_cpu##suffix;                                               \
     extern const struct snn_loss_kernels snn_loss_cpu##suffix;                                                         \
     extern const struct snn_regular_kernels snn_regular_cpu##suffix;                                                   \
     extern const struct snn_neuron_kernels snn_neuron_cpu##suffix;                                                     \
@@ -60,6 +62,7 @@ static int open_cpu(int threads, struct snn_device *out) {
         out->weights = &snn_weights_cpu##suffix, out->binary = &snn_binary_cpu##suffix,                                \
         out->ultra = &snn_ultra_cpu##suffix;                                                                           \
         out->optim = &snn_optim_cpu##suffix, out->delay = &snn_delay_cpu##suffix;                                      \
+        out->mix = &snn_mix_cpu##suffix, out->attention = &snn_attention_cpu##suffix;                                  \
     }                                                                                                                  \
     if (limit && !strcmp(limit, &#suffix[1])) known = true;
     SNN_ISA_LIST(X)

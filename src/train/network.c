@@ -158,7 +158,23 @@ static int upload_class_weights(struct snn_network *n) {
     return SNN_OK;
 }
 
+static int check_steps(const struct snn_network *n, const struct snn_network_plan *plan) {
+    for (int i = 0; i < n->model.tape.nodes; ++i) {
+        const struct snn_node *node = n->model.tape.node[i];
+        if (node->op->flags & SNN_OP_COUPLES_STEPS && plan->cut < plan->T)
+            return snn_error(SNN_EUSAGE, "%s needs all %d steps at once, and they pass in cuts of %d (train.rule)",
+                             node->name, (int)plan->T, (int)plan->cut);
+        int steps = (int)(plan->T + node->out->appended);
+        if (node->most_steps && steps > node->most_steps)
+            return snn_error(SNN_EUSAGE,
+                             "%s has numbers for %d steps, but recordings have up to %d: give it `steps: %d`",
+                             node->name, (int)node->most_steps, steps, steps);
+    }
+    return SNN_OK;
+}
+
 int snn_network_allocate(struct snn_network *n, const struct snn_network_plan *plan) {
+    SNN_TRY(check_steps(n, plan));
     const struct snn_memory_kernels *memory = n->device->memory;
     struct snn_arena old = n->arena, fresh;
     const real *values = n->model.params.value;

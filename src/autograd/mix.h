@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * mix.h - kernels of layers that put activations together or weigh them: copies of parts of rows, joins, factors,
+ * clamps. */
+#ifndef SNN_MIX_H
+#define SNN_MIX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "autograd/device.h"
+#include "core/real.h"
+
+/* How spikes a, of a residual branch, meet spikes b, of its shortcut (Fang et al. 2021: SEW). */
+enum snn_join {
+    SNN_JOIN_AND, /* a b */
+    SNN_JOIN_IAND /* (1 - a) b */
+};
+
+/* Which numbers share a factor: number (r,i) has factor (r / share_rows) * (units / share_units) + i / share_units. */
+struct snn_scale_shape {
+    ptrdiff_t rows, units;
+    ptrdiff_t share_rows;  /* rows: all rows; B: those of a step; 1: each has its own */
+    ptrdiff_t share_units; /* units: all of a row; those of a channel */
+};
+static inline ptrdiff_t snn_scale_factors(const struct snn_scale_shape *s) {
+    return s->rows / s->share_rows * (s->units / s->share_units);
+}
+
+struct snn_mix_kernels {
+    /* to[r * to_step + i] = from[r * from_step + i], i < n. from_step 0: the same row again and again */
+    void (*copy_rows)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const real *from, ptrdiff_t from_step,
+                      bool adds, real *to, ptrdiff_t to_step);
+
+    /* y = min(max(x, low), high); y may be x */
+    void (*clamp)(struct snn_device *device, ptrdiff_t n, real low, real high, const real *x, real *y);
+    /* gx = gy where low < y < high, else 0; gx may be gy */
+    void (*clamp_grad)(struct snn_device *device, ptrdiff_t n, real low, real high, const real *y, const real *gy,
+                       bool adds, real *gx);
+
+    void (*join)(struct snn_device *device, enum snn_join how, ptrdiff_t n, const real *a, const real *b, real *y);
+    /* ga or gb may be NULL; when they are one, gb is written first */
+    void (*join_grad)(struct snn_device *device, enum snn_join how, ptrdiff_t n, const real *a, const real *b,
+                      const real *gy, bool adds_a, real *ga, bool adds_b, real *gb);
+
+    /* y = factor * x; y may be x */
+    void (*scale)(struct snn_device *device, const struct snn_scale_shape *shape, const real *factor, const real *x,
+                  bool adds, real *y);
+    /* The factors' gradient: sums of gy * x over all that share one */
+    void (*scale_grad)(struct snn_device *device, const struct snn_scale_shape *shape, const real *x, const real *gy,
+                       bool adds, real *gfactor);
+};
+
+#endif
