@@ -15,8 +15,10 @@ struct made_network {
 
 enum { UNITS = 72, STEPS = 7, SAMPLES = 5, CLASSES = 4 };
 
-static inline void open_network_on(const char *device, const char *model, bool still, struct made_network *m) {
-    struct snn_model_input input = {.C = 2, .H = 6, .W = 6, .is_static = still, .is_sparse = !still, .steps = STEPS};
+/* steps: of every sample; 0: they differ. */
+static inline void open_network_of(const char *device, const char *model, bool still, int32_t steps,
+                                   struct made_network *m) {
+    struct snn_model_input input = {.C = 2, .H = 6, .W = 6, .is_static = still, .is_sparse = !still, .steps = steps};
     char text[1024];
     *m = (struct made_network){0};
     ck_ok(snn_device_open(device, 1, &m->device));
@@ -25,6 +27,10 @@ static inline void open_network_on(const char *device, const char *model, bool s
     ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &m->doc));
     ck_ok(snn_loss_read(snn_conf_at(m->doc, "loss"), &m->net.loss));
     ck_ok(snn_model_build(snn_conf_at(m->doc, "model"), &input, CLASSES, &m->net.model));
+}
+
+static inline void open_network_on(const char *device, const char *model, bool still, struct made_network *m) {
+    open_network_of(device, model, still, STEPS, m);
 }
 
 static inline void open_network(const char *model, bool still, struct made_network *m) {

@@ -183,7 +183,7 @@ static const struct {
     {MODEL, "model: [lif, conv: {out: 10, kernel: 28}]",
      "2:8: model: the last layer gives (10,1,1), but the data set has 10 classes: end with `- linear: 10`"},
     {MODEL, "model: [flatten, lif, residual: {body: [linear: 20]}, linear: 10]",
-     "2:33: model.2.residual: the body gives (20) but the shortcut (784): they must be equal to be added"},
+     "2:33: model.2.residual: the body gives (20) but the shortcut (784): they must be equal to be joined"},
     {MODEL, "model: [flatten, lif, residual: {shortcut: []}, linear: 10]",
      "2:23: model.2.residual: key 'body' is missing (list of layers)"},
     {MODEL, "model: [flatten, repeat: {times: 0, body: [lif]}, linear: 10]",

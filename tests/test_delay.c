@@ -90,7 +90,7 @@ END_TEST
 static void run_cuts(const char *model, int32_t each, real *out) {
     struct made_network m;
     struct made_batch made;
-    open_network(model, false, &m);
+    open_network_of("cpu", model, false, 0, &m);
     make_batch(STEPS, false, false, &made);
     struct snn_network_plan plan = {.T = STEPS, .B = SAMPLES, .cut = each, .train = true};
     ck_ok(snn_network_allocate(&m.net, &plan));
@@ -135,7 +135,7 @@ START_TEST(appended_and_masked) {
         for (int32_t b = 0; b < (alone ? SAMPLES : 1); ++b) {
             struct made_network m;
             struct made_batch made;
-            open_network(model, false, &m);
+            open_network_of("cpu", model, false, 0, &m);
             make_batch(STEPS, false, true, &made);
             struct snn_batch batch = made.batch;
             if (alone) { /* sample b, in a batch as long as it is */
@@ -179,7 +179,7 @@ END_TEST
 static void open_trained(const char *model, const char *optimizer, struct made_network *m) {
     char text[300];
     struct snn_conf_doc *doc;
-    open_network(model, false, m);
+    open_network_of("cpu", model, false, 0, m); /* kernels may be longer than STEPS */
     snprintf(text, sizeof text, "optimizer: %s", optimizer);
     ck_ok(snn_conf_parse(text, strlen(text), "test", &doc));
     ck_ok(snn_optim_open(snn_conf_at(doc, "optimizer"), &m->net.model.params, &m->net.optim));
