@@ -177,7 +177,7 @@ static void forward_case(struct ops *ops, const struct conv_case *c, const struc
     struct conv v = begin_conv(ops, c, kind, option);
     struct ops_rows x = ops_rows_as(ops, v.rows, v.x_n / v.rows, kind);
     ptrdiff_t pixels = snn_conv_out_pixels(&v.s);
-    v.adds = option & ADDS && kind->form == SNN_DENSE;
+    v.adds = option & ADDS;
     v.x = x.rows, v.w = ops_reals(ops, v.w_n), v.b = option & BIAS ? ops_reals(ops, v.s.O) : NULL;
     struct ops_sum *y = ops_memory(ops, v.y_n, sizeof *y);
     v.y = ops_output(ops, v.y_n, sizeof *v.y);

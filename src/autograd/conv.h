@@ -68,8 +68,7 @@ static inline int32_t snn_temporal_reach(const struct snn_temporal_shape *s) { r
 struct snn_conv_kernels {
     /* Bytes of scratch that forward, grad_input and grad_weight need, each. */
     size_t (*scratch)(int threads, const struct snn_conv_shape *shape, ptrdiff_t rows, enum snn_form x);
-    /* x (rows, C,D,H,W), w (O, C/groups, kernel), b (O) or NULL, y (rows, O,OD,OH,OW), or added to, which needs dense
-     * x */
+    /* x (rows, C,D,H,W), w (O, C/groups, kernel), b (O) or NULL, y (rows, O,OD,OH,OW), or added to */
     void (*forward)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows,
                     const struct snn_rows *x, const real *w, const real *b, bool adds, real *y, void *scratch);
     /* gx = what gy gives + b (C) or NULL, which a transposed convolution has */

@@ -336,7 +336,7 @@ static void correlate_all(struct snn_device *device, const struct snn_conv_shape
 static void forward(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_rows *x,
                     const real *w, const real *b, bool adds, real *y, void *scratch) {
     if (x->lists.row && SNN_ISA(snn_conv_takes_lists)(s, rows, &x->lists)) {
-        SNN_ISA(snn_conv_lists)(device, s, rows, &x->lists, w, b, y, scratch);
+        SNN_ISA(snn_conv_lists)(device, s, rows, &x->lists, w, b, adds, y, scratch);
         return;
     }
     if (SNN_ISA(snn_conv_pixels_suit)(s, false)) {

@@ -69,7 +69,7 @@ bool SNN_ISA(snn_conv_takes_lists)(const struct snn_conv_shape *s, ptrdiff_t row
 size_t SNN_ISA(snn_conv_lists_scratch)(int threads, const struct snn_conv_shape *s) {
     struct lines l = lines_of(s);
     if (!suits(s)) return 0;
-    ptrdiff_t forward = l.packed + l.line * s->groups + threads * (l.starts + l.line);
+    ptrdiff_t forward = l.packed + l.line * s->groups + threads * (l.starts + 2 * l.line);
     ptrdiff_t backward = PARTS * l.sums + threads * (l.starts + l.image);
     return (size_t)(forward > backward ? forward : backward) * sizeof(real);
 }
@@ -135,7 +135,8 @@ static add_events_fn *const add_events[2][TAPS + 1] = {TABLE(add_events_1_), TAB
 /* Channels o0 and on of a group of an image: line by line of the output. */
 static void forward_block(const struct snn_conv_shape *s, const struct lines *l, int32_t g, ptrdiff_t o0,
                           const struct snn_entries *e, const int32_t *start, const real *weights, const real *empty,
-                          real *line, real *y) {
+                          bool adds, real *line, real *y) {
+    real *turned = line + l->line; /* a line by channel, where it is added */
     int32_t kh = s->kernel[1], kw = s->kernel[2], vectors = vectors_of(l, o0), pixel = vectors * LANES;
     ptrdiff_t pixels = (ptrdiff_t)s->OH * s->OW;
     for (int32_t oy = 0; oy < s->OH; ++oy) {
@@ -149,13 +150,17 @@ static void forward_block(const struct snn_conv_shape *s, const struct lines *l,
                         e, start[k], start[k + 1], k * s->W - s->padding[2] - kx,
                         weights + (((ptrdiff_t)c * kh + ky) * kw + kx) * pixel, line);
             }
-        transpose(line + (kw - 1) * pixel, pixel, s->OW, least(pixel, l->channels - o0),
-                  y + (g * l->channels + o0) * pixels + (ptrdiff_t)oy * s->OW, pixels);
+        ptrdiff_t channels = least(pixel, l->channels - o0);
+        real *to = y + (g * l->channels + o0) * pixels + (ptrdiff_t)oy * s->OW;
+        transpose(line + (kw - 1) * pixel, pixel, s->OW, channels, adds ? turned : to, adds ? s->OW : pixels);
+        for (ptrdiff_t o = 0; adds && o < channels; ++o)
+            for (int32_t x = 0; x < s->OW; ++x) to[o * pixels + x] += turned[o * s->OW + x];
     }
 }
 
 void SNN_ISA(snn_conv_lists)(struct snn_device *device, const struct snn_conv_shape *s, ptrdiff_t rows,
-                             const struct snn_lists *x, const real *w, const real *b, real *y, void *scratch) {
+                             const struct snn_lists *x, const real *w, const real *b, bool adds, real *y,
+                             void *scratch) {
     struct lines l = lines_of(s);
     real *packed = scratch, *empty = packed + l.packed, *lanes = empty + l.line * s->groups;
     ptrdiff_t taps = (ptrdiff_t)l.in * s->kernel[1] * s->kernel[2];
@@ -166,15 +171,15 @@ void SNN_ISA(snn_conv_lists)(struct snn_device *device, const struct snn_conv_sh
                 empty[at] = b && o0 + i % pixel < l.channels ? b[g * l.channels + o0 + i % pixel] : 0;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane) {
-        real *line = lanes + lane * (l.starts + l.line);
-        int32_t *start = (int32_t *)(void *)(line + l.line);
+        real *line = lanes + lane * (l.starts + 2 * l.line);
+        int32_t *start = (int32_t *)(void *)(line + 2 * l.line);
         for (ptrdiff_t r = lane * rows / device->threads; r < (lane + 1) * rows / device->threads; ++r) {
             struct snn_entries e = snn_lists_row(x, r);
             find_lines(s, &e, start);
             for (int32_t g = 0; g < s->groups; ++g)
                 for (ptrdiff_t o0 = 0; o0 < l.padded; o0 += 2 * LANES)
                     forward_block(s, &l, g, o0, &e, start, packed + g * l.weights + o0 * taps,
-                                  empty + g * l.line + o0 * l.width, line, y + r * s->O * s->OH * s->OW);
+                                  empty + g * l.line + o0 * l.width, adds, line, y + r * s->O * s->OH * s->OW);
         }
     }
 }

@@ -10,7 +10,8 @@
 bool SNN_ISA(snn_conv_takes_lists)(const struct snn_conv_shape *shape, ptrdiff_t rows, const struct snn_lists *x);
 size_t SNN_ISA(snn_conv_lists_scratch)(int threads, const struct snn_conv_shape *shape);
 void SNN_ISA(snn_conv_lists)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows,
-                             const struct snn_lists *x, const real *w, const real *b, real *y, void *scratch);
+                             const struct snn_lists *x, const real *w, const real *b, bool adds, real *y,
+                             void *scratch);
 void SNN_ISA(snn_conv_lists_grad_weight)(struct snn_device *device, const struct snn_conv_shape *shape, ptrdiff_t rows,
                                          const struct snn_lists *x, const real *gy, real *gw, real *gb, void *scratch);
 
