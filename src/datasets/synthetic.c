@@ -2,7 +2,7 @@
  * synthetic.c - small tasks that are computed: no files, and as many samples as one likes.
  *
  * A sample is a function of (seed, split, index) and of the options alone, so any thread may ask for any sample at any
- * time. All tasks are sequences of numbers; spikes are ones among zeros. */
+ * time. All tasks are sequences of numbers, or of images; spikes are ones among zeros. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,25 +11,28 @@
 #include "core/status.h"
 #include "datasets/parts.h"
 
-enum task { DELAYED_XOR, ADDING, RANDOM_LATENCY, RANDOM_POISSON };
-static const char *const task_word[] = {"delayed_xor", "adding", "random_latency", "random_poisson", NULL};
+enum task { DELAYED_XOR, ADDING, RANDOM_LATENCY, RANDOM_POISSON, MOTION };
+static const char *const task_word[] = {"delayed_xor", "adding", "random_latency", "random_poisson", "motion", NULL};
+enum { DIRECTIONS = 8 };
 
 struct options {
     int task;
-    long long length, units, classes, delay, train, test, seed;
+    long long length, units, size, classes, delay, train, test, seed;
     double rate, noise, jitter;
 };
 #define OPTION(field) offsetof(struct options, field)
 static const struct snn_key keys[] = {
     {"task", SNN_CHOICE, OPTION(task), "delayed_xor", 0, 0, task_word,
      "delayed_xor (are two cues with a pause between them different?), adding (two marked numbers of a sequence), "
-     "random_latency and random_poisson (a pattern of spikes a class)"},
+     "random_latency and random_poisson (a pattern of spikes a class), motion (dots move in one of eight directions)"},
     {"length", SNN_INT, OPTION(length), "30", 6, 100000, NULL, "steps of a sample"},
-    {"units", SNN_INT, OPTION(units), "20", 2, 1 << 20, NULL, "inputs of all tasks but adding, which has two"},
+    {"units", SNN_INT, OPTION(units), "20", 2, 1 << 20, NULL, "inputs of delayed_xor and random_*"},
+    {"size", SNN_INT, OPTION(size), "12", 3, 1024, NULL, "motion: pixels of a side"},
     {"classes", SNN_INT, OPTION(classes), "10", 2, 10000, NULL, "random_*: patterns"},
     {"delay", SNN_INT, OPTION(delay), "10", 0, 100000, NULL, "delayed_xor: steps between the cues"},
     {"rate", SNN_REAL, OPTION(rate), "0.5", 0, 1, NULL,
-     "probability of a spike in a step: of a unit that shows a cue, and in patterns of random_poisson"},
+     "probability of a spike in a step: of a unit that shows a cue, in patterns of random_poisson, of a pixel "
+     "(motion)"},
     {"noise", SNN_REAL, OPTION(noise), "0", 0, 1, NULL,
      "probability of a spike that means nothing, for each unit and step (not adding)"},
     {"jitter", SNN_REAL, OPTION(jitter), "1", 0, 1e6, NULL, "random_*: standard deviation of a spike's time, in steps"},
@@ -110,9 +113,29 @@ static void pattern(const struct options *o, struct draws *d, int32_t class, flo
     }
 }
 
+/* Random dots that all move by one pixel a step, to one of eight sides; who leaves the image comes back on its other
+ * side. Every step by itself is random dots, whatever the direction: only pairs of steps tell it. A planted translation
+ * in the manner of Grimaldi & Perrinet (Biological Cybernetics, 2023). */
+static void motion(const struct options *o, struct draws *d, int32_t direction, float *numbers) {
+    static const int64_t right[DIRECTIONS] = {1, 1, 0, -1, -1, -1, 0, 1},
+                         down[DIRECTIONS] = {0, 1, 1, 1, 0, -1, -1, -1};
+    int64_t n = o->size, dx = (right[direction] + n) % n, dy = (down[direction] + n) % n;
+    for (int64_t y = 0; y < n; ++y)
+        for (int64_t x = 0; x < n; ++x) {
+            if (unit(d) >= o->rate) continue;
+            for (int64_t t = 0; t < o->length; ++t) numbers[(t * n + (y + t * dy) % n) * n + (x + t * dx) % n] = 1;
+        }
+}
+
 /* ---- the set ---- */
 
-static int64_t inputs(const struct options *o) { return o->task == ADDING ? 2 : o->units; }
+static int64_t inputs(const struct options *o) {
+    return o->task == ADDING ? 2 : o->task == MOTION ? o->size * o->size : o->units;
+}
+
+static int32_t classes(const struct options *o) {
+    return o->task == ADDING ? 0 : o->task == DELAYED_XOR ? 2 : o->task == MOTION ? DIRECTIONS : (int32_t)o->classes;
+}
 
 static int check(struct snn_conf *map, const void *options) {
     const struct options *o = options;
@@ -130,9 +153,10 @@ static int check(struct snn_conf *map, const void *options) {
 static void shape(const void *options, struct snn_dataset_info *info) {
     const struct options *o = options;
     info->C = (int32_t)inputs(o), info->H = info->W = 1;
+    if (o->task == MOTION) info->C = 1, info->H = info->W = (int32_t)o->size;
     info->steps = (int32_t)o->length;
     info->spikes = o->task != ADDING;
-    info->classes = o->task == ADDING ? 0 : o->task == DELAYED_XOR ? 2 : (int32_t)o->classes;
+    info->classes = classes(o);
     info->targets = o->task == ADDING;
 }
 
@@ -148,7 +172,7 @@ static int open_set(const char *root, const void *options, struct snn_dataset **
 
 /* What is drawn first of a sample with a class: its bits, or the class itself. */
 static int32_t begin(const struct options *o, struct draws *d, int32_t bit[2]) {
-    if (o->task != DELAYED_XOR) return (int32_t)below(d, (uint32_t)o->classes);
+    if (o->task != DELAYED_XOR) return (int32_t)below(d, (uint32_t)classes(o));
     bit[0] = (int32_t)below(d, 2), bit[1] = (int32_t)below(d, 2);
     return bit[0] ^ bit[1];
 }
@@ -174,6 +198,7 @@ static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct
     int32_t bit[2];
     sample->label = begin(o, &d, bit);
     if (o->task == DELAYED_XOR) delayed_xor(o, &d, bit, sample->numbers);
+    else if (o->task == MOTION) motion(o, &d, sample->label, sample->numbers);
     else pattern(o, &d, sample->label, sample->numbers);
     for (int64_t k = 0; o->noise > 0 && k < n; ++k)
         if (unit(&d) < o->noise) sample->numbers[k] = 1;
@@ -197,7 +222,7 @@ static void close_set(struct snn_dataset *base) { free((struct synthetic_set *)b
 
 const struct snn_dataset_ops snn_synthetic = {
     .name = "synthetic",
-    .help = "small tasks that are computed: delayed_xor, adding, random_latency, random_poisson",
+    .help = "small tasks that are computed: delayed_xor, adding, random_latency, random_poisson, motion",
     .kind = SNN_SEQUENCES,
     .made = true,
     .keys = keys,
