@@ -51,6 +51,10 @@ static const char *const models[] = {
     "{tau: 1.005}, "
     "dropout: 0.3, delay: {out: 12, kernel: 5, groups: 2, version: max, learn_sigma: true}, lif, delay: {out: 4, "
     "kernel: 3, version: v1, right: 2}, li]",
+    "[lif, delay_conv: {out: 5, kernel: 3, padding: 1, taps: 3, version: all}, lif, delay_conv: {out: 6, kernel: [2, "
+    "3], "
+    "stride: 2, taps: 5, count: 2, sigma: 1}, batchnorm, delay_conv: {out: 4, kernel: 1, groups: 2, taps: 3, version: "
+    "v1, bias: false}, lif, flatten, linear: 4]",
     "[conv: {out: 6, kernel: 3}, bntt, lif, groupnorm: 3, scale: {by: channel, learn: true}, if, conv: {out: 4, "
     "kernel: 1}, "
     "tebn, relu, conv: {out: 4, kernel: 1}, hardtanh: {low: -0.5}, tdbn: {alpha: 0.7}, lif, flatten, scale: 1.5, "

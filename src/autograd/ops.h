@@ -51,6 +51,20 @@ struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn
                              struct snn_param *weight, struct snn_param *position, struct snn_param *width,
                              int32_t append);
 
+/* The kernels (taps, out, in/groups) that snn_delay makes, for other nodes; and how many taps of one are not 0 in
+ * evaluation. */
+struct snn_tensor *snn_delay_kernel(struct snn_tape *tape, const char *name, const struct snn_delay_shape *shape,
+                                    const struct snn_delay_options *options, struct snn_param *weight,
+                                    struct snn_param *position, struct snn_param *width);
+double snn_delay_taps_used(const struct snn_delay_shape *shape, const struct snn_delay_options *options,
+                           const struct snn_param *position);
+
+/* A convolution whose synapses have delays of 0..taps-1 steps: ops_conv_delays.c. The kernel (taps, O, C/groups,
+ * kernel) is `made`, or the parameter w; b (O) or NULL */
+struct snn_tensor *snn_conv_delays(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                                   const struct snn_conv_shape *shape, int32_t taps, double taps_used,
+                                   struct snn_tensor *made, struct snn_param *w, struct snn_param *b);
+
 struct snn_shift_options {
     bool round; /* evaluate with whole delays */
 };

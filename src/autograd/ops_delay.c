@@ -1,65 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ops_delay.c - synapses with delays: a node that makes kernels of weights, positions and widths, and one that
- * convolves with them.
- *
- * Where a batch is more than one cut, the last steps of a cut are kept for the next one, and a cut works on both
- * joined. */
+ * convolves with them. */
 #include "autograd/delay.h"
 
-#include "autograd/memory.h"
 #include "autograd/ops.h"
-
-/* ---- what was ---- */
-
-struct past { /* steps of the input from earlier cuts; only where a batch is more than one */
-    const struct snn_tape *tape;
-    int32_t steps;
-    int kept, joined; /* the last `steps` of earlier cuts; those and the steps of this cut. -1: one cut a batch */
-};
-
-static size_t bytes_kept(const struct snn_node *node, int32_t B) {
-    const struct past *past = node->aux;
-    return (size_t)past->steps * (size_t)B * (size_t)node->in[0]->units * sizeof(real);
-}
-
-static void plan_past(struct snn_tape *tape, struct snn_node *node, int32_t steps) {
-    struct past *past = node->aux;
-    *past = (struct past){tape, steps, -1, -1};
-    if (!tape->many_cuts) return;
-    size_t kept = bytes_kept(node, tape->max_B);
-    size_t now = (size_t)snn_plan_rows(tape, node->in[0]) * (size_t)node->in[0]->units * sizeof(real);
-    past->kept = snn_tape_buffer(tape, node, kept, SNN_LASTING);
-    past->joined = snn_tape_buffer(tape, node, kept + now, SNN_KEPT);
-}
-
-/* Steps before those of this cut. */
-static int32_t before(const struct snn_node *node) {
-    const struct past *past = node->aux;
-    return past->joined >= 0 ? past->steps : 0;
-}
-
-static struct snn_rows input_of(const struct snn_node *node) {
-    const struct past *past = node->aux;
-    real *joined = snn_tape_memory(past->tape, past->joined);
-    return joined ? (struct snn_rows){.dense = joined} : snn_tensor_rows(node->in[0]);
-}
-
-/* What was kept, then the steps of this cut; and what of those is to be kept. */
-static void join(const struct snn_node *node, const struct snn_run *run) {
-    const struct past *past = node->aux;
-    const struct snn_tensor *x = node->in[0];
-    const struct snn_memory_kernels *memory = run->device->memory;
-    struct snn_rows rows = snn_tensor_rows(x);
-    real *joined = snn_tape_memory(past->tape, past->joined);
-    void *kept = snn_tape_memory(past->tape, past->kept);
-    if (!joined) return;
-    size_t bytes = bytes_kept(node, run->B);
-    ptrdiff_t first = (ptrdiff_t)past->steps * run->B, now = snn_run_rows(run, x);
-    if (run->cut > 0) memory->copy(run->device, joined, kept, bytes);
-    else memory->zero(run->device, joined, bytes);
-    run->device->delay->expand(run->device, now, x->units, &rows, joined + first * x->units);
-    memory->copy(run->device, kept, joined + now * x->units, bytes);
-}
+#include "autograd/past.h"
 
 /* ---- the kernels ---- */
 
@@ -116,7 +61,7 @@ static const struct snn_op build_op = {"delay kernels", 0, build_plan, build_pre
 /* ---- the convolution ---- */
 
 struct delay {
-    struct past past; /* first */
+    struct snn_past past; /* first */
     struct snn_delay_shape shape;
     int scratch_forward, scratch_backward;
 };
@@ -124,8 +69,8 @@ struct delay {
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct delay *aux = node->aux;
     const struct snn_tensor *x = node->in[0];
-    plan_past(tape, node, aux->shape.taps - 1);
-    struct snn_delay_span span = {.B = tape->max_B, .before = before(node)};
+    snn_past_plan(tape, node, aux->shape.taps - 1);
+    struct snn_delay_span span = {.B = tape->max_B, .before = snn_past_steps(node)};
     span.x = span.before + snn_plan_steps(tape, x), span.y = snn_plan_steps(tape, node->out);
     size_t bytes = tape->device->delay->scratch(tape->device->threads, &aux->shape, &span,
                                                 span.before ? SNN_DENSE : snn_plan_form(x));
@@ -134,7 +79,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
 }
 
 static struct snn_delay_span span_of(const struct snn_node *node, const struct snn_run *run) {
-    struct snn_delay_span span = {.B = run->B, .before = before(node)};
+    struct snn_delay_span span = {.B = run->B, .before = snn_past_steps(node)};
     span.x = span.before + snn_run_steps(run, node->in[0]), span.y = snn_run_steps(run, node->out);
     return span;
 }
@@ -142,8 +87,8 @@ static struct snn_delay_span span_of(const struct snn_node *node, const struct s
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct delay *aux = node->aux;
     struct snn_delay_span span = span_of(node, run);
-    join(node, run);
-    struct snn_rows x = input_of(node);
+    snn_past_join(node, run);
+    struct snn_rows x = snn_past_rows(node);
     run->device->delay->forward(run->device, &aux->shape, &span, &x, node->in[1]->data, node->out->data,
                                 snn_tape_memory(aux->past.tape, aux->scratch_forward));
 }
@@ -151,7 +96,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct delay *aux = node->aux;
     struct snn_delay_span span = span_of(node, run);
-    struct snn_rows x = input_of(node);
+    struct snn_rows x = snn_past_rows(node);
     void *scratch = snn_tape_memory(aux->past.tape, aux->scratch_backward);
     run->device->delay->grad_kernel(run->device, &aux->shape, &span, &x, node->out->grad, node->in[1]->grad, scratch);
     if (node->in[0]->grad)
@@ -163,33 +108,43 @@ static const struct snn_op delay_op = {
     "delays", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_WHOLE_BATCH, plan, NULL, forward,
     backward};
 
+struct snn_tensor *snn_delay_kernel(struct snn_tape *tape, const char *name, const struct snn_delay_shape *shape,
+                                    const struct snn_delay_options *options, struct snn_param *weight,
+                                    struct snn_param *position, struct snn_param *width) {
+    struct snn_node *made = snn_tape_weight(tape, &build_op, name, NULL, shape->taps * snn_delay_synapses(shape),
+                                            options, sizeof(struct build));
+    ((struct build *)made->aux)->shape = *shape;
+    made->param[WEIGHT] = weight, made->param[POSITION] = position, made->param[WIDTH] = width;
+    return made->out;
+}
+
+double snn_delay_taps_used(const struct snn_delay_shape *shape, const struct snn_delay_options *options,
+                           const struct snn_param *position) {
+    return options->round || position->buffer ? shape->count : shape->taps;
+}
+
 struct snn_tensor *snn_delay(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                              const struct snn_delay_shape *shape, const struct snn_delay_options *options,
                              struct snn_param *weight, struct snn_param *position, struct snn_param *width,
                              int32_t append) {
-    ptrdiff_t synapses = snn_delay_synapses(shape);
-    struct snn_node *made =
-        snn_tape_weight(tape, &build_op, name, NULL, shape->taps * synapses, options, sizeof(struct build));
-    ((struct build *)made->aux)->shape = *shape;
-    made->param[WEIGHT] = weight, made->param[POSITION] = position, made->param[WIDTH] = width;
-    struct snn_node *node =
-        snn_tape_node(tape, &delay_op, name, x, made->out, 1, &shape->out, NULL, sizeof(struct delay));
+    struct snn_tensor *kernel = snn_delay_kernel(tape, name, shape, options, weight, position, width);
+    struct snn_node *node = snn_tape_node(tape, &delay_op, name, x, kernel, 1, &shape->out, NULL, sizeof(struct delay));
     ((struct delay *)node->aux)->shape = *shape;
     node->out->needs_grad = true;
     node->out->appended += append;
-    node->macs = (double)synapses * (options->round || position->buffer ? shape->count : shape->taps);
+    node->macs = (double)snn_delay_synapses(shape) * snn_delay_taps_used(shape, options, position);
     return node->out;
 }
 
 /* ---- a delay for every channel ---- */
 
 struct shift {
-    struct past past; /* first */
+    struct snn_past past; /* first */
     int32_t most;
 };
 
 static void shift_plan(struct snn_tape *tape, struct snn_node *node) {
-    plan_past(tape, node, ((const struct shift *)node->aux)->most + 1);
+    snn_past_plan(tape, node, ((const struct shift *)node->aux)->most + 1);
 }
 
 static struct snn_shift shift_of(const struct snn_node *node, const struct snn_run *run) {
@@ -197,7 +152,7 @@ static struct snn_shift shift_of(const struct snn_node *node, const struct snn_r
     const struct snn_shift_options *o = node->options;
     return (struct snn_shift){.T = snn_run_steps(run, y),
                               .B = run->B,
-                              .before = before(node),
+                              .before = snn_past_steps(node),
                               .C = y->dim[0],
                               .most = ((const struct shift *)node->aux)->most,
                               .inner = y->units / y->dim[0],
@@ -206,14 +161,14 @@ static struct snn_shift shift_of(const struct snn_node *node, const struct snn_r
 
 static void shift_forward(struct snn_node *node, const struct snn_run *run) {
     struct snn_shift s = shift_of(node, run);
-    join(node, run);
-    run->device->delay->shift(run->device, &s, input_of(node).dense, node->param[0]->value, node->out->data);
+    snn_past_join(node, run);
+    run->device->delay->shift(run->device, &s, snn_past_rows(node).dense, node->param[0]->value, node->out->data);
 }
 
 static void shift_backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_shift s = shift_of(node, run);
     const struct snn_param *p = node->param[0];
-    run->device->delay->shift_grad(run->device, &s, input_of(node).dense, p->value, node->out->grad,
+    run->device->delay->shift_grad(run->device, &s, snn_past_rows(node).dense, p->value, node->out->grad,
                                    snn_adds(node, 0, run), node->in[0]->grad, gradient_of(p));
 }
 

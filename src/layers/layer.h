@@ -109,6 +109,7 @@ int snn_build_biper(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_conv(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_axonal(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_delay(struct snn_builder *b, struct snn_conf *node, int variant);
+int snn_build_conv_delays(struct snn_builder *b, struct snn_conf *node, int variant);
 enum { SNN_POOL_AVERAGE, SNN_POOL_MAX, SNN_POOL_SUM }; /* variants of snn_build_pool */
 int snn_build_pool(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_adaptivepool(struct snn_builder *b, struct snn_conf *node, int variant);
@@ -134,9 +135,9 @@ int snn_build_attention(struct snn_builder *b, struct snn_conf *node, int varian
 int snn_build_temporal_attention(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_repeat(struct snn_builder *b, struct snn_conf *node, int variant);
 extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_biper_keys[], snn_conv_transpose_keys[],
-    snn_temporal_conv_keys[], snn_reshape_keys[], snn_delay_keys[], snn_axonal_keys[], snn_shift_keys[],
-    snn_pool_keys[], snn_adaptivepool_keys[], snn_globalpool_keys[], snn_voting_keys[], snn_batchnorm_keys[],
-    snn_tdbn_keys[], snn_bntt_keys[], snn_tebn_keys[], snn_layernorm_keys[], snn_groupnorm_keys[],
+    snn_temporal_conv_keys[], snn_reshape_keys[], snn_delay_keys[], snn_conv_delay_keys[], snn_axonal_keys[],
+    snn_shift_keys[], snn_pool_keys[], snn_adaptivepool_keys[], snn_globalpool_keys[], snn_voting_keys[],
+    snn_batchnorm_keys[], snn_tdbn_keys[], snn_bntt_keys[], snn_tebn_keys[], snn_layernorm_keys[], snn_groupnorm_keys[],
     snn_instancenorm_keys[], snn_rmsnorm_keys[], snn_scale_keys[], snn_hardtanh_keys[], snn_dropout_keys[],
     snn_residual_keys[], snn_concat_keys[], snn_pad_channels_keys[], snn_attention_keys[],
     snn_temporal_attention_keys[], snn_repeat_keys[];

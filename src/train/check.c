@@ -406,6 +406,26 @@ static void check_delays(struct snn_check_suite *s) {
                      shapes[k], versions[v]);
             one(s, model, "{name: ce, over: softmax_sum}", flat, k % 2);
         }
+    static const char *const windows[] = {"out: 3, kernel: 3, taps: 3, padding: 1",
+                                          "out: 4, kernel: [2, 3], taps: 5, stride: [1, 2], groups: 2, count: 2",
+                                          "out: 3, kernel: 2, taps: 1, dilation: 3, bias: false",
+                                          "out: 3, kernel: 1, taps: 9, position: {name: normal, std: 1}, learn: false"};
+    for (size_t v = 0; v < sizeof versions / sizeof *versions; ++v)
+        for (size_t k = 0; k < sizeof windows / sizeof *windows; ++k) {
+            snprintf(model, sizeof model,
+                     "[delay_conv: {%s, %s}, lif: {}, delay_conv: {out: 2, kernel: 2, taps: 3}, "
+                     "lif, flatten, linear: 3]",
+                     windows[k], versions[v]);
+            one(s, model, "{name: ce, over: step}", image, k % 2);
+        }
+    static const char *const all[] = {
+        "[delay_conv: {out: 3, kernel: 3, padding: 1, taps: 4, version: all}, lif: {}, delay_conv: {out: 4, kernel: "
+        "[2, 3], stride: 2, dilation: [2, 1], taps: 7, version: all, bias: false}, lif, flatten, linear: 3]",
+        "[lif: {}, residual: {body: [delay_conv: {out: 2, kernel: 3, padding: 1, taps: 2, version: all}, batchnorm], "
+        "shortcut: [delay_conv: {out: 2, kernel: 1, taps: 1}]}, lif, flatten, linear: 3]",
+        "[reshape: [2, -1], delay_conv: {out: 4, kernel: 5, padding: 2, groups: 2, taps: 2, version: all}, lif: {}, "
+        "reshape: [4, 2, 3, -1], delay_conv: {out: 2, kernel: [2, 1, 3], taps: 3}, flatten, linear: 3]"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; ++i) one(s, all[i], "{name: ce, over: step}", image, i % 2 == 0);
     one(s,
         "[delay: {out: 5, right: half, learn: false}, batchnorm: {over: joint}, lif, dropout: 0.3, delay: {out: 3, "
         "kernel: 5, right: 1}]",
