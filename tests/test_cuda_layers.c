@@ -271,6 +271,68 @@ START_TEST(layer_by_layer) {
 }
 END_TEST
 
+/* ---- forward passes made again ---- */
+
+struct outcome { /* of a training step */
+    size_t pool, bytes;
+    int segments;
+    double loss;
+    real *numbers; /* parameters and running statistics, then gradients */
+};
+
+static struct outcome take_step(const char *device, const char *model, bool still, int recompute) {
+    struct outcome out;
+    struct made_network m;
+    struct made_batch made;
+    struct snn_slice slice;
+    int32_t first = 0;
+    open_network_on(device, model, still, &m);
+    make_batch(STEPS, still, true, &made);
+    struct snn_network *n = &m.net;
+    struct snn_network_plan plan = {.T = STEPS, .B = SAMPLES, .cut = STEPS, .train = true, .slice = SAMPLES};
+    n->recompute = recompute;
+    ck_ok(snn_network_allocate(n, &plan));
+    struct snn_params *params = &n->model.params;
+    const struct snn_memory_kernels *memory = n->device->memory;
+    size_t values = (size_t)params->size * sizeof(real), gradients = (size_t)params->learned * sizeof(real);
+    out.pool = n->model.tape.pool_bytes, out.segments = n->model.tape.segments, out.bytes = values + gradients;
+    out.numbers = malloc(out.bytes);
+    snn_params_init(params, 21, out.numbers);
+    for (ptrdiff_t i = 0; i < params->learned; ++i) out.numbers[i] *= 2;
+    memory->upload(n->device, params->value, out.numbers, values);
+    ck_ok(snn_network_stage(n, &made.batch));
+    snn_network_set_step(n, 5, 9, 1.0 / SAMPLES);
+    ck_assert(snn_network_slice(n, &first, &slice));
+    struct snn_cut cut = snn_slice_cut(&slice, true);
+    snn_network_zero_gradients(n);
+    snn_network_forward(n, &cut);
+    snn_network_loss(n, &cut, true);
+    snn_network_backward(n, &cut);
+    snn_network_backward_batch(n, &cut);
+    ck_ok(snn_network_loss_sum(n, &cut, &out.loss));
+    ck_ok(memory->download(n->device, out.numbers, params->value, values));
+    ck_ok(memory->download(n->device, out.numbers + params->size, params->grad, gradients));
+    close_network(&m);
+    return out;
+}
+
+/* Memory that is given to others in between changes no bit. Cases: model, static input or events, device. */
+START_TEST(computed_again) {
+    const char *device = _i & 1 ? "cuda" : "cpu", *model = models[_i / 4];
+    struct outcome once = take_step(device, model, _i & 2, 0);
+    ck_assert_int_eq(once.segments, 0);
+    for (int recompute = SNN_RECOMPUTE_AUTO; recompute < 3; ++recompute) {
+        struct outcome again = take_step(device, model, _i & 2, recompute);
+        ck_assert_msg(again.loss == once.loss && !memcmp(again.numbers, once.numbers, once.bytes),
+                      "%s, recompute %d: another result", device, recompute);
+        if (recompute == 1) ck_assert_int_gt(again.segments, 0);
+        if (recompute == SNN_RECOMPUTE_AUTO) ck_assert_uint_le(again.pool, once.pool);
+        free(again.numbers);
+    }
+    free(once.numbers);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cuda_layers");
     TCase *t = tcase_create("layers");
@@ -280,6 +342,7 @@ int main(void) {
     }
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, layer_by_layer, 0, 8 * MODELS);
+    tcase_add_loop_test(t, computed_again, 0, 4 * MODELS);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }

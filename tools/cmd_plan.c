@@ -78,6 +78,32 @@ static void print_rule(const char *name, const struct snn_arena *arena, size_t b
     printf("\n");
 }
 
+/* What is gained and paid where layers run again. */
+struct again {
+    int segments, layers; /* how many, of how many layers of spikes each */
+    size_t without;       /* bytes when nothing runs again */
+    double share;         /* of the forward pass's multiply-adds */
+};
+
+static struct again measure_again(struct snn_experiment *e, const struct snn_network_plan *what, size_t batches) {
+    struct snn_network *n = &e->network;
+    struct snn_arena arena;
+    int recompute = n->recompute;
+    double all = 0, again = 0;
+    for (int i = 0; i < n->model.tape.nodes; ++i) {
+        const struct snn_node *node = n->model.tape.node[i];
+        double macs = node->macs * (double)snn_plan_rows(&n->model.tape, node->out);
+        all += macs, again += node->segment >= 0 ? macs : 0;
+    }
+    struct again a = {n->model.tape.segments, n->model.tape.spiking, 0, all > 0 ? again / all : 0};
+    n->recompute = 0;
+    snn_network_measure(n, what, &arena);
+    a.without = arena.used + batches;
+    n->recompute = recompute;
+    snn_network_measure(n, what, &arena);
+    return a;
+}
+
 static json_t *plan_rules(struct planning *p) {
     struct snn_experiment *e = &p->e;
     struct snn_device *device = e->network.device;
@@ -98,8 +124,19 @@ static json_t *plan_rules(struct planning *p) {
             printf("%s\n", p->cuda ? ", on CUDA" : ", on the CPU");
             cli_print_layers(stdout, &e->network.model);
         }
+        json_t *rule = rule_json(&arena, batches);
         if (!p->cli->json) print_rule(snn_trainers[i]->name, &arena, batches);
-        json_object_set_new(rules, snn_trainers[i]->name, rule_json(&arena, batches));
+        if (e->network.recompute && what.cut == what.T) {
+            struct again a = measure_again(e, &what, batches);
+            json_object_set_new(rule, "recompute",
+                                json_pack("{s:i,s:i,s:I,s:f}", "segments", a.segments, "spiking_layers", a.layers,
+                                          "bytes_without", (json_int_t)a.without, "forward_macs_again", a.share));
+            if (!p->cli->json)
+                printf("recompute: %d segments of %d spiking layers run again, %.0f %% of the forward pass's "
+                       "multiply-adds; without %.2f MB\n",
+                       a.segments, a.layers, 100 * a.share, (double)a.without * 1e-6);
+        }
+        json_object_set_new(rules, snn_trainers[i]->name, rule);
     }
     return rules;
 }

@@ -53,6 +53,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     real *mean = of_cut(node, run, 2, false), *var = of_cut(node, run, 3, false);
     const uint8_t *mask = snn_run_mask(run, node->in[0]);
     bool keep_running = run->smooth == SNN_HARD;
+    if (run->again) s.momentum = 0; /* the same kernel, so that results are the same to the last bit */
     if (uses_batch(node, run))
         run->device->norm->batch(run->device, &s, node->in[0]->data, w, b, mask, keep_running ? mean : NULL, var,
                                  snn_tape_memory(aux->tape, aux->saved), node->out->data);

@@ -14,9 +14,9 @@ struct watch {
 static void plan(struct snn_tape *tape, struct snn_node *node) {
     struct watch *aux = node->aux;
     size_t bytes = (size_t)tape->max_B * (size_t)node->in[0]->units * sizeof(real);
-    aux->tape = tape;
-    aux->count = snn_tape_buffer(tape, node, bytes, SNN_KEPT);
-    aux->slope = snn_tape_buffer(tape, node, bytes, SNN_KEPT);
+    aux->tape = tape; /* the loss reads counts and writes slopes */
+    aux->count = snn_tape_buffer(tape, node, bytes, SNN_THROUGH);
+    aux->slope = snn_tape_buffer(tape, node, bytes, SNN_THROUGH);
 }
 
 static void forward(struct snn_node *node, const struct snn_run *run) {

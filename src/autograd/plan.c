@@ -2,49 +2,95 @@
  * plan.c - which bytes every buffer of a tape gets.
  *
  * Time runs over [batch-scope forward, cut forward, loss, cut backward, batch-scope backward]; a buffer lives from its
- * first write to its last read. What makes weights is outside of it: its buffers keep their bytes for all slices of a
- * batch. Buffers are placed largest first at the lowest offset that is free over their lifetime:
- * for the chains that networks are, the result is within a few percent of the largest sum that is alive at once. */
+ * first write to its last read; one that is computed again has two such lives, at the same place. What makes weights is
+ * outside of it: its buffers keep their bytes for all slices of a batch. Buffers are placed largest first at the lowest
+ * offset that is free over their lifetime: for the chains that networks are, the result is within a few percent of the
+ * largest sum that is alive at once. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "autograd/tape.h"
 #include "core/status.h"
 
-/* Position of a node's forward pass: wider scopes come first. */
-static int forward_time(const struct snn_tape *tape, int node) {
-    int time = 0;
-    enum snn_scope scope = tape->node[node]->scope;
+/* Segments: the nodes of a cut up to and with every `spiking`th one that makes spikes. The last is not made again:
+ * backward comes right behind it. */
+static int divide(struct snn_tape *tape, int spiking) {
+    int segment = 0, made = 0, last = -1;
+    for (int i = 0; i < tape->nodes; ++i) {
+        struct snn_node *node = tape->node[i];
+        node->segment = -1;
+        if (!spiking || node->scope != SNN_SCOPE_CUT) continue;
+        node->segment = last = segment;
+        if (snn_makes_spikes(node) && ++made % spiking == 0) ++segment;
+    }
     for (int i = 0; i < tape->nodes; ++i)
-        if (tape->node[i]->scope > scope || (tape->node[i]->scope == scope && i < node)) ++time;
-    return time + 1; /* 0: the input is filled */
+        if (tape->node[i]->segment == last) tape->node[i]->segment = -1;
+    return last < 0 ? 0 : last;
 }
 
-static int loss_time(const struct snn_tape *tape) { return tape->nodes + 1; }
-static int end_time(const struct snn_tape *tape) { return 2 * tape->nodes + 2; }
-static int backward_time(const struct snn_tape *tape, int node) { return end_time(tape) - forward_time(tape, node); }
+/* When what runs: wider scopes come first, and a segment again before its backward pass. */
+static void lay_times(struct snn_tape *tape) {
+    int time = 1, at = -1; /* 0: the input is filled */
+    for (int scope = SNN_SCOPE_WEIGHTS; scope >= SNN_SCOPE_CUT; --scope)
+        for (int i = 0; i < tape->nodes; ++i)
+            if ((int)tape->node[i]->scope == scope) tape->node[i]->forward_at = time++, tape->node[i]->again_at = -1;
+    tape->loss_at = time++;
+    for (int scope = SNN_SCOPE_CUT; scope <= SNN_SCOPE_WEIGHTS; ++scope)
+        for (int i = tape->nodes - 1; i >= 0; --i) {
+            struct snn_node *node = tape->node[i];
+            if ((int)node->scope != scope) continue;
+            if (node->segment >= 0 && node->segment != at) {
+                at = node->segment;
+                for (int j = 0; j <= i; ++j)
+                    if (tape->node[j]->segment == at) tape->node[j]->again_at = time++;
+            }
+            node->backward_at = time++;
+        }
+    tape->end_at = time;
+}
 
-static int add_buffer(struct snn_tape *tape, size_t bytes, int birth, int death) {
+struct life { /* see struct snn_buffer */
+    int birth, death, again, again_death;
+};
+static const struct life always = {0, 0, -1, -1};
+
+static int later(int a, int b) { return a > b ? a : b; }
+
+static int add_buffer(struct snn_tape *tape, size_t bytes, struct life life) {
     if (tape->buffers == tape->buffer_room) {
         tape->buffer_room = tape->buffer_room ? 2 * tape->buffer_room : 64;
         tape->buffer = realloc(tape->buffer, (size_t)tape->buffer_room * sizeof *tape->buffer);
         SNN_CHECK(tape->buffer, "out of memory while a plan is made");
     }
     bytes = snn_aligned(bytes);
-    tape->buffer[tape->buffers] = (struct snn_buffer){
-        .bytes = bytes, .birth = birth, .death = death, .alias = -1, .purpose = SNN_MEM_ACTIVATIONS, .pooled = true};
+    tape->buffer[tape->buffers] = (struct snn_buffer){.bytes = bytes,
+                                                      .birth = life.birth,
+                                                      .death = life.death,
+                                                      .again = life.again,
+                                                      .again_death = life.again_death,
+                                                      .alias = -1,
+                                                      .purpose = SNN_MEM_ACTIVATIONS,
+                                                      .pooled = true};
     return tape->buffers++;
 }
 
+/* From a node's forward pass to its backward pass. */
+static struct life kept_life(const struct snn_tape *tape, const struct snn_node *node) {
+    int fwd = node->forward_at, again = node->again_at;
+    if (!tape->recorded || !node->out->needs_grad) return (struct life){fwd, fwd, again, again};
+    return again < 0 ? (struct life){fwd, node->backward_at, -1, -1}
+                     : (struct life){fwd, fwd, again, node->backward_at};
+}
+
 int snn_tape_buffer(struct snn_tape *tape, struct snn_node *node, size_t bytes, enum snn_when when) {
-    int index = 0;
-    while (tape->node[index] != node) ++index;
-    int fwd = forward_time(tape, index), bwd = backward_time(tape, index);
+    int fwd = node->forward_at, again = node->again_at, bwd = node->backward_at;
     bool backward = tape->recorded && node->out->needs_grad;
     if (!backward && when == SNN_IN_BACKWARD) bytes = 0;
-    if (!backward && when == SNN_KEPT) bwd = fwd;
-    int birth = when == SNN_IN_BACKWARD ? bwd : fwd, death = when == SNN_IN_FORWARD ? fwd : bwd;
-    int buffer = add_buffer(tape, bytes, birth, death);
+    struct life life = kept_life(tape, node);
+    if (when == SNN_IN_FORWARD) life = (struct life){fwd, fwd, again, again};
+    if (when == SNN_IN_BACKWARD) life = (struct life){bwd, bwd, -1, -1};
+    if (when == SNN_THROUGH) life = (struct life){fwd, backward ? bwd : later(fwd, again), -1, -1};
+    int buffer = add_buffer(tape, bytes, life);
     if (when == SNN_IN_FORWARD || when == SNN_IN_BACKWARD) tape->buffer[buffer].purpose = SNN_MEM_SCRATCH;
     if (when == SNN_LASTING) tape->buffer[buffer].purpose = SNN_MEM_STATE, tape->buffer[buffer].pooled = false;
     if (node->scope == SNN_SCOPE_WEIGHTS) tape->buffer[buffer].pooled = false;
@@ -59,14 +105,18 @@ static bool may_overwrite(const struct snn_tape *tape, const struct snn_node *no
         node->in[0]->is_static != node->out->is_static)
         return false;
     if (node->op->flags & SNN_OP_NEEDS_INPUT) return false;
+    if (node->segment >= 0 && tape->node[x->producer]->segment != node->segment) return false; /* it reads it again */
     return !(tape->recorded && tape->node[x->producer]->op->flags & SNN_OP_NEEDS_OUTPUT);
 }
 
-static int share(struct snn_tape *tape, int buffer, int birth, int death) {
+static int share(struct snn_tape *tape, int buffer, struct life life) {
     while (tape->buffer[buffer].alias >= 0) buffer = tape->buffer[buffer].alias;
-    if (birth < tape->buffer[buffer].birth) tape->buffer[buffer].birth = birth;
-    if (death > tape->buffer[buffer].death) tape->buffer[buffer].death = death;
-    int alias = add_buffer(tape, 0, birth, death);
+    struct snn_buffer *root = &tape->buffer[buffer];
+    if (life.birth < root->birth) root->birth = life.birth;
+    root->death = later(root->death, life.death);
+    if (life.again >= 0 && (root->again < 0 || life.again < root->again)) root->again = life.again;
+    root->again_death = later(root->again_death, life.again_death);
+    int alias = add_buffer(tape, 0, life);
     tape->buffer[alias].alias = buffer;
     return alias;
 }
@@ -74,11 +124,7 @@ static int share(struct snn_tape *tape, int buffer, int birth, int death) {
 int snn_tape_buffer_over_input(struct snn_tape *tape, struct snn_node *node, size_t bytes) {
     const struct snn_tensor *x = node->in[0]->root;
     if (!may_overwrite(tape, node) || x->data_buffer < 0) return snn_tape_buffer(tape, node, bytes, SNN_KEPT);
-    int index = 0;
-    while (tape->node[index] != node) ++index;
-    bool backward = tape->recorded && node->out->needs_grad;
-    return share(tape, x->data_buffer, forward_time(tape, index),
-                 backward ? backward_time(tape, index) : forward_time(tape, index));
+    return share(tape, x->data_buffer, kept_life(tape, node));
 }
 
 /* Have all who read t the flag? */
@@ -98,7 +144,7 @@ static bool needs_dense(const struct snn_tape *tape, const struct snn_tensor *t)
 }
 
 static int add_lasting(struct snn_tape *tape, size_t bytes) {
-    int buffer = add_buffer(tape, bytes, 0, 0);
+    int buffer = add_buffer(tape, bytes, always);
     tape->buffer[buffer].pooled = false;
     return buffer;
 }
@@ -111,34 +157,53 @@ static void plan_weight(struct snn_tape *tape, struct snn_tensor *t) {
     tape->node[t->producer]->own_bytes += (tape->recorded ? 2 : 1) * bytes;
 }
 
-static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
-    int birth = t->producer < 0 ? 0 : forward_time(tape, t->producer), death = birth;
-    int first_grad = loss_time(tape);
-    bool consumed = false;
+/* Numbers live from their producer to the last who reads them; those that only their own segment reads, twice. */
+static struct life data_life(const struct snn_tape *tape, const struct snn_tensor *t) {
+    const struct snn_node *producer = t->producer < 0 ? NULL : tape->node[t->producer];
+    int birth = producer ? producer->forward_at : 0, death = birth, again = producer ? producer->again_at : -1,
+        again_death = again;
+    bool inner = again >= 0 && t != tape->output->root;
     for (int i = 0; i < tape->nodes; ++i) {
         const struct snn_node *node = tape->node[i];
         for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
             if (!node->in[k] || node->in[k]->root != t) continue;
-            bool backward = tape->recorded && node->out->needs_grad;
-            int fwd = forward_time(tape, i), bwd = backward_time(tape, i);
-            int last = backward && (node->op->flags & SNN_OP_NEEDS_INPUT) ? bwd : fwd;
-            if (last > death) death = last;
-            if (backward && (!consumed || bwd < first_grad)) first_grad = bwd;
-            consumed = consumed || backward;
+            bool backward = tape->recorded && node->out->needs_grad && node->op->flags & SNN_OP_NEEDS_INPUT;
+            death = later(death, node->forward_at);
+            again_death = later(again_death, later(node->again_at, backward ? node->backward_at : -1));
+            inner = inner && node->segment == producer->segment;
         }
     }
+    if (tape->recorded && t->needs_grad && producer && producer->op->flags & SNN_OP_NEEDS_OUTPUT)
+        again_death = later(again_death, producer->backward_at);
+    if (inner) return (struct life){birth, death, again, again_death};
+    death = later(death, again_death);
+    if (t == tape->output->root) death = tape->end_at; /* read by the loss, and by metrics after the backward pass */
+    return (struct life){birth, death, -1, -1};
+}
+
+/* A gradient lives from the first who writes it, the last consumer, to the producer's backward pass. */
+static struct life gradient_life(const struct snn_tape *tape, const struct snn_tensor *t) {
+    int birth = tape->loss_at, death = t->producer < 0 ? tape->end_at : tape->node[t->producer]->backward_at;
+    bool consumed = false;
+    for (int i = 0; i < tape->nodes && t != tape->output->root; ++i) {
+        const struct snn_node *node = tape->node[i];
+        for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
+            if (!node->in[k] || node->in[k]->root != t || !tape->recorded || !node->out->needs_grad) continue;
+            if (!consumed || node->backward_at < birth) birth = node->backward_at;
+            consumed = true;
+        }
+    }
+    return (struct life){birth, death, -1, -1};
+}
+
+static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
+    struct life life = data_life(tape, t), gradient = gradient_life(tape, t);
     bool recorded = tape->recorded && t->needs_grad;
-    if (recorded && t->producer >= 0 && tape->node[t->producer]->op->flags & SNN_OP_NEEDS_OUTPUT)
-        death = backward_time(tape, t->producer);
-    if (t == tape->output->root) {
-        death = end_time(tape); /* read by the loss, and by metrics after the backward pass */
-        first_grad = loss_time(tape);
-    }
-    int grad_death = t->producer < 0 ? end_time(tape) : backward_time(tape, t->producer);
     if (tape->many_cuts && t->is_static) { /* read and added to by every cut */
-        if (death < loss_time(tape) + tape->nodes) death = loss_time(tape) + tape->nodes;
-        first_grad = birth;
+        life.death = later(life.death, tape->loss_at + tape->nodes);
+        gradient.birth = life.birth;
     }
+    struct life counts = {life.birth, tape->end_at, -1, -1};
     size_t rows = (size_t)snn_plan_rows(tape, t), dense = rows * (size_t)t->units * sizeof(real);
     t->data_buffer = t->grad_buffer = t->bits_buffer = t->nonzero_buffer = -1;
     t->is_listed = t->producer < 0 && t->is_sparse && !t->is_static && !t->needs_grad && !tape->smooth &&
@@ -151,16 +216,15 @@ static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
     if (needs_dense(tape, t)) {
         const struct snn_tensor *x = in_place ? producer->in[0]->root : NULL;
         if (x && x->data_buffer >= 0 && may_overwrite(tape, producer))
-            t->data_buffer = share(tape, x->data_buffer, birth, death);
-        else t->data_buffer = add_buffer(tape, dense, birth, death), own += dense;
+            t->data_buffer = share(tape, x->data_buffer, life);
+        else t->data_buffer = add_buffer(tape, dense, life), own += dense;
     }
     if (t->is_spikes && !tape->smooth && t->producer >= 0) {
-        t->bits_buffer = add_buffer(tape, rows * (size_t)t->words * sizeof(uint64_t), birth, death);
+        t->bits_buffer = add_buffer(tape, rows * (size_t)t->words * sizeof(uint64_t), life);
         own += tape->buffer[t->bits_buffer].bytes;
     }
-    if ((t->is_spikes || t->is_sparse))
-        t->nonzero_buffer = add_buffer(tape, rows * sizeof(int32_t), birth, end_time(tape));
-    if (recorded) t->grad_buffer = add_buffer(tape, dense, first_grad, grad_death), own += dense;
+    if ((t->is_spikes || t->is_sparse)) t->nonzero_buffer = add_buffer(tape, rows * sizeof(int32_t), counts);
+    if (recorded) t->grad_buffer = add_buffer(tape, dense, gradient), own += dense;
     if (producer) producer->own_bytes += own;
 }
 
@@ -194,7 +258,7 @@ static void order_writers(struct snn_tape *tape) {
             for (int j = 0; j < tape->nodes; ++j)
                 for (int l = 0; l < SNN_NODE_INPUTS; ++l)
                     if (j != i && tape->node[j]->in[l] && tape->node[j]->in[l]->root == x &&
-                        backward_time(tape, j) < backward_time(tape, i))
+                        tape->node[j]->backward_at < tape->node[i]->backward_at)
                         node->adds[k] = true;
         }
     }
@@ -204,6 +268,16 @@ static int larger_first(const void *a, const void *b, void *tape) {
     const struct snn_buffer *buffer = ((const struct snn_tape *)tape)->buffer;
     size_t x = buffer[*(const int *)a].bytes, y = buffer[*(const int *)b].bytes;
     return x != y ? (x < y) - (x > y) : *(const int *)a - *(const int *)b;
+}
+
+static bool overlap(int birth, int death, int birth2, int death2) {
+    return birth >= 0 && birth2 >= 0 && birth <= death2 && birth2 <= death;
+}
+
+static bool meet(const struct snn_buffer *a, const struct snn_buffer *b) {
+    return overlap(a->birth, a->death, b->birth, b->death) || overlap(a->birth, a->death, b->again, b->again_death) ||
+           overlap(a->again, a->again_death, b->birth, b->death) ||
+           overlap(a->again, a->again_death, b->again, b->again_death);
 }
 
 static void place(struct snn_tape *tape) {
@@ -221,8 +295,7 @@ static void place(struct snn_tape *tape) {
             moved = false;
             for (int j = 0; j < placed; ++j) {
                 const struct snn_buffer *o = &tape->buffer[order[j]];
-                bool together = b->birth <= o->death && o->birth <= b->death;
-                if (together && offset < o->offset + o->bytes && o->offset < offset + b->bytes)
+                if (meet(b, o) && offset < o->offset + o->bytes && o->offset < offset + b->bytes)
                     offset = o->offset + o->bytes, moved = true;
             }
         }
@@ -239,6 +312,10 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
     tape->buffers = 0;
     tape->pool = tape->numbers = NULL;
     tape->numbers_bytes = 0;
+    SNN_CHECK(!what->recompute || !what->many_cuts, "what is computed again over several cuts");
+    tape->spiking = what->recorded ? what->recompute : 0;
+    tape->segments = divide(tape, tape->spiking);
+    lay_times(tape);
     for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0;
     for (int i = 0; i < tape->tensors; ++i)
         if (tape->tensor[i]->root == tape->tensor[i])

@@ -127,7 +127,15 @@ static void pass(struct snn_tape *tape, int i, const struct snn_run *run, bool b
     (backward ? node->op->backward : node->op->forward)(node, run);
     if (!tape->profile) return;
     run->device->memory->download(run->device, NULL, NULL, 0); /* wait for it; a failure is seen later */
-    tape->profile[2 * i + backward] += seconds() - started;
+    tape->profile[2 * i + (backward || run->again)] += seconds() - started;
+}
+
+/* The forward pass of a segment, whose last node is i, for its backward pass. */
+static void pass_again(struct snn_tape *tape, int i, const struct snn_run *run) {
+    struct snn_run again = *run;
+    again.again = true;
+    for (int j = 0; j <= i; ++j)
+        if (tape->node[j]->segment == tape->node[i]->segment) pass(tape, j, &again, false);
 }
 
 void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device) {
@@ -150,8 +158,13 @@ void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, en
 }
 
 void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
+    int segment = -1;
     for (int i = tape->nodes - 1; i >= 0; --i) {
         const struct snn_node *node = tape->node[i];
+        if (node->scope == scope && node->segment >= 0 && node->segment != segment) {
+            segment = node->segment;
+            pass_again(tape, i, run);
+        }
         if (node->scope == scope && node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
     }
 }

@@ -9,7 +9,11 @@
  * of cuts and of what crosses them (src/train/).
  *
  * Memory: every buffer has a lifetime in the order [forward..., loss, ...backward]; plan.c gives buffers whose
- * lifetimes do not overlap the same bytes. Nothing is allocated while a batch runs. */
+ * lifetimes do not overlap the same bytes. Nothing is allocated while a batch runs.
+ *
+ * Recomputation (Chen et al. 2016, "Training deep nets with sublinear memory cost"): the nodes of a cut may be divided
+ * into SEGMENTS, each ending behind a layer of spikes. What only a segment itself reads is forgotten after its forward
+ * pass, which is made again when backward comes to it; between segments mostly bits are kept. */
 #ifndef SNN_TAPE_H
 #define SNN_TAPE_H
 
@@ -34,6 +38,7 @@ struct snn_run { /* one cut of one batch, as the nodes see it */
     int32_t t0, cut;               /* first step of this cut in the batch, and which cut it is */
     bool train;                    /* batch statistics, dropout; membranes are kept */
     bool first_cut;                /* gradients of batch-scope tensors start here */
+    bool again;                    /* a forward pass made again for backward: running statistics have moved already */
     enum snn_smooth smooth;
     const uint8_t *mask;   /* (appended + T, B) of this cut: see snn_run_mask; NULL: all steps are within recordings */
     int32_t appended;      /* steps that all delays together put behind the last one; the batch is then one cut */
@@ -79,14 +84,17 @@ struct snn_node {
     void *aux;           /* the op's buffers and derived sizes, owned by the tape */
     char *name;          /* "model.2.lif" */
     int32_t most_steps;  /* of a batch: it has numbers of its own for every step. 0: any */
-    double macs;         /* dense multiply-adds of one row; 0 for layers without weights */
-    size_t own_bytes;    /* bytes of its buffers, before sharing (for `plan`) */
+    int segment;         /* of the plan, in order; -1: never made again */
+    int forward_at, again_at, backward_at; /* the plan's times of its passes; again_at -1: forward is made once */
+    double macs;                           /* dense multiply-adds of one row; 0 for layers without weights */
+    size_t own_bytes;                      /* bytes of its buffers, before sharing (for `plan`) */
 };
 
 struct snn_buffer {
     size_t bytes;
-    int birth, death;
-    int alias; /* shares this buffer's bytes; -1: its own */
+    int birth, death;       /* first write and last read */
+    int again, again_death; /* the same of a second life, when it is computed again; again -1: none */
+    int alias;              /* shares this buffer's bytes; -1: its own */
     size_t offset;
     unsigned char *memory;
     enum snn_purpose_of_memory purpose;
@@ -108,6 +116,8 @@ struct snn_tape {
     const struct snn_device *device;
     struct snn_buffer *buffer;
     int buffers, buffer_room;
+    int loss_at, end_at;   /* times of the plan */
+    int segments, spiking; /* that are computed again; layers of spikes of each */
     size_t pool_bytes;
     unsigned char *pool;
     size_t numbers_bytes;                     /* the block of numbers that annealing moves: */
@@ -137,6 +147,7 @@ struct snn_tensor *snn_tape_view(struct snn_tape *tape, struct snn_tensor *of, i
 struct snn_plan_for {
     int32_t T, B; /* the most of one cut */
     bool recorded, many_cuts, smooth;
+    int recompute; /* layers of spikes of a segment; 0: nothing is computed again. Not with many cuts */
     const struct snn_device *device;
 };
 /* Lay out all buffers; call again to change what is planned for. Then snn_tape_bind takes the memory. */
@@ -148,7 +159,8 @@ void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena);
 enum snn_when {
     SNN_IN_FORWARD,  /* scratch of the forward pass */
     SNN_IN_BACKWARD, /* scratch of the backward pass */
-    SNN_KEPT,        /* from forward to backward */
+    SNN_KEPT,        /* from forward to backward; forgotten in between where forward is made again */
+    SNN_THROUGH,     /* from forward to backward in any case */
     SNN_LASTING      /* over cuts and batches: state */
 };
 /* From an op's plan(): declare a buffer; the index gives its memory through snn_tape_memory after binding. */

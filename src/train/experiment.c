@@ -33,11 +33,15 @@ const struct snn_key snn_top_keys[] = {
 };
 
 #define TRAIN(field) offsetof(struct snn_train_config, field)
+static const char *const recompute_words[] = {"none", "auto", NULL};
 const struct snn_key snn_train_keys[] = {
     {"rule", SNN_NODE, TRAIN(rule), "bptt", 0, 0, NULL, "learning rule: NAME or {name, keys}"},
     {"epochs", SNN_INT, TRAIN(epochs), "20", 1, 1e6, NULL, "passes over the training data"},
     {"batch", SNN_INT, TRAIN(batch), "64", 1, 1 << 20, NULL, "samples a batch"},
     {"accumulate", SNN_INT, TRAIN(accumulate), "1", 1, 1 << 16, NULL, "batches an optimiser step"},
+    {"recompute", SNN_INT, TRAIN(recompute), "none", 1, 1e6, recompute_words,
+     "less memory, more time: only the spikes of every Nth spiking layer are kept for backward, the layers in between "
+     "run again; auto: the N that needs least"},
     {"loss", SNN_NODE, TRAIN(loss), "ce", 0, 0, NULL, "NAME, {name, over, ...}, or a list of terms, each with weight"},
     {"decide", SNN_CHOICE, TRAIN(decide), "auto", 0, 0, decide_words,
      "how a class is read out of the outputs in time; auto: as the loss draws the steps together"},
@@ -284,6 +288,25 @@ static int check_appended(const struct snn_experiment *e, const struct snn_conf 
     return SNN_OK;
 }
 
+/* Rules that cut the steps keep no more than a cut. */
+static int settle_recompute(struct snn_experiment *e) {
+    struct snn_network *n = &e->network;
+    const struct snn_tape *tape = &n->model.tape;
+    struct snn_conf *at = snn_conf_at(e->doc, "train.recompute");
+    int many = 1 << 20, spiking = 0;
+    n->recompute = e->train.recompute == -1   ? 0
+                   : e->train.recompute == -2 ? SNN_RECOMPUTE_AUTO
+                                              : (int)e->train.recompute;
+    if (!n->recompute) return SNN_OK;
+    if (e->trainer->cut(many) != many)
+        return snn_conf_error(at, "expected none with the rule %s, which cuts the steps", e->trainer->name);
+    for (int i = 0; i < tape->nodes; ++i) spiking += snn_makes_spikes(tape->node[i]);
+    if (n->recompute >= spiking && n->recompute > 1)
+        return snn_conf_error(at, "expected less than the %d layers of spikes that the network has, got %d", spiking,
+                              n->recompute);
+    return SNN_OK;
+}
+
 static int read_rule_and_loss(struct snn_experiment *e) {
     SNN_TRY(snn_trainer_read(e->train.rule, &e->trainer));
     return snn_loss_read(e->train.loss, &e->network.loss);
@@ -299,6 +322,7 @@ static int read_network(struct snn_experiment *e, struct snn_conf *model) {
     SNN_TRY(check_outputs(e, model));
     SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));
     SNN_TRY(check_appended(e, model));
+    SNN_TRY(settle_recompute(e));
     SNN_TRY(snn_model_freeze(&n->model, e->train.freeze));
     SNN_TRY(snn_penalty_settle(n));
     SNN_TRY(snn_optim_open(e->train.optimizer, &n->model.params, &n->optim));

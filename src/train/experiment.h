@@ -14,7 +14,7 @@
 
 struct snn_train_config { /* the `train:` section */
     struct snn_conf *rule, *loss, *optimizer, *schedule, *anneal, *stages, *from, *freeze;
-    long long epochs, batch, accumulate;
+    long long epochs, batch, accumulate, recompute;
     int decide;  /* enum snn_decide */
     double clip; /* NAN: none */
 };

@@ -44,7 +44,20 @@ static void lay_out_for(struct snn_network *n, int32_t samples) {
                                 .many_cuts = plan->cut < plan->T,
                                 .smooth = plan->smooth,
                                 .device = n->device};
-    snn_tape_plan(&n->model.tape, &what);
+    struct snn_tape *tape = &n->model.tape;
+    bool again = plan->train && !what.many_cuts;
+    if (again && n->recompute > 0) what.recompute = n->recompute;
+    snn_tape_plan(tape, &what);
+    if (!again || n->recompute != SNN_RECOMPUTE_AUTO) return;
+    size_t least = tape->pool_bytes;
+    int best = 0;
+    for (int spiking = 1; spiking == 1 || tape->segments; spiking += 1 + spiking / 4) { /* 1 2 3 4 6 8 11 14 ... */
+        what.recompute = spiking;
+        snn_tape_plan(tape, &what);
+        if (tape->pool_bytes < least || (best && tape->pool_bytes == least)) least = tape->pool_bytes, best = spiking;
+    }
+    what.recompute = best;
+    snn_tape_plan(tape, &what);
 }
 
 static bool passes_whole(const struct snn_tape *tape, bool train) {

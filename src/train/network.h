@@ -31,6 +31,8 @@ struct snn_tally { /* sums over the training batches of an epoch */
     int64_t spikes[]; /* (layers) */
 };
 
+enum { SNN_RECOMPUTE_AUTO = -1 };
+
 struct snn_network {
     struct snn_device *device;
     struct snn_model model;
@@ -39,6 +41,7 @@ struct snn_network {
     bool regression;   /* the outputs are numbers: there are no classes to be right about */
     int32_t targets;   /* numbers of a batch's targets (of a step's when target_steps), as memory is planned; 0: none */
     bool target_steps; /* there is one for every step */
+    int recompute; /* layers of spikes of a segment whose forward pass is made again; 0: none; or SNN_RECOMPUTE_AUTO */
     struct snn_optim *optim; /* NULL when only evaluated */
     struct snn_arena arena;  /* over device memory */
     struct snn_network_plan plan;
