@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * checkops_mix.c - joins, factors and clamps (autograd/mix.h). */
+ * checkops_mix.c - joins, factors, clamps and products over time (autograd/mix.h). */
 #include "checkops.h"
 
 #include "autograd/mix.h"
@@ -226,7 +226,108 @@ static void check_scale_grad(struct ops *ops) {
     }
 }
 
-#define CASES(X) X(copy_rows) X(clamp) X(clamp_grad) X(join) X(join_grad) X(scale) X(scale_grad)
+/* ---- products over time ---- */
+
+static const struct snn_steps_shape sequences[] = {{1, 1, 1},     {1, 3, 7},     {2, 2, 0},     {4, 4, 33},
+                                                   {5, 9, 100},   {16, 16, 513}, {65, 70, 129}, {4, 4, 5000},
+                                                   {130, 130, 3}, {3, 3, 70000}};
+
+struct product_over_steps {
+    struct snn_steps_shape s;
+    bool transposed;
+    const real *w, *b, *x, *gy;
+    real *y, *gw;
+};
+
+static struct product_over_steps begin_steps(struct ops *ops, int i, int option) {
+    struct product_over_steps v = {.s = sequences[i], .transposed = option & 1};
+    ops_begin(ops, "%d of %d steps, %td numbers, option %d", (int)v.s.T, (int)v.s.steps, v.s.n, option);
+    v.x = ops_reals(ops, v.s.T * v.s.n);
+    return v;
+}
+
+static void call_steps(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct product_over_steps *v = argument;
+    (void)ops;
+    device->mix->steps(device, &v->s, v->w, v->transposed, v->b, v->x, v->y);
+}
+
+static void check_steps(struct ops *ops) {
+    for (int i = 0; i < 4 * OPS_COUNT(sequences); ++i) {
+        struct product_over_steps v = begin_steps(ops, i / 4, i % 4);
+        ptrdiff_t T = v.s.T, n = v.s.n, steps = v.s.steps;
+        v.w = ops_reals(ops, steps * steps), v.b = i & 2 ? ops_reals(ops, steps) : NULL;
+        v.y = ops_output(ops, T * n, sizeof *v.y);
+        struct ops_sum *y = ops_memory(ops, T * n, sizeof *y);
+        for (ptrdiff_t k = 0; k < T * n; ++k) {
+            ptrdiff_t t = k / n;
+            if (v.b) ops_term(&y[k], v.b[t]);
+            for (ptrdiff_t u = 0; u < T; ++u)
+                ops_term(&y[k], (wide)v.w[v.transposed ? u * steps + t : t * steps + u] * v.x[u * n + k % n]);
+        }
+        ops_expect_sums(ops, v.y, y);
+        ops_run(ops, call_steps, &v);
+    }
+}
+
+static void call_steps_grad(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct product_over_steps *v = argument;
+    device->mix->steps_grad(device, &v->s, v->x, v->gy, v->gw, ops_scratch(ops, snn_steps_scratch(&v->s)));
+}
+
+static void check_steps_grad(struct ops *ops) {
+    for (int i = 0; i < OPS_COUNT(sequences); ++i) {
+        struct product_over_steps v = begin_steps(ops, i, 0);
+        ptrdiff_t T = v.s.T, n = v.s.n, steps = v.s.steps;
+        v.gy = ops_reals(ops, T * n), v.gw = ops_output(ops, steps * steps, sizeof *v.gw);
+        ops_fill(ops, v.gw, steps * steps, -1, 1);
+        struct ops_sum *gw = ops_memory(ops, steps * steps, sizeof *gw);
+        for (ptrdiff_t k = 0; k < steps * steps; ++k) {
+            ptrdiff_t t = k / steps, u = k % steps;
+            ops_term(&gw[k], v.gw[k]);
+            for (ptrdiff_t at = 0; t < T && u < T && at < n; ++at)
+                ops_term(&gw[k], (wide)v.gy[t * n + at] * v.x[u * n + at]);
+        }
+        ops_expect_sums(ops, v.gw, gw);
+        ops_run(ops, call_steps_grad, &v);
+    }
+}
+
+struct masked_rows {
+    ptrdiff_t rows, n;
+    const uint8_t *mask;
+    const real *x;
+    bool adds;
+    real *y;
+};
+
+static void call_mask_rows(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct masked_rows *v = argument;
+    (void)ops;
+    device->mix->mask_rows(device, v->rows, v->n, v->mask, v->x, v->adds, v->y);
+}
+
+static void check_mask_rows(struct ops *ops) {
+    for (int i = 0; i < 2 * OPS_COUNT(copies); ++i) {
+        struct masked_rows v = {.rows = copies[i / 2].rows, .n = copies[i / 2].n, .adds = i % 2};
+        ops_begin(ops, "%td rows of %td, adds %d", v.rows, v.n, v.adds);
+        uint8_t *mask = ops_input(ops, v.rows, 1);
+        for (ptrdiff_t r = 0; r < v.rows; ++r) mask[r] = ops_below(ops, 2) != 0;
+        v.mask = mask, v.x = ops_reals(ops, v.rows * v.n), v.y = ops_output(ops, v.rows * v.n, sizeof *v.y);
+        ops_fill(ops, v.y, v.rows * v.n, -1, 1);
+        real *y = ops_memory(ops, v.rows * v.n, sizeof *y);
+        for (ptrdiff_t k = 0; k < v.rows * v.n; ++k) {
+            real value = mask[k / v.n] ? v.x[k] : 0;
+            y[k] = v.adds ? v.y[k] + value : value;
+        }
+        ops_expect(ops, v.y, y);
+        ops_run(ops, call_mask_rows, &v);
+    }
+}
+
+#define CASES(X)                                                                                                       \
+    X(copy_rows)                                                                                                       \
+    X(clamp) X(clamp_grad) X(join) X(join_grad) X(scale) X(scale_grad) X(steps) X(steps_grad) X(mask_rows)
 #define OPS_ENTRY_(name) OPS_ROW(snn_mix_kernels, name)
 OPS_TABLE(snn_mix_kernels, CASES)
 OPS_TCASE(mix)

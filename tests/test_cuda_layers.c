@@ -73,6 +73,10 @@ static const char *const models[] = {
     "{out: 6, kernel: 1}, lif], heads: 2}, lif, pad_channels: 9, avgpool: 3, attention: {body: [conv: {out: 6, kernel: "
     "1}], "
     "heads: 1}, flatten, linear: 4]",
+    "[conv: {out: 4, kernel: 3}, scale: 4, psn, avgpool: 2, scale: 4, masked_psn: {k: 2, lambda: 0.4, spikes: "
+    "several}, "
+    "flatten, linear: 70, scale: 4, sliding_psn: 3, residual: {body: [linear: 70, psn: {steps: 9, spikes: signed}]}, "
+    "linear: 4, scale: 3, sliding_psn: 9]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 

@@ -54,6 +54,16 @@ static const struct {
     {"[attention: {heads: 2}, lif]", "key 'body' is missing"},
     {"[hardtanh: {low: 1}, lif]", "model.0.hardtanh: low: 1 must be below high: 1"},
     {"[relu: 3, lif]", "relu takes no value"},
+    {"[psn: {steps: 3}]", "model.0.psn: steps: 3, but recordings have 4 (data.timesteps)"},
+    {"[psn: {steps: 5000}]", "model.0.psn: its weights are steps x steps: expected at most 4096 steps, got 5000"},
+    {"[psn: {spikes: twice}]", "expected one of once, several, signed, got 'twice'"},
+    {"[psn: {spacing: 0}]", "model.0.psn.spacing: expected a number of 1e-06..1000000"},
+    {"[masked_psn: {lambda: 0.5}]", "model.0.masked_psn: key 'k' is missing"},
+    {"[masked_psn: 5]", "model.0.masked_psn.k: expected at most the 4 steps, got 5"},
+    {"[masked_psn: {k: 2, lambda: 1.5}]", "model.0.masked_psn.lambda: expected a number of 0..1"},
+    {"[sliding_psn: 256]", "model.0.sliding_psn.k: expected an integer of 1..255"},
+    {"[sliding_psn: {k: 2, init: half}]", "expected an initialisation, got 'half'"},
+    {"[sliding_psn: {k: 2, surrogate: at}]", "model.0.sliding_psn.surrogate: expected a surrogate, got 'at'"},
 };
 
 START_TEST(refusals) {
@@ -66,7 +76,8 @@ END_TEST
 
 /* Where recordings differ in length nobody knows how many steps a layer needs. */
 START_TEST(steps_unknown) {
-    static const char *const models[] = {"[bntt, lif]", "[tebn, lif]", "[scale: {by: step, learn: true}, lif]"};
+    static const char *const models[] = {"[bntt, lif]", "[tebn, lif]", "[scale: {by: step, learn: true}, lif]", "[psn]",
+                                         "[masked_psn: 2]"};
     for (size_t i = 0; i < sizeof models / sizeof *models; ++i) {
         struct snn_conf_doc *doc;
         struct snn_model model;

@@ -67,6 +67,8 @@ static const char *const models[] = {
     "[flatten, linear: 9, residual: {body: [temporal_conv: {kernel: 2, bias: false}, lif, temporal_conv: 3]}, lif, "
     "linear: "
     "4]",
+    "[conv: {out: 3, kernel: 3}, sliding_psn: 3, flatten, linear: 9, sliding_psn: {k: 8, init: kaiming_uniform}, "
+    "linear: 4]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 

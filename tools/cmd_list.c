@@ -51,6 +51,8 @@ static void item(struct listing *l, const char *name, const char *alias, const c
 static void neurons(struct listing *l) {
     for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m)
         item(l, m->name, m->alias, m->help, m->keys);
+    for (const struct snn_layer_ops *o = snn_composed_neurons; o->name; ++o)
+        item(l, o->name, o->alias, o->help, o->keys);
     for (const struct snn_ultra_model *m = snn_ultra_models; m->name; ++m) item(l, m->name, NULL, m->help, m->keys);
 }
 /* Other names of a surrogate: "also atan, snntorch.sigmoid {alpha: 25}". */

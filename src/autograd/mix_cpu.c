@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * mix_cpu.c - joins, factors and clamps on the CPU. */
+ * mix_cpu.c - joins, factors, clamps and products over time on the CPU. */
 #include <string.h>
 
+#include "autograd/math.h"
 #include "autograd/mix.h"
 #include "core/isa.h"
 
@@ -83,6 +84,61 @@ static void scale_grad(struct snn_device *device, const struct snn_scale_shape *
     }
 }
 
+/* ---- products over time: blocks of columns by blocks of steps, each a matrix product of its own ---- */
+
+enum { STEPS_COLUMNS = 1024, STEPS_ROWS = 64 };
+
+static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+static void steps(struct snn_device *device, const struct snn_steps_shape *s, const real *w, bool transposed,
+                  const real *b, const real *x, real *y) {
+    ptrdiff_t down = (s->T + STEPS_ROWS - 1) / STEPS_ROWS, across = (s->n + STEPS_COLUMNS - 1) / STEPS_COLUMNS;
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t item = 0; item < down * across; ++item) {
+        ptrdiff_t i0 = item / down * STEPS_COLUMNS, n = smaller(STEPS_COLUMNS, s->n - i0);
+        ptrdiff_t t0 = item % down * STEPS_ROWS, rows = smaller(STEPS_ROWS, s->T - t0);
+        for (ptrdiff_t t = t0; b && t < t0 + rows; ++t)
+            for (ptrdiff_t i = i0; i < i0 + n; ++i) y[t * s->n + i] = b[t];
+        snn_gemm(transposed, false, rows, n, s->T, 1, w + (transposed ? t0 : t0 * s->steps), s->steps, x + i0, s->n,
+                 b ? 1 : 0, y + t0 * s->n + i0, s->n);
+    }
+}
+
+static void steps_grad(struct snn_device *device, const struct snn_steps_shape *s, const real *x, const real *gy,
+                       real *gw, void *scratch) {
+    ptrdiff_t parts = snn_steps_parts(s), length = (s->n + parts - 1) / parts, T = s->T;
+    ptrdiff_t down = (T + STEPS_ROWS - 1) / STEPS_ROWS;
+    real *sums = scratch; /* (parts,T,T) */
+    if (s->n < 1) return;
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t item = 0; item < parts * down; ++item) {
+        ptrdiff_t part = item / down, i0 = part * length, n = smaller(length, s->n - i0);
+        ptrdiff_t t0 = item % down * STEPS_ROWS, rows = smaller(STEPS_ROWS, T - t0);
+        real *to = sums + (part * T + t0) * T;
+        if (n > 0) snn_gemm(false, true, rows, T, n, 1, gy + t0 * s->n + i0, s->n, x + i0, s->n, 0, to, T);
+        else memset(to, 0, (size_t)(rows * T) * sizeof *to);
+    }
+    for (ptrdiff_t t = 0; t < T; ++t)
+        for (ptrdiff_t k = 0; k < T; ++k) {
+            real sum = 0;
+            for (ptrdiff_t part = 0; part < parts; ++part) sum += sums[(part * T + t) * T + k];
+            gw[t * s->steps + k] += sum;
+        }
+}
+
+static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const uint8_t *mask, const real *x,
+                      bool adds, real *y) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t r = 0; r < rows; ++r) {
+        const real *from = x + r * n;
+        real *to = y + r * n;
+        for (ptrdiff_t i = 0; adds && mask[r] && i < n; ++i) to[i] += from[i];
+        if (adds) continue;
+        if (mask[r]) memcpy(to, from, (size_t)n * sizeof *to);
+        else memset(to, 0, (size_t)n * sizeof *to);
+    }
+}
+
 extern const struct snn_mix_kernels SNN_ISA(snn_mix_cpu);
 const struct snn_mix_kernels SNN_ISA(snn_mix_cpu) = {
     .copy_rows = copy_rows,
@@ -92,4 +148,7 @@ const struct snn_mix_kernels SNN_ISA(snn_mix_cpu) = {
     .join_grad = join_grad,
     .scale = scale,
     .scale_grad = scale_grad,
+    .steps = steps,
+    .steps_grad = steps_grad,
+    .mask_rows = mask_rows,
 };

@@ -135,6 +135,17 @@ struct snn_tensor *snn_pad_channels(struct snn_tape *tape, const char *name, str
 /* (B,...) -> (T,B,...) for what differs from step to step; anything else stays as it is */
 struct snn_tensor *snn_every_step(struct snn_tape *tape, const char *name, struct snn_tensor *x);
 
+/* y[t] = sum over u of W[t][u] x[u] + b[t]; W (steps,steps) is w, or what was `made` of it; b (steps). All steps at
+ * once. */
+struct snn_tensor *snn_steps(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_tensor *made,
+                             struct snn_param *w, struct snn_param *b);
+struct snn_band_options {
+    double lambda; /* what is off the band counts 1 - lambda */
+    long long k;   /* the band: the present step and k-1 before it */
+};
+struct snn_tensor *snn_weight_band(struct snn_tape *tape, const char *name, struct snn_param *w,
+                                   const struct snn_band_options *options);
+
 enum snn_scale_by { SNN_BY_ONE, SNN_BY_CHANNEL, SNN_BY_STEP };
 /* factor * x: learned, (1), (C) or one a step; or without `factor` the number *fixed */
 struct snn_tensor *snn_scale(struct snn_tape *tape, const char *name, struct snn_tensor *x, enum snn_scale_by by,

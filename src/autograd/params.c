@@ -98,6 +98,8 @@ void snn_params_init(const struct snn_params *params, uint64_t seed, real *value
             for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fill;
         for (ptrdiff_t i = 0; param->ramp != 0 && i < param->count; ++i)
             to[i] += (real)(param->ramp * (double)(i % param->dim[param->nd - 1]));
+        for (ptrdiff_t i = 0, n = param->dim[param->nd - 1]; param->ratio > 0 && i < param->count; ++i)
+            to[i] *= (real)pow(param->ratio, (double)(n - 1 - i % n));
         for (ptrdiff_t i = 0; param->no_diagonal && i < param->dim[0]; ++i) to[i * param->dim[0] + i] = 0;
         for (ptrdiff_t i = 0; param->whole && i < param->count; ++i) to[i] = (real)rint((double)to[i]);
         for (ptrdiff_t i = 0; param->bounded && i < param->count; ++i)

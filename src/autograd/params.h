@@ -26,6 +26,7 @@ struct snn_param {
     double bound, fill;                /* initial value: uniform(fill - bound, fill + bound) or normal around fill */
     bool normal;                       /* bound is a standard deviation */
     double ramp;                       /* is added k times to the initial value at index k of the last axis */
+    double ratio;                      /* of neighbours of that axis, whose last one begins as drawn; 0: none */
     const struct snn_param *length_of; /* not NULL: initial value k is the length of row k of this earlier one */
     bool no_diagonal;                  /* (n,n) whose diagonal starts, and stays, at 0 */
     bool whole;                        /* starts rounded to the nearest whole number, of two the even one */

@@ -821,8 +821,35 @@ static void scale_grad(struct snn_device *device, const struct snn_scale_shape *
     }
 }
 
-static const struct snn_mix_kernels mix_table = {copy_rows, clamp_between, clamp_grad, join,
-                                                 join_grad, scale_by,      scale_grad};
+static void mix_steps(struct snn_device *device, const struct snn_steps_shape *s, const real *w, bool transposed,
+                      const real *b, const real *x, real *y) {
+    (void)w, (void)transposed, (void)x, (void)y;
+    if (s->T < 1 || s->n < 1) return;
+    if (b) launch(device, "mix.fill_steps", NUMBER * (s->T + (double)s->T * (double)s->n), 0);
+    for (ptrdiff_t i = 0; i < s->n; i += MOST_ROWS)
+        multiply(device, "mix.cublasSgemm", 1, false, s->T, (double)(s->n - i < MOST_ROWS ? s->n - i : MOST_ROWS), s->T,
+                 b != NULL);
+}
+
+static void steps_grad(struct snn_device *device, const struct snn_steps_shape *s, const real *x, const real *gy,
+                       real *gw, void *scratch) {
+    (void)x, (void)gy, (void)gw, (void)scratch;
+    if (s->T < 1) return;
+    for (ptrdiff_t i = 0; i < s->n; i += MOST_ROWS)
+        multiply(device, "mix.cublasSgemm", 1, false, s->T, s->T, (double)(s->n - i < MOST_ROWS ? s->n - i : MOST_ROWS),
+                 true);
+}
+
+static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const uint8_t *mask, const real *x,
+                      bool adds, real *y) {
+    double all = (double)rows * (double)n;
+    (void)mask, (void)x, (void)y;
+    if (rows >= 1 && n >= 1)
+        launch(device, "mix.mask_some_rows", NUMBER * all * (adds ? 3 : 2) + (double)rows, adds ? all : 0);
+}
+
+static const struct snn_mix_kernels mix_table = {copy_rows, clamp_between, clamp_grad, join,       join_grad,
+                                                 scale_by,  scale_grad,    mix_steps,  steps_grad, mask_rows};
 
 /* ---- attention ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * mix.cu - joins, factors and clamps on CUDA (autograd/mix.h). All but the factors' gradient is as fast as memory is.
- */
+ * mix.cu - joins, factors, clamps and products over time on CUDA (autograd/mix.h). All but the factors' gradient and
+ * the products is as fast as memory is. */
 #include "cuda/backend.h"
+#include "cuda/product.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/tiling.cuh"
 
@@ -147,4 +148,59 @@ static void scale_grad(struct snn_device *device, const struct snn_scale_shape *
     }
 }
 
-const struct snn_mix_kernels snn_mix_cuda = {copy_rows, clamp, clamp_grad, join, join_grad, scale, scale_grad};
+/* ---- products over time ---- */
+
+/* Numbers of a step that one product takes, from i on. */
+static ptrdiff_t columns_from(const struct snn_steps_shape *s, ptrdiff_t i) {
+    const ptrdiff_t most = MOST_ROWS;
+    return s->n - i < most ? s->n - i : most;
+}
+
+static __global__ void __launch_bounds__(BLOCK) fill_steps(int32_t T, ptrdiff_t n, const real *b, real *y) {
+    for (int32_t t = (int32_t)blockIdx.y; t < T; t += (int32_t)gridDim.y) {
+        real value = b[t], *row = y + t * n;
+        for (ptrdiff_t i = (ptrdiff_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += (ptrdiff_t)gridDim.x * BLOCK)
+            row[i] = value;
+    }
+}
+
+static void steps(struct snn_device *device, const struct snn_steps_shape *s, const real *w, bool transposed,
+                  const real *b, const real *x, real *y) {
+    struct snn_cuda *cuda = cuda_of(device);
+    if (s->T < 1 || s->n < 1) return;
+    if (b) {
+        dim3 grid(tiles_for(s->n, BLOCK, MOST_BLOCKS), (unsigned)s->T);
+        LAUNCH(fill_steps, grid, BLOCK, 0, cuda->compute, s->T, s->n, b, y);
+    }
+    for (ptrdiff_t i = 0; i < s->n; i += MOST_ROWS)
+        product(cuda, transposed, false, s->T, columns_from(s, i), s->T, w, s->steps, x + i, s->n, b ? 1 : 0, y + i,
+                s->n);
+}
+
+static void steps_grad(struct snn_device *device, const struct snn_steps_shape *s, const real *x, const real *gy,
+                       real *gw, void *scratch) {
+    (void)scratch;
+    if (s->T < 1 || s->n < 1) return;
+    for (ptrdiff_t i = 0; i < s->n; i += MOST_ROWS)
+        product(cuda_of(device), false, true, s->T, s->T, columns_from(s, i), gy + i, s->n, x + i, s->n, 1, gw,
+                s->steps);
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    mask_some_rows(ptrdiff_t rows, ptrdiff_t n, const uint8_t *mask, const real *x, bool adds, real *y) {
+    for (ptrdiff_t r = first_row(); r < rows; r += row_step())
+        for (ptrdiff_t i = first_item(); i < n; i += item_step()) {
+            real value = mask[r] ? x[r * n + i] : 0;
+            y[r * n + i] = adds ? y[r * n + i] + value : value;
+        }
+}
+
+static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const uint8_t *mask, const real *x,
+                      bool adds, real *y) {
+    if (rows < 1 || n < 1) return;
+    struct tiling tiling = tiling_for(rows, n);
+    LAUNCH(mask_some_rows, tiling.grid, tiling.block, 0, cuda_of(device)->compute, rows, n, mask, x, adds, y);
+}
+
+const struct snn_mix_kernels snn_mix_cuda = {copy_rows, clamp,      clamp_grad, join,       join_grad,
+                                             scale,     scale_grad, steps,      steps_grad, mask_rows};

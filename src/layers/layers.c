@@ -83,6 +83,16 @@ const struct snn_layer_ops snn_layers[] = {
     {0},
 };
 
+const struct snn_layer_ops snn_composed_neurons[] = {
+    {"psn", "PSN", "parallel spiking neuron: H = W X + b over all steps, no reset (Fang et al., NeurIPS 2023)",
+     snn_psn_keys, snn_build_parallel, SNN_PSN},
+    {"masked_psn", "MaskedPSN", "psn whose W is faded to the present step and k-1 before it as lambda goes to 1",
+     snn_masked_psn_keys, snn_build_parallel, SNN_PSN_MASKED},
+    {"sliding_psn", "SlidingPSN", "psn with k weights that all steps share: H[t] = sum of w[i] X[t-k+1+i] + b",
+     snn_sliding_psn_keys, snn_build_parallel, SNN_PSN_SLIDING},
+    {0},
+};
+
 /* Neurons are a table of their own. */
 static const struct snn_layer_ops neuron_ops = {.name = "neuron", .build = snn_build_neuron},
                                   ultra_ops = {.name = "soft neuron", .build = snn_build_ultra};
@@ -102,8 +112,11 @@ static bool is_among(const char *words, const char *name) { /* words between bla
 }
 
 static struct found find_layer(const char *name) {
-    for (const struct snn_layer_ops *l = snn_layers; l->name; ++l)
-        if (!strcmp(l->name, name) || is_among(l->alias, name)) return (struct found){l, l->name, l->keys, l->variant};
+    static const struct snn_layer_ops *const tables[] = {snn_layers, snn_composed_neurons};
+    for (int i = 0; i < 2; ++i)
+        for (const struct snn_layer_ops *l = tables[i]; l->name; ++l)
+            if (!strcmp(l->name, name) || is_among(l->alias, name))
+                return (struct found){l, l->name, l->keys, l->variant};
     for (int i = 0; snn_neuron_models[i].name; ++i) {
         const struct snn_neuron_model *m = &snn_neuron_models[i];
         if (!strcmp(m->name, name) || is_among(m->alias, name)) return (struct found){&neuron_ops, m->name, m->keys, i};
@@ -121,6 +134,7 @@ static int unknown_layer(const struct snn_conf *at, const char *name) {
     for (const struct snn_layer_ops *l = snn_layers; l->name && n < 127; ++l) names[n++] = l->name;
     for (const struct snn_neuron_model *m = snn_neuron_models; m->name && n < 127; ++m) names[n++] = m->name;
     for (const struct snn_ultra_model *m = snn_ultra_models; m->name && n < 127; ++m) names[n++] = m->name;
+    for (const struct snn_layer_ops *l = snn_composed_neurons; l->name && n < 127; ++l) names[n++] = l->name;
     names[n] = NULL;
     const char *near = snn_nearest(name, names);
     return near ? snn_conf_error(at, "unknown layer '%s' (did you mean '%s'?)", name, near)

@@ -389,6 +389,31 @@ static void check_layers(struct snn_check_suite *s) {
     one(s, "[flatten, linear: 5, residual: {body: [lif, linear: 5]}, lif, linear: 3]", "ce", still, false);
 }
 
+/* Parallel neurons: in every way to mix steps, of all steps and of fewer than there are weights for. */
+static void check_parallel(struct snn_check_suite *s) {
+    static const char *const kinds[] = {"psn: {steps: 5",
+                                        "psn: {steps: 7, init: {name: normal, std: 0.6}",
+                                        "masked_psn: {k: 2, steps: 5",
+                                        "masked_psn: {k: 3, lambda: 0.4, steps: 6",
+                                        "masked_psn: {k: 1, lambda: 1, steps: 5",
+                                        "sliding_psn: {k: 3",
+                                        "sliding_psn: {k: 9, init: xavier_uniform",
+                                        "sliding_psn: {k: 1"};
+    static const char *const fires[] = {"", ", fire: gt, surrogate: sigmoid", ", spikes: signed, spacing: 0.7",
+                                        ", spikes: several, levels: 3, surrogate: single_exponential"};
+    char model[400];
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; ++k)
+        for (int f = 0; f < 4; ++f) {
+            snprintf(model, sizeof model, "[linear: 5, %s%s}, linear: 3]", kinds[k], fires[f]);
+            one(s, model, f % 2 ? "ce" : "{name: ce, over: step}", flat, f / 2 == 1);
+            snprintf(model, sizeof model, "[conv: {out: 2, kernel: 3}, %s%s}, flatten, linear: 3]", kinds[k], fires[f]);
+            one(s, model, "{name: ce, over: step}", still, f % 2);
+        }
+    one(s, "[linear: 5, lif, residual: {body: [psn: {steps: 5}]}, residual: {body: [sliding_psn: 2]}, linear: 3]", "ce",
+        flat, true);
+    one(s, "[delay: {out: 4, kernel: 3, right: half}, psn: {steps: 6}, linear: 3]", "ce", flat, true);
+}
+
 static void check_delays(struct snn_check_suite *s) {
     static const char *const versions[] = {"version: gauss, sigma: 0.4",
                                            "version: gauss, learn_sigma: true",
@@ -448,6 +473,7 @@ int snn_check_everything(struct snn_device *device, struct snn_check_report *rep
     snn_check_losses(&s);
     snn_check_regularisers(&s);
     check_layers(&s);
+    check_parallel(&s);
     check_delays(&s);
     return s.rc;
 }
