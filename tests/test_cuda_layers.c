@@ -300,7 +300,7 @@ static struct outcome take_step(const char *device, const char *model, bool stil
     const struct snn_memory_kernels *memory = n->device->memory;
     size_t values = (size_t)params->size * sizeof(real), gradients = (size_t)params->learned * sizeof(real);
     out.pool = n->model.tape.pool_bytes, out.segments = n->model.tape.segments, out.bytes = values + gradients;
-    out.numbers = malloc(out.bytes);
+    out.numbers = calloc(1, out.bytes); /* parameters have padding between them */
     snn_params_init(params, 21, out.numbers);
     for (ptrdiff_t i = 0; i < params->learned; ++i) out.numbers[i] *= 2;
     memory->upload(n->device, params->value, out.numbers, values);
