@@ -62,6 +62,16 @@ static real out_of(const struct snn_scan *scan, real z, real (*step)(const struc
     const struct snn_neuron_spec *spec = scan->spec;
     real s = step(scan, z);
     if (spec->firing == SNN_FIRES_NEVER) return slope ? 1 : z;
+    if (spec->firing == SNN_FIRES_ROUNDED) {
+        real most = (real)spec->levels;
+        real per = 1 / *scan->spacing, within = cell_within(z, per, most);
+        return slope ? cell_within_slope(z, per, most) : scan->smooth ? within : r_round(within);
+    }
+    if (spec->firing == SNN_FIRES_COUNTED && step == fires) {
+        real many = 0;
+        while (many < 1000 && fires(scan, z - many * *scan->spacing) != 0) ++many;
+        return many < 1000 ? many : cell_counts(spec->strict, z, *scan->spacing, 1 / *scan->spacing);
+    }
     if (spec->firing == SNN_FIRES_SIGNED) {
         real other = step(scan, -z - 2 * *scan->spacing);
         return slope ? s + other : s - other;
@@ -388,7 +398,7 @@ static struct snn_neuron_spec random_spec(struct ops *ops, int cell) {
                                    .surrogate = ops_below(ops, SNN_SURROGATE_COUNT),
                                    .options = ops_below(ops, 8)};
     if (snn_cell_shapes[cell].floor >= 0 && coin(ops)) spec.options |= CELL_HAS_FLOOR;
-    if (ops_below(ops, 4) == 0) spec.firing = 1 + ops_below(ops, 2);
+    if (ops_below(ops, 4) == 0) spec.firing = 1 + ops_below(ops, SNN_FIRES_ROUNDED);
     return spec;
 }
 
@@ -580,6 +590,7 @@ static void check_backward(struct ops *ops) {
 
 struct other {
     ptrdiff_t rows, N;
+    struct snn_rows rows_of;
     int32_t words, B;
     const uint64_t *bits;
     int32_t *nonzero;
@@ -707,7 +718,80 @@ static void check_zero_diagonal(struct ops *ops) {
     }
 }
 
-#define CASES(X) X(forward) X(backward) X(count) X(coefficients) X(coefficients_grad) X(zero_diagonal)
+/* ---- neurons that hear themselves alone ---- */
+
+static void call_itself(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct other *o = argument;
+    (void)ops;
+    device->neuron->itself(device, o->B, o->N, &o->rows_of, o->w, o->gcoef, o->out);
+}
+static void call_itself_grad_input(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct other *o = argument;
+    (void)ops;
+    device->neuron->itself_grad_input(device, o->B, o->N, o->w, o->gcoef, o->out);
+}
+static void call_itself_grad_weight(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct other *o = argument;
+    (void)ops;
+    device->neuron->itself_grad_weight(device, o->rows, o->N, &o->rows_of, o->gcoef, o->out);
+}
+
+/* Rows of spikes, of any size, and as bits or numbers. */
+static struct other begin_itself(struct ops *ops, int k, const real **s) {
+    static const ptrdiff_t rows[] = {1, 2, 7, 40}, units[] = {1, 3, 31, 33, 64, 129, 700};
+    struct other o = {.rows = rows[k / 2 % 4], .N = units[k / 8]};
+    ops_begin(ops, "%td rows of %td that hear themselves, %s", o.rows, o.N, k % 2 ? "bits" : "numbers");
+    struct ops_rows heard = ops_rows(ops, o.rows, o.N, k % 2 ? 0.4 : -1);
+    o.rows_of = heard.rows, o.B = (int32_t)o.rows, *s = heard.dense;
+    o.w = ops_reals(ops, o.N), o.gcoef = ops_reals(ops, o.rows * o.N);
+    return o;
+}
+enum { ITSELF_CASES = 8 * 7 };
+
+static void check_itself(struct ops *ops) {
+    for (int k = 0; k < ITSELF_CASES; ++k) {
+        const real *s;
+        struct other o = begin_itself(ops, k, &s);
+        real *out = ops_memory(ops, o.rows * o.N, sizeof *out);
+        for (ptrdiff_t i = 0; i < o.rows * o.N; ++i) out[i] = o.gcoef[i] + o.w[i % o.N] * s[i];
+        o.out = ops_output(ops, o.rows * o.N, sizeof *o.out);
+        ops_expect(ops, o.out, out);
+        ops_run(ops, call_itself, &o);
+    }
+}
+
+static void check_itself_grad_input(struct ops *ops) {
+    for (int k = 0; k < ITSELF_CASES; k += 2) {
+        const real *s;
+        struct other o = begin_itself(ops, k, &s);
+        real *out = ops_memory(ops, o.rows * o.N, sizeof *out);
+        o.out = ops_output(ops, o.rows * o.N, sizeof *o.out);
+        ops_fill(ops, o.out, o.rows * o.N, -1, 1);
+        for (ptrdiff_t i = 0; i < o.rows * o.N; ++i) out[i] = o.out[i] + o.w[i % o.N] * o.gcoef[i];
+        ops_expect(ops, o.out, out);
+        ops_run(ops, call_itself_grad_input, &o);
+    }
+}
+
+static void check_itself_grad_weight(struct ops *ops) {
+    for (int k = 0; k < ITSELF_CASES; ++k) {
+        const real *s;
+        struct other o = begin_itself(ops, k, &s);
+        struct ops_sum *sums = ops_memory(ops, o.N, sizeof *sums);
+        o.out = ops_output(ops, o.N, sizeof *o.out);
+        ops_fill(ops, o.out, o.N, -1, 1);
+        for (ptrdiff_t i = 0; i < o.N; ++i) ops_term(&sums[i], o.out[i]);
+        for (ptrdiff_t i = 0; i < o.rows * o.N; ++i) ops_term(&sums[i % o.N], (wide)o.gcoef[i] * s[i]);
+        ops_expect_sums(ops, o.out, sums);
+        ops_run(ops, call_itself_grad_weight, &o);
+    }
+}
+
+#define CASES(X)                                                                                                       \
+    X(forward)                                                                                                         \
+    X(backward)                                                                                                        \
+    X(count)                                                                                                           \
+    X(coefficients) X(coefficients_grad) X(zero_diagonal) X(itself) X(itself_grad_input) X(itself_grad_weight)
 #define OPS_ENTRY_(name) OPS_ROW(snn_neuron_kernels, name)
 OPS_TABLE(snn_neuron_kernels, CASES)
 OPS_TCASE(neuron)

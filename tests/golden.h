@@ -81,7 +81,7 @@ struct golden_net {
     struct snn_batch batch;
     struct golden_seen seen[GOLDEN_NEURONS]; /* by neuron, in the order of the network */
     int neurons;
-    real *start;        /* states that every neuron starts from, instead of its own; or NULL */
+    bool carries_on;    /* the pass is a second cut, so that a neuron begins with states that the case has stored */
     const double *mask; /* (B,N) that dropout uses instead of its own */
 };
 

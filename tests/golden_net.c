@@ -16,7 +16,6 @@ static void watch_neuron(struct snn_device *device, const struct snn_scan *scan)
     const struct cell_reference *cell = &cell_references[spec->cell];
     int states = snn_cell_shapes[spec->cell].states;
     struct snn_scan all = *scan;
-    if (net->start && scan->from == 0) all.state_in = net->start;
     if (net->neurons == GOLDEN_NEURONS) {
         net->real_neuron->forward(device, scan);
         return;
@@ -53,13 +52,6 @@ static void watch_neuron(struct snn_device *device, const struct snn_scan *scan)
     if (scan->to == scan->T) ++net->neurons;
 }
 
-static void watch_backward(struct snn_device *device, const struct snn_scan *scan) {
-    const struct golden_net *net = (const struct golden_net *)device;
-    struct snn_scan all = *scan;
-    if (net->start) all.state_in = net->start;
-    net->real_neuron->backward(device, &all);
-}
-
 static void given_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
                        uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
     const struct golden_net *net = (const struct golden_net *)device;
@@ -77,7 +69,6 @@ bool golden_net_open(struct golden *c, struct golden_net *net) {
     net->real_neuron = net->device.neuron;
     net->neuron = *net->device.neuron;
     net->neuron.forward = watch_neuron;
-    net->neuron.backward = watch_backward;
     net->math = *net->device.math;
     net->math.dropout_mask = given_mask;
     net->device.neuron = &net->neuron, net->device.math = &net->math;
@@ -146,7 +137,7 @@ struct snn_param *golden_net_param(struct golden_net *net, const char *name, boo
 bool golden_net_allocate(struct golden_net *net, bool smooth) {
     struct golden *c = net->c;
     if (c->verdict != GOLDEN_PASS) return false;
-    struct snn_network_plan plan = {.T = net->batch.T,
+    struct snn_network_plan plan = {.T = net->batch.T * (net->carries_on ? 2 : 1),
                                     .B = net->batch.B,
                                     .cut = net->batch.T,
                                     .slice = net->batch.B,
@@ -168,7 +159,8 @@ bool golden_net_allocate(struct golden_net *net, bool smooth) {
 }
 
 static struct snn_cut whole(const struct golden_net *net, bool train, enum snn_smooth smooth) {
-    return (struct snn_cut){.batch = &net->batch, .T = net->batch.T, .train = train, .smooth = smooth};
+    return (struct snn_cut){
+        .batch = &net->batch, .T = net->batch.T, .index = net->carries_on, .train = train, .smooth = smooth};
 }
 
 void golden_net_forward(struct golden_net *net, bool train, enum snn_smooth smooth) {

@@ -139,6 +139,7 @@ struct layout {
     /* tensors of a linear layer before and its bias, of the recurrent weight and its bias; and their gradients */
     const char *weight, *wbias, *recurrent, *bias, *gweight, *gwbias, *grecurrent, *gbias;
     const char *start[SNN_CELL_STATES]; /* states before the first step */
+    const char *first_spikes;           /* and spikes, which come back in it */
     struct {
         const char *tensor;
         int state;
@@ -214,12 +215,19 @@ static void put_leaky(struct golden *c, FILE *yaml, struct layout *l) {
 
 static void put_rleaky(struct golden *c, FILE *yaml, struct layout *l) {
     learns(l, "beta", "p.beta", "g.beta");
-    golden_flag(c, "all_to_all", true); /* the other kind is pending */
-    l->recurrent = "p.recurrent.weight", l->grecurrent = "g.recurrent.weight";
-    l->bias = "p.recurrent.bias", l->gbias = "g.recurrent.bias";
-    golden_without(c, "wr", "is p.recurrent.weight"), golden_without(c, "br", "is p.recurrent.bias");
-    golden_without(c, "V", "is of the other kind");
-    fprintf(yaml, "[{lif: {beta: %.17g, drop_input: true, recurrent: {bias: true}, ", golden_number(c, "beta"));
+    bool all = golden_flag(c, "all_to_all", true);
+    if (all) {
+        l->recurrent = "p.recurrent.weight", l->grecurrent = "g.recurrent.weight";
+        l->bias = "p.recurrent.bias", l->gbias = "g.recurrent.bias";
+        golden_without(c, "wr", "is p.recurrent.weight"), golden_without(c, "br", "is p.recurrent.bias");
+        golden_without(c, "V", "is of the other kind");
+    } else {
+        l->recurrent = "p.V", l->grecurrent = "g.V";
+        golden_without(c, "V", "is p.V");
+        golden_without(c, "wr", "is of the other kind"), golden_without(c, "br", "is of the other kind");
+    }
+    fprintf(yaml, "[{lif: {beta: %.17g, drop_input: true, recurrent: {%s}, ", golden_number(c, "beta"),
+            all ? "bias: true" : "kind: one");
     golden_put_firing(c, yaml);
     put_learned(c, yaml, l);
 }
@@ -305,8 +313,9 @@ static void put_sinabs_tau(struct golden *c, FILE *yaml, struct layout *l, const
 static void put_sinabs_lif(struct golden *c, FILE *yaml, struct layout *l) {
     put_sinabs_tau(c, yaml, l, golden_has(c, "tau_syn") ? "cuba" : "lif");
     const char *spike = golden_text(c, "spike");
-    if (*spike && strncmp(spike, "multi", 5)) golden_fail(c, "does not understand spike '%s'", spike);
-    fprintf(yaml, "%s, ", *spike ? ", spikes: several, levels: 64" : "");
+    if (*spike && strncmp(spike, "multi: trunc(v/threshold)", 25))
+        golden_fail(c, "does not understand spike '%s'", spike);
+    fprintf(yaml, "%s, ", *spike ? ", spikes: counted" : "");
     golden_put_firing(c, yaml);
 }
 
@@ -334,12 +343,14 @@ static void put_equation(struct golden *c, FILE *yaml, struct layout *l, const c
     if (snn_st_find(c->file, "v")) l->recurrent = "v", l->grecurrent = "gv";
     fprintf(yaml, "[{%s: {", layer);
     golden_put_firing(c, yaml);
-    if (l->recurrent) fprintf(yaml, ", recurrent: true");
+    if (l->recurrent)
+        fprintf(yaml, ", recurrent: %s", strncmp(golden_text(c, "neuron"), "sparch", 6) ? "true" : "{diagonal: false}");
 }
 
 static void put_sparch(struct golden *c, FILE *yaml, struct layout *l) {
     bool adaptive = strstr(golden_text(c, "neuron"), "adlif");
     shows(l, "u", 0, true, 1);
+    l->first_spikes = "s0";
     learns(l, adaptive ? "alpha" : "beta", "alpha", "galpha");
     l->start[0] = "u0";
     if (adaptive) {
@@ -467,6 +478,21 @@ static void put_norse_lsnn(struct golden *c, FILE *yaml, struct layout *l) {
     if (l->recurrent) fprintf(yaml, ", recurrent: true");
 }
 
+static void put_norse_ada(struct golden *c, FILE *yaml, struct layout *l) {
+    if (strcmp(golden_text(c, "reset"), "value") || strncmp(golden_text(c, "reset_note"), "soft: v-=z*(threshold-", 22))
+        golden_fail(c, "does not understand its reset");
+    shows(l, "i", ADA_I, false, 1), shows(l, "b", ADA_B, false, 1);
+    l->weight = "w", l->gweight = "gw", l->recurrent = "r", l->grecurrent = "gr";
+    fprintf(yaml,
+            "[{ada_lif: {alpha: %.17g, beta: %.17g, rho: %.17g, adapt_scale: %.17g, b_start: %.17g, v_rest: %.17g, "
+            "v_start: 0, threshold: %.17g, v_reset: %.17g, fire: %s, detach_reset: %s, recurrent: true",
+            norse_keep(c, "tau_syn_inv"), norse_keep(c, "tau_mem_inv"), norse_keep(c, "tau_adapt_inv"),
+            golden_number(c, "beta"), golden_number(c, "b0"), golden_number(c, "v_leak"), golden_number(c, "threshold"),
+            golden_number(c, "v_reset"), strcmp(golden_text(c, "fire"), ">") ? "ge" : "gt",
+            golden_flag(c, "detach_reset", false) ? "true" : "false");
+    put_surrogate(c, yaml);
+}
+
 static void put_sinabs_alif(struct golden *c, FILE *yaml, struct layout *l) {
     double width = golden_number(c, "grad_width");
     learns(l, "tau", "p.tau_mem", "g.tau_mem"), learns(l, "tau_adapt", "p.tau_adapt", "g.tau_adapt");
@@ -519,7 +545,9 @@ static const struct kind {
     {"sinabs_expleak", put_sinabs_expleak},
     {"sinabs_alif", put_sinabs_alif},
     {"sparch lif", put_sparch},
+    {"sparch rlif", put_sparch},
     {"sparch adlif", put_sparch},
+    {"sparch radlif", put_sparch},
     {"SE-adLIF", put_se_adlif},
     {"EF-adLIF", put_se_adlif},
     {"Yin ALIF", put_yin},
@@ -532,6 +560,7 @@ static const struct kind {
     {"norse_lif_ex", put_norse_ex},
     {"norse_lif_adex", put_norse_ex},
     {"izhikevich", put_izhikevich},
+    {"norse ada_lif_step", put_norse_ada},
     {"norse_lsnn", put_norse_lsnn},
     {"norse_lsnn recurrent", put_norse_lsnn},
     {"synapse_filter", put_filter},
@@ -591,21 +620,35 @@ static bool record(struct golden_net *net, struct snn_conf *list, struct snn_ten
     return true;
 }
 
-/* The states that a case starts from: a tensor (B,N), or a number for all. LIF starts after its reset. */
+/* The states that a case starts from: a tensor (B,N), or a number for all. LIF starts after its reset. They are what
+ * the cut before has left, and so are the spikes that come back. */
 static void put_start(struct golden_net *net, const struct layout *l) {
     struct golden *c = net->c;
-    size_t step = (size_t)net->batch.B * (size_t)net->network.model.tape.output->units;
+    const struct snn_tape *tape = &net->network.model.tape;
+    size_t step = (size_t)net->batch.B * (size_t)tape->output->units;
     const struct snn_st_tensor *shape;
+    real *start = golden_own(c, SNN_CELL_STATES * step, sizeof *start), *spikes = NULL;
+    if (!net->carries_on) return;
     for (int j = 0; j < SNN_CELL_STATES; ++j) {
         if (!l->start[j]) continue;
-        if (!net->start) net->start = golden_own(c, SNN_CELL_STATES * step, sizeof(real));
         const double *from = l->start[j][0] == '=' ? NULL : golden_tensor(c, l->start[j], &shape);
         for (size_t i = 0; i < step; ++i)
-            net->start[(size_t)j * step + i] = (real)(from ? from[i] : golden_number(c, l->start[j] + 1));
+            start[(size_t)j * step + i] = (real)(from ? from[i] : golden_number(c, l->start[j] + 1));
     }
-    if (strcmp(golden_text(c, "neuron"), "sparch lif")) return;
-    const double *s = golden_tensor(c, "s0", &shape);
-    for (size_t i = 0; s && i < step; ++i) net->start[i] -= (real)(golden_number(c, "threshold") * s[i]);
+    const double *s = l->first_spikes ? golden_tensor(c, l->first_spikes, &shape) : NULL;
+    if (s) spikes = golden_own(c, step, sizeof *spikes);
+    for (size_t i = 0; s && i < step; ++i) {
+        spikes[i] = (real)s[i];
+        if (!l->start[1]) start[i] -= (real)(golden_number(c, "threshold") * s[i]);
+    }
+    snn_neuron_resume(tape->node[tape->nodes - 1], 1, net->batch.B, start, spikes);
+}
+
+/* A weight without a diagonal, whatever the case has stored there. */
+static void clear_diagonal(struct golden_net *net, const struct layout *l) {
+    struct snn_param *p = l->recurrent ? snn_params_find(&net->network.model.params, l->recurrent) : NULL;
+    if (!p || strncmp(golden_text(net->c, "neuron"), "sparch", 6)) return;
+    for (int32_t i = 0; i < p->dim[0]; ++i) p->value[i * p->dim[0] + i] = 0;
 }
 
 /* The two halves of SpikingJelly's matrix: into the parameters, or their gradients into one again. */
@@ -688,8 +731,10 @@ void golden_neurons(struct golden *c) {
     if (c->verdict == GOLDEN_PASS && golden_net_open(c, &net)) {
         struct snn_conf *list = golden_parse(c, &net, text);
         struct snn_tensor *x = list ? golden_net_input(&net, "x", false) : NULL;
+        net.carries_on = layout.start[0];
         if (x && record(&net, list, x, &layout) && golden_net_allocate(&net, false)) {
             if (layout.recurrent && !strcmp(layout.recurrent, "w")) halves(&net, NULL);
+            clear_diagonal(&net, &layout);
             put_start(&net, &layout);
             golden_net_forward(&net, true, SNN_HARD);
             compare_neuron(&net, &layout);

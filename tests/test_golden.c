@@ -21,8 +21,6 @@ static const struct {
     {"surrogates", golden_surrogates}, {"train", golden_train}, {"ultra", golden_ultra},
 };
 
-static bool hears_itself(struct golden *c) { return !golden_flag(c, "all_to_all", true); }
-
 /* What is not here yet. Without a key: the whole family; else cases whose `key` is a text that fits the pattern, or,
  * without a pattern, is there and not null; of these, with `when`, only where it says so. */
 static const struct {
@@ -32,13 +30,9 @@ static const struct {
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 
-    {"neurons", "neuron", "rleaky", "a neuron that hears itself alone", hears_itself},
-    {"neurons", "neuron", "sparch r*", "spikes before the first step"},
-    {"neurons", "neuron", "norse ada_lif_step", "adaptive neurons"},
     {"neurons", "neuron", "glif", "GLIF"},
     {"neurons", "neuron", "sltt", "learning rules other than BPTT"},
     {"neurons", "neuron", "ottt", "learning rules other than BPTT"},
-    {"neurons", "spike", "multi*", "several spikes a step"},
 };
 
 /* Containers themselves are another test's. */

@@ -55,6 +55,12 @@ static const struct {
     {"lif: {tau: 4, decay_input: true, threshold: 0.5}", {0, 0, 1, 0, 0, 1, 0, 0}}, /* .25 .4375 .578* */
     {"lif: {tau: 2, reset: value, v_reset: -1, threshold: 0.9}",
      {0, 0, 0, 0, 1, 0, 0, 0}}, /* from -1: 0 .5 .75 .875 .9375* 0 .5 */
+    {"if: {threshold: 0.375, reset: subtract, spikes: counted}", {2, 3, 3, 2, 3, 3, 2, 3}}, /* 1 1.25 1.125, 0 left */
+    {"if: {threshold: 0.375, reset: subtract, spikes: counted, fire: gt}", {2, 3, 2, 3, 3, 2, 3, 3}}, /* 1.125: 2 */
+    {"if: {threshold: 0.5, reset: none, spikes: rounded, levels: 3}", {2, 3, 3, 3, 3, 3, 3, 3}},
+    {"if: {threshold: 0.75, reset: subtract, spikes: rounded}", {1, 2, 1, 1, 2, 1, 1, 2}}, /* 1 1.25 0.75, 0 left */
+    {"if: {threshold: 2.5, recurrent: {kind: one, init: {name: constant, value: 1}}}",
+     {0, 0, 1, 0, 1, 0, 1, 0}}, /* 1 2 3* 2 3* 2 3* 2: a spike adds 1 a step later */
     {"li: {tau: 2}", {1, 1.5, 1.75, 1.875, 1.9375, 1.96875, 1.984375, 1.9921875}},
     {"li: {beta: 0.5, decay_input: true}", {0.5, 0.75, 0.875, 0.9375, 0.96875, 0.984375, 0.9921875, 0.99609375}},
 };
@@ -67,10 +73,41 @@ START_TEST(by_hand) {
 }
 END_TEST
 
+/* What is not understood is refused, and the sentence says why. */
+START_TEST(refused) {
+    static const struct {
+        const char *layer, *part;
+    } bad[] = {
+        {"lif: {recurrent: {kind: two}}", "kind: expected"},
+        {"lif: {recurrent: {kind: one, bias: true}}", "takes effect with kind: all only"},
+        {"lif: {recurrent: {kind: one, diagonal: false}}", "a neuron hears nobody else"},
+        {"lif: {recurrent: maybe}", "expected true, false or {kind, bias, diagonal, init}"},
+        {"lif: {spikes: rounded}", "need reset: subtract"},
+        {"lif: {spikes: counted, reset: zero}", "need reset: subtract"},
+        {"lif: {spikes: counted, reset: subtract, threshold: 0}", "expected a number above 0"},
+        {"lif: {spikes: many}", "spikes: expected"},
+        {"ada_lif: {adapt_scale: much}", "adapt_scale"},
+        {"ada_lif: {reset: zero}", "unknown key 'reset'"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
+        struct snn_conf_doc *doc;
+        struct snn_model model;
+        struct snn_model_input input = {.C = 1, .H = 1, .W = 1};
+        char text[300];
+        snprintf(text, sizeof text, "model: [linear: 2, %s]", bad[i].layer);
+        ck_ok(snn_conf_parse(text, strlen(text), "test", &doc));
+        ck_error(snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), &input, 0, &model), SNN_EUSAGE,
+                 bad[i].part);
+        snn_conf_free(&doc);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("models");
     TCase *t = tcase_create("models");
     tcase_add_loop_test(t, by_hand, 0, sizeof cases / sizeof *cases);
+    tcase_add_test(t, refused);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }

@@ -612,6 +612,8 @@ static const char *const cut_models[] = {
     "{out: "
     "4, activation: sign}]",
     "[conv: {out: 3, kernel: 3}, bntt, lif: {threshold: 0.4}, flatten, linear: 4, scale: {by: step, learn: true}]",
+    "[conv: {out: 3, kernel: 3}, lif: {threshold: 0.3, recurrent: {kind: one}}, flatten, linear: 9, "
+    "lif: {threshold: 0.3, recurrent: {bias: true, diagonal: false}}, linear: 4, li]",
     "[conv: {out: 9, kernel: 3}, dropout: {p: 0.3, time_shared: false, channels: true}, lif: {threshold: 0.4}, "
     "dropout: "
     "{time_shared: false}, flatten, linear: 4]"};

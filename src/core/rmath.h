@@ -22,6 +22,13 @@ SNN_HD real r_round(real x) {
 #endif
 }
 
+/* The integers around x, which stays as it is where they are exact: |x| <= 4e6 in float, or infinite. */
+SNN_HD real r_floor(real x) {
+    real near = x >= -4e6f && x <= 4e6f ? r_round(x) : x;
+    return near > x ? near - 1 : near;
+}
+SNN_HD real r_ceil(real x) { return -r_floor(-x); }
+
 /* Exact on every backend. */
 SNN_HD real r_sqrt(real x) {
 #ifdef SNN_DOUBLE

@@ -1099,8 +1099,36 @@ static void zero_diagonal(struct snn_device *device, ptrdiff_t n, real *w) {
     launch(device, "neuron.clear_diagonal", NUMBER * (double)n, 0);
 }
 
+/* Bytes of n spikes in each of `rows`. */
+static double heard(const struct snn_rows *s, ptrdiff_t rows, ptrdiff_t n) {
+    return (double)rows * (s->bits ? WORD * (double)s->words : NUMBER * (double)n);
+}
+
+static void itself(struct snn_device *device, int32_t B, ptrdiff_t n, const struct snn_rows *s, const real *w,
+                   const real *x, real *out) {
+    double all = (double)B * (double)n;
+    (void)w, (void)x, (void)out;
+    if (all >= 1) launch(device, "neuron.hear_itself", NUMBER * (2 * all + (double)n) + heard(s, B, n), 2 * all);
+}
+
+static void itself_grad_input(struct snn_device *device, int32_t B, ptrdiff_t n, const real *w, const real *g,
+                              real *gs) {
+    double all = (double)B * (double)n;
+    (void)w, (void)g, (void)gs;
+    if (all >= 1) launch(device, "neuron.hear_itself_back", NUMBER * (3 * all + (double)n), 2 * all);
+}
+
+static void itself_grad_weight(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const struct snn_rows *s,
+                               const real *g, real *gw) {
+    double all = (double)rows * (double)n;
+    (void)g, (void)gw;
+    if (all >= 1)
+        launch(device, "neuron.hear_itself_weights", NUMBER * (all + 2 * (double)n) + heard(s, rows, n), 2 * all);
+}
+
 static const struct snn_neuron_kernels neuron_table = {scan_forward, scan_backward,     count,
-                                                       coefficients, coefficients_grad, zero_diagonal};
+                                                       coefficients, coefficients_grad, zero_diagonal,
+                                                       itself,       itself_grad_input, itself_grad_weight};
 
 /* ---- soft neurons: an exponential is counted as 15 operations, a logarithm as 15, a quotient as 1 ---- */
 

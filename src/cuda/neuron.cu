@@ -48,7 +48,7 @@ static __device__ __forceinline__ real fires(const struct snn_neuron_spec &spec,
     return spec.strict ? z > 0 : z >= 0;
 }
 
-static __device__ __forceinline__ real comes_out(const struct snn_neuron_spec &spec, real z, real spacing) {
+static __device__ __forceinline__ real comes_out(const struct snn_neuron_spec &spec, real z, real spacing, real per) {
     real s = fires(spec, z);
     switch (spec.firing) {
     case SNN_FIRES_LEVELS:
@@ -56,6 +56,10 @@ static __device__ __forceinline__ real comes_out(const struct snn_neuron_spec &s
         return s;
     case SNN_FIRES_SIGNED:
         return s - fires(spec, -z - 2 * spacing);
+    case SNN_FIRES_COUNTED:
+        return cell_counts(spec.strict, z, spacing, per);
+    case SNN_FIRES_ROUNDED:
+        return r_round(cell_within(z, per, (real)spec.levels));
     case SNN_FIRES_NEVER:
         return z;
     default:
@@ -75,9 +79,10 @@ static __device__ __forceinline__ real slope(const struct snn_neuron_spec &spec,
     }
 }
 
-static __device__ __forceinline__ real derivative(const struct snn_neuron_spec &spec, real z, real spacing,
+static __device__ __forceinline__ real derivative(const struct snn_neuron_spec &spec, real z, real spacing, real per,
                                                   const real *p) {
     if (spec.firing == SNN_FIRES_NEVER) return 1;
+    if (spec.firing == SNN_FIRES_ROUNDED) return cell_within_slope(z, per, (real)spec.levels);
     real sum = 0;
     /* One place where surrogates are: at the levels, or at z and at the other side. */
     const int levels = spec.firing == SNN_FIRES_LEVELS ? spec.levels : spec.firing == SNN_FIRES_SIGNED ? 2 : 1;
@@ -115,7 +120,8 @@ static __global__ void __launch_bounds__(BLOCK)
     const ptrdiff_t step = scan.B * scan.N, per_sample = (scan.N + 63) / 64 * 2, warps = scan.B * per_sample;
     const int late = spec.delay, early = late ? (int)spec.reset : (int)SNN_RESET_NONE;
     const int reset = late == SNN_DELAY_NEXT ? (int)SNN_RESET_NONE : (int)spec.reset;
-    const real spacing = spec.firing == SNN_FIRES_LEVELS || spec.firing == SNN_FIRES_SIGNED ? *scan.spacing : 0;
+    const real spacing = spec.firing == SNN_FIRES_ONCE || spec.firing == SNN_FIRES_NEVER ? 1 : *scan.spacing;
+    const real per = 1 / spacing;
     for (ptrdiff_t warp = first_item() / 32; warp < warps; warp += item_step() / 32) {
         const ptrdiff_t b = warp / per_sample, half = warp % per_sample, i = half * 32 + lane, at = b * scan.N + i;
         const bool active = i < scan.N;
@@ -135,7 +141,7 @@ static __global__ void __launch_bounds__(BLOCK)
                 C::charge(c, early, spec.options, now[k], r, v);
                 for (int j = 0; j < C::STATES; ++j)
                     if (active && scan.h[j]) scan.h[j][place] = v[j];
-                const real s = comes_out(spec, C::over(c, spec.options, v), spacing);
+                const real s = comes_out(spec, C::over(c, spec.options, v), spacing, per);
                 C::settle(c, reset, spec.options, now[k], s, late ? s - r : s, v);
                 if (active && scan.late) scan.late[place] = r;
                 if (active && scan.y) scan.y[place] = s;
@@ -177,7 +183,8 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
     const int reset = late == SNN_DELAY_NEXT ? (int)SNN_RESET_NONE : (int)spec.reset;
     const unsigned o = spec.options;
     const bool sums = scan.gcoef != NULL, reads_v = C::READS_V || sums || late, is_static = scan.x_step == 0;
-    const real spacing = spec.firing == SNN_FIRES_LEVELS || spec.firing == SNN_FIRES_SIGNED ? *scan.spacing : 0;
+    const real spacing = spec.firing == SNN_FIRES_ONCE || spec.firing == SNN_FIRES_NEVER ? 1 : *scan.spacing;
+    const real per = 1 / spacing;
     for (ptrdiff_t at = first_item(); at < step; at += item_step()) {
         real c[C::COEFS], h[C::STATES], g[C::STATES], gc[C::COEFS];
         coefficients_of<C>(scan, at % scan.N, c);
@@ -192,14 +199,14 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
             for (int j = 0; j < C::STATES; ++j) before[j] = v[j] = t > 0 && scan.h[j] ? scan.h[j][place - step] : 0;
             if (reads_v && t == 0) states_at<C>(scan, spec, c, at, v);
             if (reads_v && t > 0) {
-                const real s = comes_out(spec, C::over(c, o, v), spacing);
+                const real s = comes_out(spec, C::over(c, o, v), spacing, per);
                 C::settle(c, reset, o, scan.x ? scan.x[(t - 1) * scan.x_step + at] : 0, s,
                           scan.late ? s - scan.late[place - step] : s, v);
             }
             const real x = scan.x ? scan.x[t * scan.x_step + at] : 0, z = C::over(c, o, h);
-            const real r = late ? fires(spec, C::over(c, o, v)) : 0, s = comes_out(spec, z, spacing);
+            const real r = late ? fires(spec, C::over(c, o, v)) : 0, s = comes_out(spec, z, spacing, per);
             C::settle_adjoint(c, reset, o, h, x, s, late ? s - r : s, g, &gs, &gr, &gx, gk);
-            const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, scan.surrogate);
+            const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, per, scan.surrogate);
             C::charge_adjoint(c, early, o, h, v, x, r, gz, g, &gx, gk);
             for (int j = 0; sums && j < C::COEFS; ++j) gc[j] += gk[j];
             if (scan.gx) {
@@ -293,5 +300,70 @@ static void zero_diagonal(struct snn_device *device, ptrdiff_t n, real *w) {
     LAUNCH(clear_diagonal, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, n, w);
 }
 
+/* ---- neurons that hear themselves alone ---- */
+
+static __device__ __forceinline__ real heard(const uint64_t *bits, const real *dense, int32_t words, ptrdiff_t n,
+                                             ptrdiff_t r, ptrdiff_t i) {
+    return bits ? (real)(bits[r * words + i / 64] >> (i % 64) & 1) : dense[r * n + i];
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    hear_itself(ptrdiff_t B, ptrdiff_t n, const uint64_t *__restrict__ bits, const real *__restrict__ dense,
+                int32_t words, const real *__restrict__ w, const real *__restrict__ x, real *__restrict__ out) {
+    for (ptrdiff_t b = first_row(); b < B; b += row_step())
+        for (ptrdiff_t i = first_item(); i < n; i += item_step())
+            out[b * n + i] = x[b * n + i] + w[i] * heard(bits, dense, words, n, b, i);
+}
+
+static void itself(struct snn_device *device, int32_t B, ptrdiff_t n, const struct snn_rows *s, const real *w,
+                   const real *x, real *out) {
+    struct tiling tiling = tiling_for(B, n);
+    if (B < 1 || n < 1) return;
+    LAUNCH(hear_itself, tiling.grid, tiling.block, 0, cuda_of(device)->compute, B, n, s->bits, s->dense, s->words, w, x,
+           out);
+}
+
+static __global__ void __launch_bounds__(BLOCK) hear_itself_back(ptrdiff_t B, ptrdiff_t n, const real *__restrict__ w,
+                                                                 const real *__restrict__ g, real *__restrict__ gs) {
+    for (ptrdiff_t b = first_row(); b < B; b += row_step())
+        for (ptrdiff_t i = first_item(); i < n; i += item_step()) gs[b * n + i] += w[i] * g[b * n + i];
+}
+
+static void itself_grad_input(struct snn_device *device, int32_t B, ptrdiff_t n, const real *w, const real *g,
+                              real *gs) {
+    struct tiling tiling = tiling_for(B, n);
+    if (B < 1 || n < 1) return;
+    LAUNCH(hear_itself_back, tiling.grid, tiling.block, 0, cuda_of(device)->compute, B, n, w, g, gs);
+}
+
+/* A block has 32 neurons; each of its warps takes every WARPS-th row. */
+static __global__ void __launch_bounds__(BLOCK)
+    hear_itself_weights(ptrdiff_t rows, ptrdiff_t n, const uint64_t *__restrict__ bits, const real *__restrict__ dense,
+                        int32_t words, const real *__restrict__ g, real *__restrict__ gw) {
+    __shared__ real sums[WARPS][32];
+    const int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32);
+    for (ptrdiff_t i0 = (ptrdiff_t)blockIdx.x * 32; i0 < n; i0 += (ptrdiff_t)gridDim.x * 32) {
+        const ptrdiff_t i = i0 + lane;
+        real sum = 0;
+        for (ptrdiff_t r = warp; i < n && r < rows; r += WARPS)
+            sum += g[r * n + i] * heard(bits, dense, words, n, r, i);
+        sums[warp][lane] = sum;
+        __syncthreads();
+        if (warp == 0 && i < n) {
+            for (int k = 1; k < WARPS; ++k) sum += sums[k][lane];
+            gw[i] += sum;
+        }
+        __syncthreads();
+    }
+}
+
+static void itself_grad_weight(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const struct snn_rows *s,
+                               const real *g, real *gw) {
+    if (rows < 1 || n < 1) return;
+    LAUNCH(hear_itself_weights, blocks_for((n + 31) / 32 * BLOCK), BLOCK, 0, cuda_of(device)->compute, rows, n, s->bits,
+           s->dense, s->words, g, gw);
+}
+
 const struct snn_neuron_kernels snn_neuron_cuda = {forward,      backward,          count,
-                                                   coefficients, coefficients_grad, zero_diagonal};
+                                                   coefficients, coefficients_grad, zero_diagonal,
+                                                   itself,       itself_grad_input, itself_grad_weight};

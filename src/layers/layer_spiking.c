@@ -29,7 +29,10 @@ int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant) 
         snn_builder_bind(b, o->surrogate_node, snn_surrogate_keys(o->surrogate.which), &o->surrogate);
     for (int j = 0; j < SNN_CELL_COEFS; ++j)
         if (o->learned & 1u << j) params.learned[j] = learned(b, o, j);
-    if (o->recurrent.which) {
+    if (o->recurrent.which == SNN_HEARS_ITSELF) {
+        params.recurrent = snn_builder_param(b, "recurrent.weight", false, b->x->nd, b->x->dim);
+        SNN_TRY(snn_init_read(o->recurrent.init, 1, 1, params.recurrent));
+    } else if (o->recurrent.which) {
         int32_t n = (int32_t)b->x->units, dim[2] = {n, n};
         if (b->x->nd != 1) return snn_conf_error(o->recurrent_node, "needs a flat input: put `- flatten` before it");
         params.recurrent = snn_builder_param(b, "recurrent.weight", false, 2, dim);

@@ -18,10 +18,11 @@ struct neuron {
     int learned;    /* coefficients made from parameters: (coefficients, count) */
     size_t numbers; /* struct numbers */
     /* recurrent */
-    int current;    /* (B,N), or (T,B,N) where backward reads it */
-    int running[2]; /* states from step to step, and then their gradients */
-    int last;       /* spikes of the last step of the cut before */
-    int scratch[2]; /* of the product, forward and backward */
+    int current;     /* (B,N), or (T,B,N) where backward reads it */
+    int running[2];  /* states from step to step, and then their gradients */
+    int last[2];     /* spikes of the last step of the cut before, by cuts in turn: backward hears them once more */
+    bool resumed[2]; /* which are numbers then, whatever the layer gives (snn_neuron_resume) */
+    int scratch[2];  /* of the product with all neurons, forward and backward; -1: each hears itself alone */
 };
 
 /* What the kernels read from memory, because options may be annealed. */
@@ -100,7 +101,8 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     const struct snn_tensor *out = node->out;
     size_t row = (size_t)out->units * sizeof(real), dense = (size_t)snn_plan_rows(tape, out) * row;
     size_t states = (size_t)shape->states * (size_t)tape->max_B * row;
-    bool keeps = tape->recorded && out->needs_grad, spikes = model_of(node)->spikes, again = o->recurrent.which;
+    bool keeps = tape->recorded && out->needs_grad, spikes = model_of(node)->spikes;
+    const int again = o->recurrent.which;
     aux->tape = tape;
     for (int j = 0; j < shape->states; ++j) {
         bool kept = keeps && (keeps_all(node) || (shape->keeps & 1u << j && spikes));
@@ -115,18 +117,19 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     size_t sums = (size_t)shape->coefs * (size_t)tape->max_B * row;
     aux->gcoef = keeps && wants_sums(node) ? snn_tape_buffer(tape, node, sums, SNN_IN_BACKWARD) : -1;
     aux->learned = o->learned ? snn_tape_buffer(tape, node, (size_t)shape->coefs * row, SNN_KEPT) : -1;
-    aux->current = aux->last = -1;
+    aux->current = aux->last[0] = aux->last[1] = -1;
     if (!again) return;
-    struct snn_linear_shape product = {snn_plan_rows(tape, out), (int32_t)out->units, (int32_t)out->units};
-    size_t scratch = tape->device->math->linear_scratch(tape->device->threads, &product, snn_plan_form(out));
-    for (int i = 0; i < 2; ++i) {
-        aux->running[i] = snn_tape_buffer(tape, node, states, SNN_KEPT);
-        aux->scratch[i] = snn_tape_buffer(tape, node, scratch, i ? SNN_IN_BACKWARD : SNN_IN_FORWARD);
+    for (int i = 0; i < 2; ++i) aux->running[i] = snn_tape_buffer(tape, node, states, SNN_KEPT), aux->scratch[i] = -1;
+    if (again == SNN_HEARS_ALL) {
+        struct snn_linear_shape product = {snn_plan_rows(tape, out), (int32_t)out->units, (int32_t)out->units};
+        size_t scratch = tape->device->math->linear_scratch(tape->device->threads, &product, snn_plan_form(out));
+        for (int i = 0; i < 2; ++i)
+            aux->scratch[i] = snn_tape_buffer(tape, node, scratch, i ? SNN_IN_BACKWARD : SNN_IN_FORWARD);
     }
     aux->current = reads_input(node) ? snn_tape_buffer(tape, node, dense, SNN_KEPT)
                                      : snn_tape_buffer(tape, node, (size_t)tape->max_B * row, SNN_IN_FORWARD);
-    size_t last = last_rows(out, tape->max_B) + (size_t)tape->max_B * sizeof(int32_t);
-    aux->last = snn_tape_buffer(tape, node, last, SNN_LASTING);
+    size_t last = (size_t)tape->max_B * (row + sizeof(int32_t));
+    for (int i = 0; i < (tape->many_cuts ? 2 : 1); ++i) aux->last[i] = snn_tape_buffer(tape, node, last, SNN_LASTING);
 }
 
 static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run *run,
@@ -174,12 +177,17 @@ static void prepare(const struct snn_node *node, unsigned char *numbers) {
 
 /* ---- recurrence ---- */
 
+static unsigned char *last_of(const struct neuron *aux, int32_t cut) {
+    return snn_tape_memory(aux->tape, aux->last[aux->tape->many_cuts ? cut & 1 : 0]);
+}
+
 /* Rows of what the layer gave from step t-1 on; for t = 0, in the last step of the cut before. */
 static struct snn_rows spikes_before(const struct snn_node *node, const struct snn_run *run, int32_t t) {
     const struct neuron *aux = node->aux;
     const struct snn_tensor *out = node->out;
     struct snn_rows rows = {.words = out->words};
-    const unsigned char *last = snn_tape_memory(aux->tape, aux->last);
+    const unsigned char *last = last_of(aux, run->cut);
+    if (!t && aux->resumed[run->cut & 1]) return (struct snn_rows){.dense = (const real *)(const void *)last};
     if (out->bits) rows.bits = t ? out->bits + (ptrdiff_t)(t - 1) * run->B * out->words : (const uint64_t *)last;
     else rows.dense = t ? out->data + (ptrdiff_t)(t - 1) * run->B * out->units : (const real *)last;
     if (out->nonzero)
@@ -200,27 +208,75 @@ static void count_spikes(const struct snn_node *node, const struct snn_run *run,
                                          out->nonzero + first);
 }
 
-static void forward_again(struct snn_node *node, const struct snn_run *run, struct snn_scan *scan) {
+/* now (B,N) = x and what comes back from step t-1 */
+static void hear(const struct snn_node *node, const struct snn_run *run, int32_t t, const real *x, real *now) {
     const struct neuron *aux = node->aux;
     const struct snn_device *device = run->device;
-    const struct snn_tensor *out = node->out;
     struct snn_param *const *p = recurrent_params(node);
+    ptrdiff_t n = node->out->units;
+    struct snn_rows before = spikes_before(node, run, t);
+    if (options_of(node)->recurrent.which == SNN_HEARS_ITSELF) {
+        device->neuron->itself(run->device, run->B, n, &before, p[0]->value, x, now);
+        return;
+    }
+    struct snn_linear_shape product = {run->B, (int32_t)n, (int32_t)n};
+    device->math->linear(run->device, &product, &before, p[0]->value, p[1] ? p[1]->value : NULL, now,
+                         snn_tape_memory(aux->tape, aux->scratch[0]));
+    device->math->add(run->device, run->B * n, now, x, run->B * n, now);
+}
+
+/* gs (B,N), the gradient of the spikes of a step, gets that of the currents g (B,N) a step later. */
+static void hear_back(const struct snn_node *node, const struct snn_run *run, const real *g, real *gs) {
+    struct snn_param *const *p = recurrent_params(node);
+    ptrdiff_t n = node->out->units;
+    struct snn_linear_shape product = {run->B, (int32_t)n, (int32_t)n};
+    if (options_of(node)->recurrent.which == SNN_HEARS_ITSELF)
+        run->device->neuron->itself_grad_input(run->device, run->B, n, p[0]->value, g, gs);
+    else run->device->math->linear_grad_input(run->device, &product, g, p[0]->value, true, gs);
+}
+
+/* The weight's gradient, of the currents g (T,B,N): step 0 hears the cut before; then all others. */
+static void hear_weights(const struct snn_node *node, const struct snn_run *run, const real *g) {
+    const struct neuron *aux = node->aux;
+    const struct snn_device *device = run->device;
+    struct snn_param *const *p = recurrent_params(node);
+    const int32_t steps = snn_run_steps(run, node->out);
+    ptrdiff_t n = node->out->units;
+    real *gb = p[1] && !p[1]->frozen ? p[1]->grad : NULL;
+    if (p[0]->frozen) return;
+    for (int later = 0; later < 2 && later < steps; ++later) {
+        struct snn_rows before = spikes_before(node, run, later);
+        ptrdiff_t rows = later ? (ptrdiff_t)(steps - 1) * run->B : run->B;
+        const real *from = g + later * run->B * n;
+        if (options_of(node)->recurrent.which == SNN_HEARS_ITSELF) {
+            device->neuron->itself_grad_weight(run->device, rows, n, &before, from, p[0]->grad);
+            continue;
+        }
+        struct snn_linear_shape product = {rows, (int32_t)n, (int32_t)n};
+        device->math->linear_grad_weight(run->device, &product, &before, from, p[0]->grad, gb,
+                                         snn_tape_memory(aux->tape, aux->scratch[1]));
+    }
+    if (!options_of(node)->recurrent.diagonal) device->neuron->zero_diagonal(run->device, n, p[0]->grad);
+}
+
+static void forward_again(struct snn_node *node, const struct snn_run *run, struct snn_scan *scan) {
+    struct neuron *aux = node->aux;
+    const struct snn_device *device = run->device;
+    const struct snn_tensor *out = node->out;
     ptrdiff_t step = run->B * out->units;
-    struct snn_linear_shape product = {run->B, (int32_t)out->units, (int32_t)out->units};
     size_t last = last_rows(out, run->B), counts = (size_t)run->B * sizeof(int32_t);
     real *running[2] = {snn_tape_memory(aux->tape, aux->running[0]), snn_tape_memory(aux->tape, aux->running[1])};
     real *current = snn_tape_memory(aux->tape, aux->current), *state_out = scan->state_out;
     const real *x = scan->x;
     ptrdiff_t x_step = scan->x_step;
     bool kept = reads_input(node);
-    unsigned char *ends = snn_tape_memory(aux->tape, aux->last);
-    if (run->cut == 0) device->memory->zero(run->device, ends, last + counts);
+    if (run->cut == 0) {
+        device->memory->zero(run->device, last_of(aux, 0), last + counts);
+        aux->resumed[0] = false;
+    }
     for (int32_t t = 0; t < snn_run_steps(run, node->out); ++t) {
         real *now = current + (kept ? t * step : 0);
-        struct snn_rows before = spikes_before(node, run, t);
-        device->math->linear(run->device, &product, &before, p[0]->value, p[1] ? p[1]->value : NULL, now,
-                             snn_tape_memory(aux->tape, aux->scratch[0]));
-        device->math->add(run->device, step, now, x + t * x_step, step, now);
+        hear(node, run, t, x + t * x_step, now);
         scan->from = t, scan->to = t + 1;
         scan->x = kept ? current : now, scan->x_step = kept ? step : 0;
         if (t) scan->state_in = running[~t & 1];
@@ -229,6 +285,8 @@ static void forward_again(struct snn_node *node, const struct snn_run *run, stru
         count_spikes(node, run, t, t + 1);
     }
     if (!aux->tape->many_cuts) return;
+    unsigned char *ends = last_of(aux, run->cut + 1);
+    aux->resumed[~run->cut & 1] = false;
     struct snn_rows end = spikes_before(node, run, snn_run_steps(run, node->out));
     device->memory->copy(run->device, ends, out->bits ? (const void *)end.bits : end.dense, last);
     if (end.nonzero) device->memory->copy(run->device, ends + last, end.nonzero, counts);
@@ -239,9 +297,7 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
     const struct neuron *aux = node->aux;
     const struct snn_math_kernels *math = run->device->math;
     const struct snn_tensor *out = node->out;
-    struct snn_param *const *p = recurrent_params(node);
     ptrdiff_t step = run->B * out->units;
-    struct snn_linear_shape product = {run->B, (int32_t)out->units, (int32_t)out->units};
     real *running[2] = {snn_tape_memory(aux->tape, aux->running[0]), snn_tape_memory(aux->tape, aux->running[1])};
     real *g = out->grad;
     if (reads_input(node)) scan->x = snn_tape_memory(aux->tape, aux->current), scan->x_step = step;
@@ -251,19 +307,9 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
         scan->gstate_in = t == snn_run_steps(run, node->out) - 1 ? NULL : running[~t & 1];
         scan->gstate_out = running[t & 1];
         run->device->neuron->backward(run->device, scan);
-        if (t) math->linear_grad_input(run->device, &product, g + t * step, p[0]->value, true, g + (t - 1) * step);
+        if (t) hear_back(node, run, g + t * step, g + (t - 1) * step);
     }
-    void *scratch = snn_tape_memory(aux->tape, aux->scratch[1]);
-    real *gb = p[1] && !p[1]->frozen ? p[1]->grad : NULL;
-    if (!p[0]->frozen)
-        for (int later = 0; later < 2 && later < snn_run_steps(run, node->out);
-             ++later) { /* step 0 hears the cut before; then all others */
-            struct snn_rows before = spikes_before(node, run, later);
-            product.rows = later ? (ptrdiff_t)(snn_run_steps(run, node->out) - 1) * run->B : run->B;
-            math->linear_grad_weight(run->device, &product, &before, g + later * step, p[0]->grad, gb, scratch);
-        }
-    if (!options_of(node)->recurrent.diagonal && !p[0]->frozen)
-        run->device->neuron->zero_diagonal(run->device, out->units, p[0]->grad);
+    hear_weights(node, run, g);
     real *gx = node->in[0]->grad;
     if (!gx) return;
     if (node->in[0]->is_static)
@@ -314,6 +360,17 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
             run->device->neuron->coefficients_grad(run->device, &how, run->B, n, p->value, scan.gcoef + j * run->B * n,
                                                    p->grad);
     }
+}
+
+void snn_neuron_resume(const struct snn_node *node, int32_t cut, int32_t B, const real *state, const real *spikes) {
+    struct neuron *aux = node->aux;
+    ptrdiff_t n = node->out->units;
+    SNN_CHECK(cut > 0 && aux->tape->many_cuts, "%s: nothing carries on to cut %d", node->name, (int)cut);
+    size_t states = (size_t)cell_of(node)->states * (size_t)B * (size_t)n;
+    if (state) memcpy(snn_tape_memory(aux->tape, aux->carry[cut & 1]), state, states * sizeof *state);
+    if (!spikes || !options_of(node)->recurrent.which) return;
+    memcpy(last_of(aux, cut), spikes, (size_t)B * (size_t)n * sizeof *spikes);
+    aux->resumed[cut & 1] = true;
 }
 
 static const struct snn_op spiking_op = {"spiking neuron", SNN_OP_GRAD_IN_PLACE, plan, prepare, forward, backward};

@@ -19,7 +19,8 @@
 enum { SNN_CELL_STATES = 4, SNN_CELL_COEFS = 12, SNN_CELL_FLAGS = 8 }; /* at most */
 
 /* The cells, in the order of their kernels: X(name) */
-#define SNN_CELLS(X) X(lif) X(synaptic) X(alif) X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter)
+#define SNN_CELLS(X)                                                                                                   \
+    X(lif) X(synaptic) X(alif) X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif)
 
 enum snn_cell {
 #define X(name) SNN_CELL_##name,
@@ -37,7 +38,12 @@ enum snn_firing {
     SNN_FIRES_ONCE,   /* s = [z >= 0] */
     SNN_FIRES_LEVELS, /* s = sum over k < levels of [z - k spacing >= 0]: several spikes a step, an integer */
     SNN_FIRES_SIGNED, /* s = [z >= 0] - [-z - 2 spacing >= 0]: ternary, with -threshold at the other side */
-    SNN_FIRES_NEVER   /* z itself: readouts */
+    /* s = how many k >= 0 have z - k spacing >= 0, without end; the surrogate sees z alone, and is periodic where that
+     * is meant (sinabs' MultiSpike) */
+    SNN_FIRES_COUNTED,
+    SNN_FIRES_ROUNDED, /* s = the whole number nearest to z/spacing + 1, from 0 to levels; straight through in between
+                        */
+    SNN_FIRES_NEVER    /* z itself: readouts */
 };
 
 /* How a learned number becomes a coefficient. */
@@ -64,8 +70,10 @@ struct snn_surrogate_options {
     long long n[SNN_SURROGATE_PARAMS]; /* in the place of p, where the key is an integer */
 };
 
-struct snn_recurrence { /* s of the step before comes back through a weight */
-    int which;          /* 0: not, 1: from all neurons of the layer */
+enum snn_heard { SNN_HEARS_NOBODY, SNN_HEARS_ALL, SNN_HEARS_ITSELF };
+struct snn_recurrence { /* s of the step before comes back through a weight: (N,N), or (N) of a neuron to itself */
+    int which;          /* enum snn_heard */
+    int kind;           /* of its key: 0 all, 1 one */
     bool bias, diagonal;
     struct snn_conf *init;
 };
@@ -234,6 +242,15 @@ struct snn_neuron_kernels {
                               const real *w, const real *gcoef, real *gw);
     /* w (n,n): w[i][i] = 0 */
     void (*zero_diagonal)(struct snn_device *device, ptrdiff_t n, real *w);
+    /* Neurons that hear themselves alone through w (n): out (B,n) = x + w s, s what they gave the step before */
+    void (*itself)(struct snn_device *device, int32_t B, ptrdiff_t n, const struct snn_rows *s, const real *w,
+                   const real *x, real *out);
+    /* gs (B,n) += w g */
+    void (*itself_grad_input)(struct snn_device *device, int32_t B, ptrdiff_t n, const real *w, const real *g,
+                              real *gs);
+    /* gw (n) += sum over rows of g s */
+    void (*itself_grad_weight)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const struct snn_rows *s,
+                               const real *g, real *gw);
 };
 
 /* Parameters of the layer; NULL where there are none. */
@@ -243,5 +260,8 @@ struct snn_neuron_params {
 /* Record the layer: x -> spikes (or membrane). */
 struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_neuron_options *options, const struct snn_neuron_params *params);
+/* Let cut `cut` > 0 of B samples begin as if the cut before had left these: states (states,B,N), and spikes (B,N) as
+ * numbers; NULL: as they are. Of a tape in host memory that is planned for many cuts: for tests. */
+void snn_neuron_resume(const struct snn_node *node, int32_t cut, int32_t B, const real *state, const real *spikes);
 
 #endif

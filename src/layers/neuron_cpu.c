@@ -74,6 +74,8 @@ struct cell_rows {
 #include "layers/neuron_rows.inc"
 #define MODEL filter
 #include "layers/neuron_rows.inc"
+#define MODEL ada_lif
+#include "layers/neuron_rows.inc"
 
 #define X(name) &name##_rows,
 static const struct cell_rows *const rows_of[] = {SNN_CELLS(X)};
@@ -120,6 +122,7 @@ static void step_row(const struct snn_scan *scan, enum firing_form form, ptrdiff
 static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdiff_t n, const real *restrict z,
                        real *restrict out) {
     const struct snn_neuron_spec *spec = scan->spec;
+    const real spacing = scan->spacing ? *scan->spacing : 1;
     real row[CHUNK];
     switch (spec->firing) {
     case SNN_FIRES_ONCE:
@@ -128,13 +131,13 @@ static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdi
     case SNN_FIRES_LEVELS:
         step_row(scan, form, n, z, 0, out);
         for (int k = 1; k < spec->levels; ++k) {
-            step_row(scan, form, n, z, (real)k * *scan->spacing, row);
+            step_row(scan, form, n, z, (real)k * spacing, row);
             for (ptrdiff_t i = 0; i < n; ++i) out[i] += row[i];
         }
         break;
     case SNN_FIRES_SIGNED: { /* the same at the other side: z is mirrored at -spacing */
         real mirrored[CHUNK];
-        for (ptrdiff_t i = 0; i < n; ++i) mirrored[i] = -z[i] - 2 * *scan->spacing;
+        for (ptrdiff_t i = 0; i < n; ++i) mirrored[i] = -z[i] - 2 * spacing;
         step_row(scan, form, n, z, 0, out);
         step_row(scan, form, n, mirrored, 0, row);
         if (form == DERIVATIVE)
@@ -143,6 +146,16 @@ static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdi
             for (ptrdiff_t i = 0; i < n; ++i) out[i] -= row[i];
         break;
     }
+    case SNN_FIRES_COUNTED:
+        if (form != HARD) step_row(scan, form, n, z, 0, out);
+        else
+            for (ptrdiff_t i = 0; i < n; ++i) out[i] = cell_counts(spec->strict, z[i], spacing, 1 / spacing);
+        break;
+    case SNN_FIRES_ROUNDED:
+        for (ptrdiff_t i = 0; i < n; ++i)
+            out[i] = (form == DERIVATIVE ? cell_within_slope : cell_within)(z[i], 1 / spacing, (real)spec->levels);
+        for (ptrdiff_t i = 0; form == HARD && i < n; ++i) out[i] = r_round(out[i]);
+        break;
     case SNN_FIRES_NEVER:
         for (ptrdiff_t i = 0; i < n; ++i) out[i] = form == DERIVATIVE ? 1 : z[i];
         break;
@@ -393,6 +406,36 @@ static void zero_diagonal(struct snn_device *device, ptrdiff_t n, real *w) {
     for (ptrdiff_t i = 0; i < n; ++i) w[i * n + i] = 0;
 }
 
+/* Spike i of row r. */
+INLINE real heard(const struct snn_rows *s, ptrdiff_t n, ptrdiff_t r, ptrdiff_t i) {
+    return s->bits ? (real)(s->bits[r * s->words + i / 64] >> (i % 64) & 1) : s->dense[r * n + i];
+}
+
+static void itself(struct snn_device *device, int32_t B, ptrdiff_t n, const struct snn_rows *s, const real *w,
+                   const real *x, real *out) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (int32_t b = 0; b < B; ++b)
+        for (ptrdiff_t i = 0; i < n; ++i) out[b * n + i] = x[b * n + i] + w[i] * heard(s, n, b, i);
+}
+
+static void itself_grad_input(struct snn_device *device, int32_t B, ptrdiff_t n, const real *w, const real *g,
+                              real *gs) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (int32_t b = 0; b < B; ++b)
+        for (ptrdiff_t i = 0; i < n; ++i) gs[b * n + i] += w[i] * g[b * n + i];
+}
+
+/* Neurons are shared out, rows come in order: the same sums for any number of threads. */
+static void itself_grad_weight(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const struct snn_rows *s,
+                               const real *g, real *gw) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t i0 = 0; i0 < n; i0 += CHUNK) {
+        const ptrdiff_t end = i0 + CHUNK < n ? i0 + CHUNK : n;
+        for (ptrdiff_t r = 0; r < rows; ++r)
+            for (ptrdiff_t i = i0; i < end; ++i) gw[i] += g[r * n + i] * heard(s, n, r, i);
+    }
+}
+
 extern const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu);
 const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu) = {
     .forward = forward,
@@ -401,4 +444,7 @@ const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu) = {
     .coefficients = coefficients,
     .coefficients_grad = coefficients_grad,
     .zero_diagonal = zero_diagonal,
+    .itself = itself,
+    .itself_grad_input = itself_grad_input,
+    .itself_grad_weight = itself_grad_weight,
 };

@@ -25,6 +25,7 @@ const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT] = {
     SHAPE(seadlif, SEADLIF_THETA, SEADLIF_TO, -1, -1),  SHAPE(alpha, ALPHA_THETA, ALPHA_TO, -1, -1),
     SHAPE(klif, KLIF_THETA, KLIF_TO, KLIF_REST, -1),    SHAPE(nonlinear, NL_THETA, NL_TO, NL_REST, -1),
     SHAPE(spytorch, SPY_THETA, SPY_TO, -1, -1),         SHAPE(filter, -1, -1, -1, -1),
+    SHAPE(ada_lif, ADA_THETA, ADA_TO, ADA_REST, -1),
 };
 
 /* ---- keys ---- */
@@ -35,7 +36,7 @@ static const char *const decay_names[] = {"euler", "exp", NULL};
 static const char *const fire_names[] = {"ge", "gt", NULL};
 static const char *const reset_names[] = {"zero", "subtract", "none", "value", NULL};
 static const char *const delay_names[] = {"false", "true", "twice", NULL};
-static const char *const spikes_names[] = {"once", "several", "signed", NULL};
+static const char *const spikes_names[] = {"once", "several", "signed", "counted", "rounded", NULL};
 static const char *const as_names[] = {"value", "logistic", "tau", NULL};
 static const char *const per_names[] = {"layer", "channel", "neuron", NULL};
 static const char *const none[] = {"none", NULL};
@@ -88,17 +89,24 @@ static const char *const the_rest[] = {"v_rest", NULL};
             "reset one step later (snnTorch); twice: now, and again where still over the threshold (its false)"        \
     }
 #define SPIKES                                                                                                         \
-    {"spikes", SNN_CHOICE, AT(spikes),   "once",                                                                       \
-     0,        0,          spikes_names, "0 or 1; several a step, up to `levels`; or -1, 0 and 1"},                    \
-        {"levels", SNN_INT, AT(levels), "4", 2, 64, NULL, "most spikes of a step, for spikes: several"},               \
+    {"spikes",                                                                                                         \
+     SNN_CHOICE,                                                                                                       \
+     AT(spikes),                                                                                                       \
+     "once",                                                                                                           \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     spikes_names,                                                                                                     \
+     "0 or 1; several a step, each with its surrogate, up to `levels`; -1, 0 and 1; counted: as many thresholds as "   \
+     "H has (sinabs' MultiSpike); rounded: H/threshold to the nearest of 0 to `levels`, straight through (I-LIF)"},    \
+        {"levels", SNN_INT, AT(levels), "4", 1, 64, NULL, "most spikes of a step, for spikes: several or rounded"},    \
         NUMBER_AT("spacing", AT(spacing), "threshold", 1e-6, 1e6, the_threshold,                                       \
-                  "of the membrane between one spike and the next, for spikes: several")
+                  "of the membrane between one spike and the next, where there are several")
 #define NUMBER_AT(name, field, value, low, high, words, help)                                                          \
     { name, SNN_REAL, field, value, low, high, words, help }
 #define RECURRENT                                                                                                      \
     {                                                                                                                  \
         "recurrent", SNN_NODE, AT(recurrent_node), "false", 0, 0, NULL,                                                \
-            "true: the layer's spikes come back a step later; or {bias, diagonal, init}"                               \
+            "true: the layer's spikes come back a step later; or {kind, bias, diagonal, init}"                         \
     }
 #define SURROGATE                                                                                                      \
     { "surrogate", SNN_NODE, AT(surrogate_node), "atan", 0, 0, NULL, "surrogate gradient: NAME or {name, parameters}" }
@@ -227,6 +235,23 @@ static const struct snn_key lsnn_keys[] = {
     NUMBER(ALIF_REST, "v_rest", "0", -1e6, 1e6, NULL, "the membrane decays towards this"),
     START(ALIF_START),
     FIRING(ALIF_THETA, ALIF_TO),
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static double ada_lif(const struct snn_neuron_options *o, int j) { return j == ADA_TO ? o->number[ADA_TO] : NAN; }
+static const struct snn_key ada_lif_keys[] = {
+    DECAYS(ADA_BETA, "beta", "tau", "10.0", "membrane"),
+    DECAYS(ADA_RHO, "rho", "tau_adapt", "800.0", "adaptation"),
+    DECAYS(ADA_ALPHA, "alpha", "tau_syn", "5.0", "current"),
+    DECAY,
+    NUMBER(ADA_SCALE, "adapt_scale", "1.8", -1e3, 1e3, NULL, "a spike adds this to the current that is taken off"),
+    NUMBER(ADA_B0, "b_start", "0", -1e3, 1e3, NULL, "that current before the first step"),
+    NUMBER(ADA_REST, "v_rest", "0", -1e6, 1e6, NULL, "the membrane decays towards this"),
+    START(ADA_START),
+    THRESHOLD(ADA_THETA, "1.0"),
+    NUMBER(ADA_TO, "v_reset", "0", -1e6, 1e6, NULL, "a spike takes threshold - v_reset off the membrane"),
+    {"detach_reset", SNN_BOOL, AT(detach_reset), "false", 0, 0, NULL, "no gradient through the spike that resets"},
     LEARNING,
     RECURRENT,
     SURROGATE,
@@ -437,6 +462,8 @@ const struct snn_neuron_model snn_neuron_models[] = {
      true, .flags = ALIF_LATE_SUBTRACT | ALIF_DECAY_INPUT},
     {"lsnn", "LSNN", "CUBA whose threshold rises with its spikes and falls back (Norse)", lsnn_keys, SNN_CELL_alif,
      true, .flags = ALIF_THRESHOLD_DECAYS | ALIF_OLD_CURRENT | ALIF_DECAY_INPUT},
+    {"ada_lif", "", "CUBA with a current that spikes add to and that is taken off (Norse's ada_lif_step)", ada_lif_keys,
+     SNN_CELL_ada_lif, true, .derive = ada_lif},
     {"adlif", "adLIF", "LIF with an adaptation current, reset inside the leak (Bittar and Garner 2022)", adlif_keys,
      SNN_CELL_adlif, true},
     {"se_adlif", "SE-adLIF", "LIF with an adaptation current, symplectic Euler (Baronig et al. 2024)", seadlif_keys,
@@ -590,7 +617,10 @@ static int read_learned(struct snn_neuron_options *o, const struct snn_neuron_mo
     return SNN_OK;
 }
 
+static const char *const kind_names[] = {"all", "one", NULL};
 static const struct snn_key recurrence_keys[] = {
+    {"kind", SNN_CHOICE, offsetof(struct snn_recurrence, kind), "all", 0, 0, kind_names,
+     "whom a neuron hears: all of the layer, or itself alone, through a weight of its own (snnTorch's one-to-one)"},
     {"bias", SNN_BOOL, offsetof(struct snn_recurrence, bias), "false", 0, 0, NULL, "add a learned bias"},
     {"diagonal", SNN_BOOL, offsetof(struct snn_recurrence, diagonal), "true", 0, 0, NULL,
      "a neuron hears itself too; false: that weight stays 0"},
@@ -603,9 +633,15 @@ static int read_recurrence(struct snn_neuron_options *o) {
     o->recurrent = (struct snn_recurrence){.diagonal = true};
     if (!node || (node->kind == SNN_CONF_SCALAR && !strcmp(node->text, "false"))) return SNN_OK;
     if (node->kind == SNN_CONF_SCALAR && !strcmp(node->text, "true")) SNN_TRY(snn_conf_assign(node, "{}"));
-    if (node->kind != SNN_CONF_MAP) return snn_conf_error(node, "expected true, false or {bias, diagonal, init}");
-    o->recurrent.which = 1;
-    return snn_conf_read(node, recurrence_keys, &o->recurrent);
+    if (node->kind != SNN_CONF_MAP) return snn_conf_error(node, "expected true, false or {kind, bias, diagonal, init}");
+    SNN_TRY(snn_conf_read(node, recurrence_keys, &o->recurrent));
+    o->recurrent.which = o->recurrent.kind ? SNN_HEARS_ITSELF : SNN_HEARS_ALL;
+    if (o->recurrent.kind && o->recurrent.bias)
+        return snn_conf_error(snn_conf_get(node, "bias"), "takes effect with kind: all only");
+    if (o->recurrent.kind && !o->recurrent.diagonal)
+        return snn_conf_error(snn_conf_get(node, "diagonal"),
+                              "expected true: with kind: one a neuron hears nobody else");
+    return SNN_OK;
 }
 
 int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struct snn_neuron_options *out) {
@@ -623,12 +659,13 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
                               out->part[0] * out->part[1], out->part[2]);
     if (m->spikes) {
         const struct snn_key *to = shape->to >= 0 ? number_key(m, shape->to) : NULL;
-        bool given = to && !strcmp(to->name, "v_reset") && out->number[shape->to] != strtod(to->value, NULL);
+        bool given = to && key_of(m, AT(reset)) && !strcmp(to->name, "v_reset") &&
+                     out->number[shape->to] != strtod(to->value, NULL);
         if (given && out->reset != SNN_RESET_VALUE)
             return snn_conf_error(snn_conf_get(node, "v_reset"), "takes effect with reset: value only");
         if (out->spikes != SNN_FIRES_ONCE && out->reset != SNN_RESET_SUBTRACT && out->reset != SNN_RESET_NONE)
             return snn_conf_error(snn_conf_get(node, "spikes"),
-                                  "several or signed spikes need reset: subtract (or none): each takes one threshold");
+                                  "other spikes than 0 and 1 need reset: subtract (or none): each takes one threshold");
         if (out->spikes != SNN_FIRES_ONCE && isnan(out->spacing) && out->number[shape->theta] <= 0)
             return snn_conf_error(snn_conf_get(node, "threshold"), "expected a number above 0 with such spikes");
         SNN_TRY(

@@ -114,15 +114,22 @@ static void check_model(struct snn_check_suite *s, const struct snn_neuron_model
         try_keys(s, m, keys, true);
         snprintf(keys, sizeof keys, "%srecurrent: {bias: true, diagonal: false}", besides[b]);
         try_keys(s, m, keys, false);
+        snprintf(keys, sizeof keys, "%srecurrent: {kind: one}", besides[b]);
+        try_keys(s, m, keys, true);
         if (key_of(m, "learn")) {
+            snprintf(keys, sizeof keys, "%srecurrent: {kind: one}, learn: [threshold], per: neuron", besides[b]);
+            try_keys(s, m, keys, false);
             snprintf(keys, sizeof keys, "%srecurrent: true, learn: [threshold], per: neuron", besides[b]);
             try_keys(s, m, keys, false);
         }
     }
     if (!key_of(m, "spikes")) return;
-    for (int b = 0; b < 4; ++b) {
+    static const char *const spikes[] = {"signed",  "several, levels: 3, spacing: 0.4",
+                                         "counted", "counted, spacing: 0.3",
+                                         "rounded", "rounded, levels: 2, spacing: 0.2"};
+    for (int b = 0; b < 12; ++b) {
         snprintf(keys, sizeof keys, "reset: subtract, detach_reset: %s, spikes: %s", b & 1 ? "true" : "false",
-                 b & 2 ? "several, levels: 3, spacing: 0.4" : "signed");
+                 spikes[b / 2]);
         try_keys(s, m, keys, false);
     }
 }

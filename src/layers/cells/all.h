@@ -3,6 +3,7 @@
 #ifndef SNN_CELLS_ALL_H
 #define SNN_CELLS_ALL_H
 
+#include "layers/cells/ada_lif.h"
 #include "layers/cells/adlif.h"
 #include "layers/cells/alif.h"
 #include "layers/cells/alpha.h"

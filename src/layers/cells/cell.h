@@ -40,4 +40,22 @@ SNN_HD real cell_reset_adjoint(int reset, real h, real r, real theta, real to, r
     return (1 - r) * g;
 }
 
+/* Several spikes a step, z over the threshold (enum snn_firing): how many k >= 0 have k spacing <= z, or < z with
+ * `strict`. per: 1 / spacing, which may be a little off. */
+SNN_HD real cell_counts(int strict, real z, real spacing, real per) {
+    const real n = r_floor(z * per), here = n * spacing, next = (n + 1) * spacing;
+    const real less = (strict ? here >= z : here > z) ? 1 : 0, more = (strict ? next < z : next <= z) ? 1 : 0;
+    return (strict ? z > 0 : z >= 0) ? n + 1 - less + more : 0;
+}
+
+/* z/spacing + 1 within 0 and `most`, and the nearest whole number to it (a half to the even one). */
+SNN_HD real cell_within(real z, real per, real most) {
+    const real fits = z * per + 1;
+    return fits < 0 ? 0 : fits > most ? most : fits;
+}
+SNN_HD real cell_within_slope(real z, real per, real most) {
+    const real fits = z * per + 1;
+    return fits >= 0 && fits <= most ? per : 0;
+}
+
 #endif
