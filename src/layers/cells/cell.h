@@ -40,6 +40,8 @@ SNN_HD real cell_reset_adjoint(int reset, real h, real r, real theta, real to, r
     return (1 - r) * g;
 }
 
+SNN_HD real cell_logistic(real x) { return 1 / (1 + r_exp(-x)); }
+
 /* Several spikes a step, z over the threshold (enum snn_firing): how many k >= 0 have k spacing <= z, or < z with
  * `strict`. per: 1 / spacing, which may be a little off. */
 SNN_HD real cell_counts(int strict, real z, real spacing, real per) {
