@@ -58,6 +58,7 @@ enum snn_op_flags {
     SNN_OP_TIMELESS = 32,        /* maps rows to rows: a static input gives a static output */
     SNN_OP_COUPLES_STEPS = 256,  /* a step's result depends on later ones: all must be there at once */
     SNN_OP_COUPLES_SAMPLES = 64, /* in training, a sample's result depends on the others of its batch */
+    SNN_OP_SOFT_SPIKES = 2048,   /* the output stands for spikes: 0 to 1 */
     SNN_OP_WHOLE_BATCH = 1024    /* each slice costs more than its samples (spectra of kernels): batches pass whole */
 };
 
@@ -215,10 +216,11 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     return (struct snn_weight){p->value, p->frozen ? NULL : p->grad};
 }
 
-/* Are spikes made here, one a step or several, rather than passed on? */
+/* Are spikes made here, one a step or several or soft ones, rather than passed on? */
 static inline bool snn_makes_spikes(const struct snn_node *node) {
     const struct snn_tensor *x = node->in[0] ? node->in[0]->root : NULL, *y = node->out->root;
-    return y->is_spikes || (y->is_sparse && x && !x->is_spikes && !x->is_sparse);
+    return node->op->flags & SNN_OP_SOFT_SPIKES || y->is_spikes ||
+           (y->is_sparse && x && !x->is_spikes && !x->is_sparse);
 }
 
 /* ---- running ---- */

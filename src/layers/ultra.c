@@ -141,9 +141,14 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
 }
 
 /* The weights of a soft maximum need both its arguments again, a sum does not. */
-static const struct snn_op maximum_op = {
-    "soft maximum neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT, plan, prepare, forward, backward};
-static const struct snn_op sum_op = {"soft neuron", SNN_OP_GRAD_IN_PLACE, plan, prepare, forward, backward};
+static const struct snn_op maximum_op = {"soft maximum neuron",
+                                         SNN_OP_SOFT_SPIKES | SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT,
+                                         plan,
+                                         prepare,
+                                         forward,
+                                         backward};
+static const struct snn_op sum_op = {"soft neuron", SNN_OP_SOFT_SPIKES | SNN_OP_GRAD_IN_PLACE, plan, prepare, forward,
+                                     backward};
 
 struct snn_tensor *snn_ultra(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                              const struct snn_ultra_options *options, bool hard,

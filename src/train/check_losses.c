@@ -118,6 +118,8 @@ void snn_check_regularisers(struct snn_check_suite *s) {
         }
     with_labels(s, "[linear: 5, lif: {spikes: several, reset: subtract}, linear: 4]",
                 "[ce, rate_l2, {name: synops, target: 30}]", flat, true);
+    with_labels(s, "[linear: 5, ultralif, linear: 4, ultradlif]", "[ce, {name: rate_l1, weight: 0.1}, rate_l2]", flat,
+                true);
     for (int lengths = 0; lengths < 2; ++lengths) /* delays append steps to what comes after them */
         with_labels(s,
                     "[delay: {out: 5, right: half, kernel: 5}, lif: {}, delay: {out: 4, kernel: 3, right: half}, lif, "
