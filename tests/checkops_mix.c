@@ -2,6 +2,8 @@
  * checkops_mix.c - joins, factors, clamps and products over time (autograd/mix.h). */
 #include "checkops.h"
 
+#include <string.h>
+
 #include "autograd/mix.h"
 
 struct mix {
@@ -325,9 +327,108 @@ static void check_mask_rows(struct ops *ops) {
     }
 }
 
+/* ---- steps of spiking LSTMs ---- */
+
+static const struct { int32_t B, n; } cells[] = {{0, 3}, {1, 1}, {1, 3}, {2, 16}, {5, 33}, {3, 257}, {70, 64}};
+enum { CELL_OPTIONS = 6 }; /* three resets, at the threshold or over it */
+
+/* Those of the C library, in more digits, are the reference: a few roundings are allowed. */
+static wide sigmoid(wide x) { return 1 / (1 + expl(-x)); }
+
+static struct snn_lstm_step begin_lstm(struct ops *ops, int i, int option) {
+    struct snn_lstm_step s = {
+        .B = cells[i].B, .n = cells[i].n, .reset = (enum snn_lstm_reset)(option % 3), .strict = option / 3};
+    ops_begin(ops, "%d samples of %d neurons, reset %d, strict %d", (int)s.B, (int)s.n, (int)s.reset, s.strict);
+    ptrdiff_t all = (ptrdiff_t)s.B * s.n;
+    real *theta = ops_input(ops, 1, sizeof *theta);
+    theta[0] = (real)0.25, s.theta = theta;
+    s.c_before = ops_reals(ops, all);
+    real *m = ops_input(ops, all, sizeof *m);
+    for (ptrdiff_t k = 0; k < all; ++k) m[k] = k % 5 ? (real)ops_unit(ops) - (real)0.25 : theta[0];
+    s.m_before = m;
+    return s;
+}
+
+static wide fired(const struct snn_lstm_step *s, ptrdiff_t at) {
+    if (!s->reset) return 0;
+    return s->strict ? s->m_before[at] > *s->theta : s->m_before[at] >= *s->theta;
+}
+
+/* An expectation that may be off by a few roundings of numbers of size 1. */
+static void about(struct ops_sum *sum, wide value) { *sum = (struct ops_sum){value, 1 + fabsl(value), 8}; }
+
+static void call_lstm(struct ops *ops, struct snn_device *device, const void *argument) {
+    (void)ops;
+    device->mix->lstm(device, argument);
+}
+
+static void check_lstm(struct ops *ops) {
+    for (int i = 0; i < 2 * CELL_OPTIONS * OPS_COUNT(cells); ++i) { /* half of them in place */
+        struct snn_lstm_step s = begin_lstm(ops, i / 2 / CELL_OPTIONS, i / 2 % CELL_OPTIONS);
+        ptrdiff_t n = s.n, all = (ptrdiff_t)s.B * n;
+        const real *x = ops_memory(ops, 4 * all, sizeof *x), *again = ops_reals(ops, 4 * all);
+        s.gates = ops_output(ops, 4 * all, sizeof *s.gates), s.c = ops_output(ops, all, sizeof *s.c);
+        s.m = ops_output(ops, all, sizeof *s.m);
+        real *in = (real *)x;
+        ops_fill(ops, in, 4 * all, -9, 9);
+        if (i % 2) memcpy(s.gates, x, (size_t)(4 * all) * sizeof *x), s.x = s.gates;
+        else {
+            real *apart = ops_input(ops, 4 * all, sizeof *apart);
+            memcpy(apart, x, (size_t)(4 * all) * sizeof *x), s.x = apart;
+        }
+        s.again = again;
+        struct ops_sum *gates = ops_memory(ops, 4 * all, sizeof *gates), *c = ops_memory(ops, all, sizeof *c),
+                       *m = ops_memory(ops, all, sizeof *m);
+        for (ptrdiff_t at = 0; at < all; ++at) {
+            ptrdiff_t g = at / n * 4 * n + at % n;
+            wide a[4];
+            for (int k = 0; k < 4; ++k) a[k] = (wide)x[g + k * n] + again[g + k * n];
+            for (int k = 0; k < 4; ++k) about(&gates[g + k * n], a[k] = k == 2 ? tanhl(a[k]) : sigmoid(a[k]));
+            wide cell = a[1] * s.c_before[at] + a[0] * a[2], h = a[3] * tanhl(cell), r = fired(&s, at);
+            about(&c[at], cell);
+            about(&m[at], s.reset == SNN_LSTM_ZERO ? (1 - r) * h : h - r * *s.theta);
+        }
+        ops_expect_sums(ops, s.gates, gates), ops_expect_sums(ops, s.c, c), ops_expect_sums(ops, s.m, m);
+        ops_run(ops, call_lstm, &s);
+    }
+}
+
+static void call_lstm_grad(struct ops *ops, struct snn_device *device, const void *argument) {
+    (void)ops;
+    device->mix->lstm_grad(device, argument);
+}
+
+static void check_lstm_grad(struct ops *ops) {
+    for (int i = 0; i < 2 * CELL_OPTIONS * OPS_COUNT(cells); ++i) { /* half of them the last step */
+        struct snn_lstm_step s = begin_lstm(ops, i / 2 / CELL_OPTIONS, i / 2 % CELL_OPTIONS);
+        ptrdiff_t n = s.n, all = (ptrdiff_t)s.B * n;
+        real *gates = ops_input(ops, 4 * all, sizeof *gates), *c = ops_input(ops, all, sizeof *c);
+        ops_fill(ops, gates, 4 * all, 0, 1), ops_fill(ops, c, all, -3, 3);
+        s.gates = gates, s.c = c, s.gm = ops_reals(ops, all), s.gm_again = i % 2 ? NULL : ops_reals(ops, all);
+        s.gc = ops_output(ops, all, sizeof *s.gc), s.ga = ops_output(ops, 4 * all, sizeof *s.ga);
+        ops_fill(ops, s.gc, all, -1, 1);
+        struct ops_sum *gc = ops_memory(ops, all, sizeof *gc), *ga = ops_memory(ops, 4 * all, sizeof *ga);
+        for (ptrdiff_t at = 0; at < all; ++at) {
+            ptrdiff_t g = at / n * 4 * n + at % n;
+            wide gi = gates[g], gf = gates[g + n], gg = gates[g + 2 * n], go = gates[g + 3 * n], y = tanhl(c[at]);
+            wide keeps = s.reset == SNN_LSTM_ZERO ? 1 - fired(&s, at) : 1;
+            wide gm = keeps * ((wide)s.gm[at] + (s.gm_again ? s.gm_again[at] : 0));
+            wide cell = s.gc[at] + gm * go * (1 - y * y);
+            about(&ga[g], cell * gg * gi * (1 - gi));
+            about(&ga[g + n], cell * s.c_before[at] * gf * (1 - gf));
+            about(&ga[g + 2 * n], cell * gi * (1 - gg * gg));
+            about(&ga[g + 3 * n], gm * y * go * (1 - go));
+            about(&gc[at], cell * gf);
+        }
+        ops_expect_sums(ops, s.gc, gc), ops_expect_sums(ops, s.ga, ga);
+        ops_run(ops, call_lstm_grad, &s);
+    }
+}
+
 #define CASES(X)                                                                                                       \
     X(copy_rows)                                                                                                       \
-    X(clamp) X(clamp_grad) X(join) X(join_grad) X(scale) X(scale_grad) X(steps) X(steps_grad) X(mask_rows)
+    X(clamp)                                                                                                           \
+    X(clamp_grad) X(join) X(join_grad) X(scale) X(scale_grad) X(steps) X(steps_grad) X(mask_rows) X(lstm) X(lstm_grad)
 #define OPS_ENTRY_(name) OPS_ROW(snn_mix_kernels, name)
 OPS_TABLE(snn_mix_kernels, CASES)
 OPS_TCASE(mix)

@@ -77,6 +77,8 @@ static const char *const models[] = {
     "several}, "
     "flatten, linear: 70, scale: 4, sliding_psn: 3, residual: {body: [linear: 70, psn: {steps: 9, spikes: signed}]}, "
     "linear: 4, scale: 3, sliding_psn: 9]",
+    "[conv: {out: 4, kernel: 3}, lif, flatten, slstm: {out: 70, threshold: 0.05, reset: subtract}, slstm: {out: 33, "
+    "threshold: 0.02, reset: zero, bias: false, fire: gt}, linear: 4, slstm: {out: 4, threshold: 0}]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 

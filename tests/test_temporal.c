@@ -69,6 +69,8 @@ static const char *const models[] = {
     "4]",
     "[conv: {out: 3, kernel: 3}, sliding_psn: 3, flatten, linear: 9, sliding_psn: {k: 8, init: kaiming_uniform}, "
     "linear: 4]",
+    "[flatten, slstm: {out: 9, threshold: 0.02, reset: subtract}, slstm: {out: 4, threshold: 0.01, reset: zero, bias: "
+    "false}]",
 };
 enum { MODELS = sizeof models / sizeof *models };
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "autograd/device.h"
+#include "autograd/lstm.h"
 #include "core/real.h"
 
 /* How spikes a, of a residual branch, meet spikes b, of its shortcut (Fang et al. 2021: SEW). */
@@ -65,6 +66,10 @@ struct snn_mix_kernels {
     /* y[r] = mask[r] ? x[r] : 0, rows of n */
     void (*mask_rows)(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, const uint8_t *mask, const real *x,
                       bool adds, real *y);
+
+    /* A step of a spiking LSTM: autograd/lstm.h */
+    void (*lstm)(struct snn_device *device, const struct snn_lstm_step *step);
+    void (*lstm_grad)(struct snn_device *device, const struct snn_lstm_step *step);
 };
 
 /* The gradient of W is summed over parts of the numbers of a step, which depend on the shape alone. */

@@ -139,6 +139,48 @@ static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, co
     }
 }
 
+/* ---- steps of spiking LSTMs: rows of a sample, which do not overlap or are the same ---- */
+
+static void lstm(struct snn_device *device, const struct snn_lstm_step *s) {
+    const ptrdiff_t n = s->n;
+    const enum snn_lstm_reset reset = s->reset;
+    const bool strict = s->strict;
+    const real theta = *s->theta;
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t b = 0; b < s->B; ++b) {
+        const real *x = s->x + 4 * b * n, *again = s->again + 4 * b * n, *c_before = s->c_before + b * n;
+        const real *m_before = s->m_before + b * n;
+        real *to = s->gates + 4 * b * n, *c = s->c + b * n, *m = s->m + b * n;
+#pragma GCC ivdep
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            struct snn_lstm_point y = snn_lstm_forward(reset, strict, theta, x[i] + again[i], x[n + i] + again[n + i],
+                                                       x[2 * n + i] + again[2 * n + i], x[3 * n + i] + again[3 * n + i],
+                                                       c_before[i], m_before[i]);
+            to[i] = y.i, to[n + i] = y.f, to[2 * n + i] = y.g, to[3 * n + i] = y.o, c[i] = y.c, m[i] = y.m;
+        }
+    }
+}
+
+static void lstm_grad(struct snn_device *device, const struct snn_lstm_step *s) {
+    const ptrdiff_t n = s->n;
+    const enum snn_lstm_reset reset = s->reset;
+    const bool strict = s->strict, later = s->gm_again != NULL;
+    const real theta = *s->theta;
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t b = 0; b < s->B; ++b) {
+        const real *from = s->gates + 4 * b * n, *c = s->c + b * n, *c_before = s->c_before + b * n;
+        const real *m_before = s->m_before + b * n, *gm = s->gm + b * n, *again = later ? s->gm_again + b * n : gm;
+        real *ga = s->ga + 4 * b * n, *gc = s->gc + b * n;
+#pragma GCC ivdep
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            struct snn_lstm_point to =
+                snn_lstm_backward(reset, strict, theta, from[i], from[n + i], from[2 * n + i], from[3 * n + i], c[i],
+                                  c_before[i], m_before[i], gm[i] + (later ? again[i] : 0), gc[i]);
+            ga[i] = to.i, ga[n + i] = to.f, ga[2 * n + i] = to.g, ga[3 * n + i] = to.o, gc[i] = to.c;
+        }
+    }
+}
+
 extern const struct snn_mix_kernels SNN_ISA(snn_mix_cpu);
 const struct snn_mix_kernels SNN_ISA(snn_mix_cpu) = {
     .copy_rows = copy_rows,
@@ -151,4 +193,6 @@ const struct snn_mix_kernels SNN_ISA(snn_mix_cpu) = {
     .steps = steps,
     .steps_grad = steps_grad,
     .mask_rows = mask_rows,
+    .lstm = lstm,
+    .lstm_grad = lstm_grad,
 };

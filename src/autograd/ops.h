@@ -9,6 +9,7 @@
 #include "autograd/binary.h"
 #include "autograd/conv.h"
 #include "autograd/delay.h"
+#include "autograd/lstm.h"
 #include "autograd/mix.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
@@ -145,6 +146,16 @@ struct snn_band_options {
 };
 struct snn_tensor *snn_weight_band(struct snn_tape *tape, const char *name, struct snn_param *w,
                                    const struct snn_band_options *options);
+
+struct snn_lstm_options {
+    const double *threshold;
+    enum snn_lstm_reset reset;
+    bool strict;
+};
+/* The membranes (T,B,N) of an LSTM (autograd/lstm.h) from what the input gives to its gates, x (T,B,4N), of which
+ * nobody else may read; w (4N,N), b (4N) or NULL: what the membranes of the step before give. */
+struct snn_tensor *snn_lstm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
+                            const struct snn_lstm_options *options, struct snn_param *w, struct snn_param *b);
 
 enum snn_scale_by { SNN_BY_ONE, SNN_BY_CHANNEL, SNN_BY_STEP };
 /* factor * x: learned, (1), (C) or one a step; or without `factor` the number *fixed */

@@ -848,8 +848,20 @@ static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, co
         launch(device, "mix.mask_some_rows", NUMBER * all * (adds ? 3 : 2) + (double)rows, adds ? all : 0);
 }
 
-static const struct snn_mix_kernels mix_table = {copy_rows, clamp_between, clamp_grad, join,       join_grad,
-                                                 scale_by,  scale_grad,    mix_steps,  steps_grad, mask_rows};
+static void lstm(struct snn_device *device, const struct snn_lstm_step *s) {
+    double n = (double)s->B * (double)s->n;
+    if (s->B >= 1) launch(device, "mix.lstm_forward", NUMBER * n * (s->reset ? 16 : 15), n * 80);
+}
+
+static void lstm_grad(struct snn_device *device, const struct snn_lstm_step *s) {
+    double n = (double)s->B * (double)s->n;
+    int read = 9 + (s->gm_again != NULL) + (s->reset == SNN_LSTM_ZERO);
+    if (s->B >= 1) launch(device, "mix.lstm_backward", NUMBER * n * (read + 4), n * 45);
+}
+
+static const struct snn_mix_kernels mix_table = {copy_rows,  clamp_between, clamp_grad, join,
+                                                 join_grad,  scale_by,      scale_grad, mix_steps,
+                                                 steps_grad, mask_rows,     lstm,       lstm_grad};
 
 /* ---- attention ---- */
 

@@ -4,6 +4,7 @@
 #include "cuda/backend.h"
 #include "cuda/product.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/rows.cuh"
 #include "cuda/tiling.cuh"
 
 #include "autograd/mix.h"
@@ -202,5 +203,45 @@ static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, co
     LAUNCH(mask_some_rows, tiling.grid, tiling.block, 0, cuda_of(device)->compute, rows, n, mask, x, adds, y);
 }
 
-const struct snn_mix_kernels snn_mix_cuda = {copy_rows, clamp,      clamp_grad, join,       join_grad,
-                                             scale,     scale_grad, steps,      steps_grad, mask_rows};
+/* ---- steps of spiking LSTMs: a thread a neuron ---- */
+
+static __global__ void __launch_bounds__(BLOCK) lstm_forward(struct snn_lstm_step s) {
+    const int32_t i = (int32_t)(blockIdx.x * BLOCK + threadIdx.x), n = s.n;
+    if (i >= n) return;
+    for (int32_t b = (int32_t)blockIdx.y; b < s.B; b += (int32_t)gridDim.y) {
+        const ptrdiff_t at = (ptrdiff_t)b * n + i;
+        const real *x = s.x + 4 * (at - i) + i, *again = s.again + 4 * (at - i) + i;
+        struct snn_lstm_point y =
+            snn_lstm_forward(s.reset, s.strict, *s.theta, x[0] + again[0], x[n] + again[n], x[2 * n] + again[2 * n],
+                             x[3 * n] + again[3 * n], s.c_before[at], s.m_before[at]);
+        real *to = s.gates + 4 * (at - i) + i;
+        to[0] = y.i, to[n] = y.f, to[2 * n] = y.g, to[3 * n] = y.o, s.c[at] = y.c, s.m[at] = y.m;
+    }
+}
+
+static __global__ void __launch_bounds__(BLOCK) lstm_backward(struct snn_lstm_step s) {
+    const int32_t i = (int32_t)(blockIdx.x * BLOCK + threadIdx.x), n = s.n;
+    if (i >= n) return;
+    for (int32_t b = (int32_t)blockIdx.y; b < s.B; b += (int32_t)gridDim.y) {
+        const ptrdiff_t at = (ptrdiff_t)b * n + i;
+        const real *from = s.gates + 4 * (at - i) + i;
+        struct snn_lstm_point to =
+            snn_lstm_backward(s.reset, s.strict, *s.theta, from[0], from[n], from[2 * n], from[3 * n], s.c[at],
+                              s.c_before[at], s.m_before[at], s.gm[at] + (s.gm_again ? s.gm_again[at] : 0), s.gc[at]);
+        real *ga = s.ga + 4 * (at - i) + i;
+        ga[0] = to.i, ga[n] = to.f, ga[2 * n] = to.g, ga[3 * n] = to.o, s.gc[at] = to.c;
+    }
+}
+
+static void lstm(struct snn_device *device, const struct snn_lstm_step *s) {
+    if (s->B < 1) return;
+    LAUNCH(lstm_forward, sheet_grid(s->n, s->B), BLOCK, 0, cuda_of(device)->compute, *s);
+}
+
+static void lstm_grad(struct snn_device *device, const struct snn_lstm_step *s) {
+    if (s->B < 1) return;
+    LAUNCH(lstm_backward, sheet_grid(s->n, s->B), BLOCK, 0, cuda_of(device)->compute, *s);
+}
+
+const struct snn_mix_kernels snn_mix_cuda = {copy_rows,  clamp, clamp_grad, join,      join_grad, scale,
+                                             scale_grad, steps, steps_grad, mask_rows, lstm,      lstm_grad};

@@ -130,6 +130,10 @@ int snn_build_reshape(struct snn_builder *b, struct snn_conf *node, int variant)
 int snn_build_pad_channels(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_flatten(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant);
+/* Of layers that make membranes themselves: let `o`, whose keys were read and whose other numbers are 0, be a LIF
+ * without leak and reset. `threshold` is the one that surrogates follow. */
+int snn_firing_read(struct snn_builder *b, double threshold, struct snn_neuron_options *o);
+int snn_build_slstm(struct snn_builder *b, struct snn_conf *node, int variant);
 int snn_build_ultra(struct snn_builder *b, struct snn_conf *node, int variant);
 enum { SNN_PSN, SNN_PSN_MASKED, SNN_PSN_SLIDING }; /* variants of snn_build_parallel */
 int snn_build_parallel(struct snn_builder *b, struct snn_conf *node, int variant);
@@ -144,7 +148,8 @@ extern const struct snn_key snn_linear_keys[], snn_conv_keys[], snn_biper_keys[]
     snn_batchnorm_keys[], snn_tdbn_keys[], snn_bntt_keys[], snn_tebn_keys[], snn_layernorm_keys[], snn_groupnorm_keys[],
     snn_instancenorm_keys[], snn_rmsnorm_keys[], snn_scale_keys[], snn_hardtanh_keys[], snn_dropout_keys[],
     snn_residual_keys[], snn_concat_keys[], snn_pad_channels_keys[], snn_attention_keys[],
-    snn_temporal_attention_keys[], snn_repeat_keys[], snn_psn_keys[], snn_masked_psn_keys[], snn_sliding_psn_keys[];
+    snn_temporal_attention_keys[], snn_repeat_keys[], snn_psn_keys[], snn_masked_psn_keys[], snn_sliding_psn_keys[],
+    snn_slstm_keys[];
 
 /* Initial values of a weight: the key `init`, a struct snn_conf * in the options. */
 #define SNN_INIT_KEY(type)                                                                                             \

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "core/status.h"
-#include "layers/cells/lif.h"
 #include "layers/layer.h"
 
 struct parallel_options {
@@ -63,19 +62,6 @@ const struct snn_key snn_sliding_psn_keys[] = {
 
 enum { MOST_STEPS = 4096 };
 
-/* A LIF without leak, reset and threshold. */
-static int read_firing(struct snn_builder *b, struct parallel_options *o) {
-    struct snn_neuron_options *fires = &o->fires;
-    while (strcmp(snn_neuron_models[fires->model].name, "lif")) ++fires->model;
-    fires->number[LIF_KAPPA] = 1, fires->number[LIF_FLOOR] = NAN;
-    fires->reset = SNN_RESET_NONE;
-    SNN_TRY(snn_surrogate_read(fires->surrogate_node, 1, &fires->surrogate));
-    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i) /* the bias begins as -1: a threshold of 1 */
-        if (isnan(fires->surrogate.p[i])) fires->surrogate.p[i] = 1;
-    snn_builder_bind(b, fires->surrogate_node, snn_surrogate_keys(fires->surrogate.which), &fires->surrogate);
-    return SNN_OK;
-}
-
 static int build_sliding(struct snn_builder *b, const struct parallel_options *o) {
     int32_t k = (int32_t)o->band.k, one = 1, row[2] = {1, (int32_t)b->x->units};
     struct snn_tape *tape = &b->model->tape;
@@ -113,7 +99,7 @@ int snn_build_parallel(struct snn_builder *b, struct snn_conf *node, int variant
     static const struct snn_key *const keys[] = {snn_psn_keys, snn_masked_psn_keys, snn_sliding_psn_keys};
     struct parallel_options *o = snn_builder_options(b, sizeof *o);
     SNN_TRY(snn_conf_read(node, keys[variant], o));
-    SNN_TRY(read_firing(b, o));
+    SNN_TRY(snn_firing_read(b, 1, &o->fires)); /* the bias begins as -1: a threshold of 1 */
     snn_builder_bind(b, node, keys[variant], o);
     SNN_TRY(variant == SNN_PSN_SLIDING ? build_sliding(b, o) : build_mixed(b, node, variant, o));
     b->x = snn_neuron(&b->model->tape, b->path, b->x, &o->fires, NULL);

@@ -2,8 +2,10 @@
  * layer_spiking.c - neurons as layers: their parameters. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/status.h"
+#include "layers/cells/lif.h"
 #include "layers/layer.h"
 
 /* The learned numbers of coefficient j: one for the layer, a channel or a neuron. */
@@ -44,5 +46,16 @@ int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant) 
         }
     }
     b->x = snn_neuron(&b->model->tape, b->path, b->x, o, &params);
+    return SNN_OK;
+}
+
+int snn_firing_read(struct snn_builder *b, double threshold, struct snn_neuron_options *o) {
+    while (strcmp(snn_neuron_models[o->model].name, "lif")) ++o->model;
+    o->number[LIF_KAPPA] = 1, o->number[LIF_FLOOR] = NAN;
+    o->reset = SNN_RESET_NONE;
+    SNN_TRY(snn_surrogate_read(o->surrogate_node, threshold, &o->surrogate));
+    for (int i = 0; i < SNN_SURROGATE_PARAMS; ++i)
+        if (isnan(o->surrogate.p[i])) o->surrogate.p[i] = threshold;
+    snn_builder_bind(b, o->surrogate_node, snn_surrogate_keys(o->surrogate.which), &o->surrogate);
     return SNN_OK;
 }

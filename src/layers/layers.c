@@ -90,6 +90,8 @@ const struct snn_layer_ops snn_composed_neurons[] = {
      snn_masked_psn_keys, snn_build_parallel, SNN_PSN_MASKED},
     {"sliding_psn", "SlidingPSN", "psn with k weights that all steps share: H[t] = sum of w[i] X[t-k+1+i] + b",
      snn_sliding_psn_keys, snn_build_parallel, SNN_PSN_SLIDING},
+    {"slstm", "SLSTM", "spiking LSTM: fires on the hidden state, which is its membrane (snnTorch)", snn_slstm_keys,
+     snn_build_slstm, 0},
     {0},
 };
 

@@ -389,8 +389,9 @@ static void check_layers(struct snn_check_suite *s) {
     one(s, "[flatten, linear: 5, residual: {body: [lif, linear: 5]}, lif, linear: 3]", "ce", still, false);
 }
 
-/* Parallel neurons: in every way to mix steps, of all steps and of fewer than there are weights for. */
-static void check_parallel(struct snn_check_suite *s) {
+/* Neurons that are more than a scan. Parallel ones mix steps in every way, all of them and fewer than there are weights
+ * for. */
+static void check_composed(struct snn_check_suite *s) {
     static const char *const kinds[] = {"psn: {steps: 5",
                                         "psn: {steps: 7, init: {name: normal, std: 0.6}",
                                         "masked_psn: {k: 2, steps: 5",
@@ -411,6 +412,15 @@ static void check_parallel(struct snn_check_suite *s) {
         }
     one(s, "[linear: 5, lif, residual: {body: [psn: {steps: 5}]}, residual: {body: [sliding_psn: 2]}, linear: 3]", "ce",
         flat, true);
+    static const char *const cells[] = {"slstm: 5", "slstm: {out: 4, reset: subtract, threshold: 0.1}",
+                                        "slstm: {out: 5, reset: zero, threshold: 0.05, fire: gt, bias: false}",
+                                        "slstm: {out: 1, threshold: 0.02, surrogate: single_exponential}"};
+    for (int k = 0; k < 4; ++k) {
+        snprintf(model, sizeof model, "[%s, linear: 4, lif, %s, linear: 3]", cells[k], cells[k]);
+        one(s, model, k % 2 ? "ce" : "{name: ce, over: step}", flat, k / 2);
+        snprintf(model, sizeof model, "[flatten, %s, linear: 3]", cells[k]);
+        one(s, model, "{name: ce, over: step}", still, false);
+    }
     one(s, "[delay: {out: 4, kernel: 3, right: half}, psn: {steps: 6}, linear: 3]", "ce", flat, true);
 }
 
@@ -473,7 +483,7 @@ int snn_check_everything(struct snn_device *device, struct snn_check_report *rep
     snn_check_losses(&s);
     snn_check_regularisers(&s);
     check_layers(&s);
-    check_parallel(&s);
+    check_composed(&s);
     check_delays(&s);
     return s.rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_parallel.c - parallel spiking neurons: by their equations, against one another, and what they may not see. */
+ * test_composed.c - neurons that are more than a scan, parallel ones and the LSTM: by their equations, against one
+ * another, and what they may not see. */
 #include <math.h>
 
 #include "net_rig.h"
@@ -147,6 +148,48 @@ START_TEST(ends_are_ends) {
 }
 END_TEST
 
+/* The membranes of a spiking LSTM, worked out here from its parameters: PyTorch's LSTMCell and snnTorch's resets. */
+START_TEST(lstm_by_equation) {
+    static const char *const resets[] = {"none", "subtract", "zero"};
+    struct made_network m;
+    struct made_batch made;
+    char model[200];
+    double c[SAMPLES][CLASSES] = {{0}}, h[SAMPLES][CLASSES] = {{0}};
+    int fired = 0;
+    snprintf(model, sizeof model, "[flatten, slstm: {out: 4, threshold: 0.1, reset: %s}]", resets[_i]);
+    open_network(model, false, &m);
+    make_batch(STEPS, false, false, &made);
+    take_memory(&m.net);
+    const real *w_ih = param(&m, "model.1.slstm.weight_ih")->value, *w_hh = param(&m, "model.1.slstm.weight_hh")->value;
+    const real *b_ih = param(&m, "model.1.slstm.bias_ih")->value, *b_hh = param(&m, "model.1.slstm.bias_hh")->value;
+    forward(&m.net, &made.batch, STEPS);
+    for (int t = 0; t < STEPS; ++t)
+        for (int b = 0; b < SAMPLES; ++b) {
+            double a[4 * CLASSES], fresh[CLASSES];
+            for (int k = 0; k < 4 * CLASSES; ++k) {
+                a[k] = (double)b_ih[k] + (double)b_hh[k];
+                for (int j = 0; j < CLASSES; ++j) a[k] += (double)w_hh[k * CLASSES + j] * h[b][j];
+                for (int32_t e = made.row[t * SAMPLES + b]; e < made.row[t * SAMPLES + b + 1]; ++e)
+                    a[k] += (double)w_ih[k * UNITS + made.index[e]] * (double)made.value[e];
+            }
+            for (int i = 0; i < CLASSES; ++i) {
+                double in = 1 / (1 + exp(-a[i])), keep = 1 / (1 + exp(-a[CLASSES + i])), r = h[b][i] >= 0.1;
+                c[b][i] = keep * c[b][i] + in * tanh(a[2 * CLASSES + i]);
+                fresh[i] = tanh(c[b][i]) / (1 + exp(-a[3 * CLASSES + i]));
+                if (_i == 1) fresh[i] -= 0.1 * r;
+                if (_i == 2) fresh[i] *= 1 - r;
+                if (fabs(fresh[i] - 0.1) < 1e-5) continue;
+                ck_assert_msg((m.net.output[(t * SAMPLES + b) * CLASSES + i] != 0) == (fresh[i] >= 0.1),
+                              "step %d, sample %d, neuron %d: %g", t, b, i, fresh[i]);
+                fired += fresh[i] >= 0.1;
+            }
+            memcpy(h[b], fresh, sizeof fresh);
+        }
+    ck_assert(fired > 10 && fired < OUTPUTS - 10);
+    close_network(&m);
+}
+END_TEST
+
 START_TEST(no_cuts) {
     static const char *const models[] = {"[flatten, linear: 4, psn]", "[flatten, linear: 4, masked_psn: 2]"};
     struct made_network m;
@@ -159,13 +202,14 @@ START_TEST(no_cuts) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("parallel");
-    TCase *t = tcase_create("parallel");
+    Suite *suite = suite_create("composed");
+    TCase *t = tcase_create("composed");
     tcase_add_loop_test(t, by_equation, 0, 3);
     tcase_add_test(t, initial_halves);
     tcase_add_loop_test(t, one_function, 0, 2);
     tcase_add_test(t, ends_are_ends);
     tcase_add_loop_test(t, no_cuts, 0, 2);
+    tcase_add_loop_test(t, lstm_by_equation, 0, 3);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }
