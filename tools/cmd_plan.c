@@ -104,18 +104,18 @@ static struct again measure_again(struct snn_experiment *e, const struct snn_net
     return a;
 }
 
-static json_t *plan_rules(struct planning *p) {
+static int plan_rules(struct planning *p, json_t *rules) {
     struct snn_experiment *e = &p->e;
     struct snn_device *device = e->network.device;
     struct snn_batch batch = snn_planned_batch(e);
     size_t batches = device->memory->stage_bytes(device, &batch);
     const char *wanted = p->cli->rule ? p->cli->rule : e->trainer->name;
-    json_t *rules = json_object();
     for (int i = 0; snn_trainers[i]; ++i) {
         if (strcmp(wanted, "all") && strcmp(wanted, snn_trainers[i]->name)) continue;
         struct snn_arena arena;
         struct snn_network_plan what = {
             .T = batch.T, .B = batch.B, .cut = snn_trainers[i]->cut(batch.T), .train = true};
+        SNN_TRY(snn_network_check(&e->network, &what));
         snn_network_measure(&e->network, &what, &arena);
         if (arena.used + batches > p->most) p->most = arena.used + batches;
         if (!p->cli->json && !json_object_size(rules)) {
@@ -138,7 +138,7 @@ static json_t *plan_rules(struct planning *p) {
         }
         json_object_set_new(rules, snn_trainers[i]->name, rule);
     }
-    return rules;
+    return SNN_OK;
 }
 
 /* ---- the card ---- */
@@ -268,7 +268,12 @@ static int plan(struct planning *p) {
     else SNN_TRY(snn_experiment_data(e, p->cli->data, 7, 0, 0));
     if (p->cuda) e->network.device = &p->counting;
     SNN_TRY(enter_widest_stage(p));
-    json_t *rules = plan_rules(p);
+    json_t *rules = json_object();
+    int rc = plan_rules(p, rules);
+    if (rc < 0) {
+        json_decref(rules);
+        return rc;
+    }
     json_t *all = json_pack("{s:s,s:o,s:o}", "device", p->cuda ? "cuda" : "cpu", "rules", rules, "layers",
                             layers_json(&e->network.model));
     if (p->cuda && *p->here)
@@ -276,7 +281,7 @@ static int plan(struct planning *p) {
                             json_pack("{s:s,s:I,s:I,s:b}", "name", p->here, "free_bytes", (json_int_t)p->left,
                                       "total_bytes", (json_int_t)p->total, "fits", fits(p)));
     if (p->cuda && !p->cli->json) print_card(p);
-    int rc = p->card ? roofline(p, all) : SNN_OK;
+    if (p->card) rc = roofline(p, all);
     if (rc >= 0 && p->cli->json) rc = cli_print_json(json_incref(all));
     json_decref(all);
     if (rc >= 0 && p->cuda && *p->here && !fits(p))

@@ -67,6 +67,11 @@ int snn_build_temporal_conv(struct snn_builder *b, struct snn_conf *node, int va
     SNN_TRY(snn_conf_read(node, snn_temporal_conv_keys, &o));
     if (b->x->is_static)
         return snn_conf_error(node, "its input is the same at every step: put it after a spiking layer");
+    long long reach = 1 + (o.kernel - 1) * o.dilation;
+    if (b->steps && reach > b->steps)
+        return snn_conf_error(snn_conf_get(node, "kernel"),
+                              "reaches over %lld steps, expected at most the %d of a sample (data.timesteps)", reach,
+                              (int)b->steps);
     if (o.out > 0) return build_full(b, node, &o);
     if (o.groups != 1)
         return snn_conf_error(snn_conf_get(node, "groups"),

@@ -212,7 +212,7 @@ static struct snn_model_input input_of(const struct snn_experiment *e, const str
                                     .is_sparse = spikes,
                                     .wants_grad = options->double_check,
                                     .hard = options->hard,
-                                    .steps = e->data.timesteps > 0 ? (int32_t)e->data.timesteps : 0,
+                                    .steps = e->data.timesteps > 0 ? (int32_t)e->data.timesteps : e->about.steps,
                                     .step_seconds =
                                         e->about.kind == SNN_RECORDINGS ? snn_data_step_seconds(&e->data) : 0};
 }

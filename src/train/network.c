@@ -171,7 +171,7 @@ static int upload_class_weights(struct snn_network *n) {
     return SNN_OK;
 }
 
-static int check_steps(const struct snn_network *n, const struct snn_network_plan *plan) {
+int snn_network_check(const struct snn_network *n, const struct snn_network_plan *plan) {
     for (int i = 0; i < n->model.tape.nodes; ++i) {
         const struct snn_node *node = n->model.tape.node[i];
         if (node->op->flags & SNN_OP_COUPLES_STEPS && plan->cut < plan->T)
@@ -187,7 +187,7 @@ static int check_steps(const struct snn_network *n, const struct snn_network_pla
 }
 
 int snn_network_allocate(struct snn_network *n, const struct snn_network_plan *plan) {
-    SNN_TRY(check_steps(n, plan));
+    SNN_TRY(snn_network_check(n, plan));
     const struct snn_memory_kernels *memory = n->device->memory;
     struct snn_arena old = n->arena, fresh;
     const real *values = n->model.params.value;

@@ -69,6 +69,8 @@ struct snn_network {
 /* Plan and take memory; may be called again with another plan (parameters keep their values). SNN_EFAIL when there is
  * not so much, SNN_EUSAGE when a layer cannot work on so many steps. */
 int snn_network_allocate(struct snn_network *network, const struct snn_network_plan *plan);
+/* SNN_EUSAGE when a layer cannot work on so many steps. */
+int snn_network_check(const struct snn_network *network, const struct snn_network_plan *plan);
 /* Only the measuring pass: bytes by purpose into `arena` (base stays NULL). */
 void snn_network_measure(struct snn_network *network, const struct snn_network_plan *plan, struct snn_arena *arena);
 void snn_network_free(struct snn_network *network);
