@@ -95,8 +95,10 @@ static const struct {
     {{"eval", ".", "--split", "tset"}, 2, "--split: expected test, validation or train, got 'tset'"},
     {{"eval", ".", "--timesteps", "0"}, 2, "--timesteps: expected a number of steps, got '0'"},
     {{"eval", ".", "--timesteps", "2x"}, 2, "--timesteps: expected a number of steps, got '2x'"},
-    {{"bench"}, 2, "bench: expected timesteps, speed or data (`snntrain bench --help`)"},
-    {{"bench", "fast"}, 2, "bench: expected timesteps, speed or data, got 'fast'"},
+    {{"bench"}, 2, "bench: expected timesteps, speed, neurons or data (`snntrain bench --help`)"},
+    {{"bench", "fast"}, 2, "bench: expected timesteps, speed, neurons or data, got 'fast'"},
+    {{"bench", "neurons", "lif"}, 2, "bench: wrong number of arguments (`snntrain bench --help` shows them)"},
+    {{"bench", "neurons", "--iters", "0"}, 2, "--iters: expected 1 or more, got 0"},
     {{"bench", "speed"}, 2, "bench: wrong number of arguments (`snntrain bench --help` shows them)"},
     {{"bench", "timesteps", ".", "--protocol", "x"}, 2, "--protocol: expected truncate or rebin, got 'x'"},
     {{"plan", "c.yaml", "--rule", "x"}, 2, "--rule: unknown learning rule 'x' (`snntrain list rules` shows them)"},
@@ -634,6 +636,23 @@ START_TEST(bench_timesteps) {
 }
 END_TEST
 
+/* Every neuron that is listed as a scan has a row, and what it moves takes time. */
+START_TEST(bench_neurons) {
+    json_t *bench = expect_json(snntrain("bench", "neurons", "--iters", "1", "--threads", "2", "--json"));
+    const json_t *rows = json_object_get(bench, "rows"), *first = json_array_get(rows, 0);
+    expect_keys(bench, "device threads timesteps batch neurons rounds copy_gb_per_s rows");
+    ck_assert_int_gt(json_array_size(rows), 20);
+    for (size_t i = 0; i < json_array_size(rows); ++i) {
+        const json_t *row = json_array_get(rows, i);
+        expect_keys(row, "neuron bytes forward_ms backward_ms share kept");
+        ck_assert(number(row, "share") > 0 && number(row, "forward_ms") > 0 && number(row, "backward_ms") > 0);
+    }
+    ck_assert_str_eq(text(first, "neuron"), "if");
+    ck_assert(number(first, "kept") == 1);
+    json_decref(bench);
+}
+END_TEST
+
 /* Soft spikes are multiply-adds; judged hard they are spikes, and both accuracies are told. */
 START_TEST(hard_spikes) {
     static const char *const config =
@@ -1091,6 +1110,7 @@ int main(int argc, char **argv) {
     tcase_add_test(t, augmented);
     tcase_add_test(t, predictions);
     tcase_add_loop_test(t, bench_timesteps, 0, 4);
+    tcase_add_test(t, bench_neurons);
     tcase_add_test(t, hard_spikes);
     tcase_add_test(t, regression);
     tcase_add_test(t, bench_timesteps_lists);

@@ -234,6 +234,11 @@ int cmd_bench(struct cli *cli) {
         SNN_TRY(cli_expect_args(cli, 2, 2));
         return bench_data(cli);
     }
-    if (!cli->args) return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed or data (`snntrain bench --help`)");
-    return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed or data, got '%s'", cli->arg[0]);
+    if (cli->args && !strcmp(cli->arg[0], "neurons")) {
+        SNN_TRY(cli_expect_args(cli, 1, 1));
+        return bench_neurons(cli);
+    }
+    if (!cli->args)
+        return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed, neurons or data (`snntrain bench --help`)");
+    return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed, neurons or data, got '%s'", cli->arg[0]);
 }

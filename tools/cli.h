@@ -79,5 +79,6 @@ int cmd_data(struct cli *cli);
 int bench_timesteps(struct cli *cli);
 int bench_speed(struct cli *cli);
 int bench_data(struct cli *cli);
+int bench_neurons(struct cli *cli);
 
 #endif

@@ -30,9 +30,10 @@ const struct cli_command cli_commands[] = {
     {"bench",
      "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
      "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]\n"
+     "  snntrain bench neurons [--iters N]\n"
      "  snntrain bench data NAME|CONFIG",
-     "accuracy against timesteps (timesteps.csv, timesteps.png), training speed and memory, or the speed of loading "
-     "data",
+     "accuracy against timesteps (timesteps.csv, timesteps.png), training speed and memory, the share of the memory's "
+     "bandwidth that each neuron's scan makes use of on the processor, or the speed of loading data",
      COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint", cmd_bench},
     {"plan", "plan CONFIG [--rule NAME|all] [--device cuda] [--roofline CARD]",
      "bytes by layer and purpose, before anything runs; the floor of a step on a CUDA card",

@@ -390,6 +390,14 @@ static const struct snn_op *op_of(const struct snn_neuron_options *o) {
     return m->spikes ? &spiking_op : &membrane_op;
 }
 
+int snn_neuron_kept(const struct snn_node *node, bool *reads) {
+    const struct neuron *aux = node->aux;
+    int kept = aux->late >= 0;
+    for (int j = 0; j < cell_of(node)->states; ++j) kept += aux->states[j] >= 0;
+    *reads = reads_input(node);
+    return kept;
+}
+
 struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_neuron_options *options, const struct snn_neuron_params *params) {
     bool fires = snn_neuron_models[options->model].spikes;

@@ -257,6 +257,9 @@ struct snn_neuron_kernels {
 struct snn_neuron_params {
     struct snn_param *learned[SNN_CELL_COEFS], *recurrent, *recurrent_bias;
 };
+/* Of a node that snn_neuron made, planned for training: numbers of each neuron and step that are kept for backward, and
+ * whether that reads the input again. */
+int snn_neuron_kept(const struct snn_node *node, bool *reads_input);
 /* Record the layer: x -> spikes (or membrane). */
 struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_neuron_options *options, const struct snn_neuron_params *params);

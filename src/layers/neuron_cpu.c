@@ -6,6 +6,11 @@
 #include <string.h>
 
 #include "core/isa.h"
+#include "core/rmath.h"
+
+/* A loop over a row is vectorised when all of its cell's equations are inlined, however long they are. */
+#undef SNN_HD
+#define SNN_HD static inline __attribute__((always_inline))
 #include "layers/cells/all.h"
 #include "layers/neuron.h"
 
