@@ -139,6 +139,13 @@ static void mask_rows(struct snn_device *device, ptrdiff_t rows, ptrdiff_t n, co
     }
 }
 
+/* Rows do not overlap, or are the same element by element. */
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 /* ---- steps of spiking LSTMs: rows of a sample, which do not overlap or are the same ---- */
 
 static void lstm(struct snn_device *device, const struct snn_lstm_step *s) {
@@ -151,7 +158,7 @@ static void lstm(struct snn_device *device, const struct snn_lstm_step *s) {
         const real *x = s->x + 4 * b * n, *again = s->again + 4 * b * n, *c_before = s->c_before + b * n;
         const real *m_before = s->m_before + b * n;
         real *to = s->gates + 4 * b * n, *c = s->c + b * n, *m = s->m + b * n;
-#pragma GCC ivdep
+        INDEPENDENT
         for (ptrdiff_t i = 0; i < n; ++i) {
             struct snn_lstm_point y = snn_lstm_forward(reset, strict, theta, x[i] + again[i], x[n + i] + again[n + i],
                                                        x[2 * n + i] + again[2 * n + i], x[3 * n + i] + again[3 * n + i],
@@ -171,7 +178,7 @@ static void lstm_grad(struct snn_device *device, const struct snn_lstm_step *s) 
         const real *from = s->gates + 4 * b * n, *c = s->c + b * n, *c_before = s->c_before + b * n;
         const real *m_before = s->m_before + b * n, *gm = s->gm + b * n, *again = later ? s->gm_again + b * n : gm;
         real *ga = s->ga + 4 * b * n, *gc = s->gc + b * n;
-#pragma GCC ivdep
+        INDEPENDENT
         for (ptrdiff_t i = 0; i < n; ++i) {
             struct snn_lstm_point to =
                 snn_lstm_backward(reset, strict, theta, from[i], from[n + i], from[2 * n + i], from[3 * n + i], c[i],
