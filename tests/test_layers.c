@@ -21,7 +21,7 @@ static const struct {
     {"[tebn: {steps: 1}, lif]", "model.0.tebn: steps: 1, but recordings have 4"},
     {"[bntt: {steps: 0}, lif]", "model.0.bntt.steps: expected an integer of 1..65536"},
     {"[batchnorm: {affine: scale}, lif]", "expected one of true, false, weight, got 'scale'"},
-    {"[tdbn: {alpha: 0}, lif]", "model.0.tdbn.alpha: expected a number of 1e-06..1000000"},
+    {"[tdbn: {alpha: -1}, lif]", "model.0.tdbn.alpha: expected a number of 0..1000000"},
     {"[groupnorm: 4, lif]", "model.0.groupnorm: groups: 6 channels do not divide into 4"},
     {"[groupnorm, lif]", "model.0.groupnorm: key 'groups' is missing"},
     {"[flatten, groupnorm: 120, lif]", "groups: 120 of one unit each"},

@@ -36,7 +36,7 @@ const struct snn_key snn_batchnorm_keys[] = {
 };
 const struct snn_key snn_tdbn_keys[] = {
     {"threshold", SNN_REAL, AT(threshold), "1", 1e-6, 1e6, NULL, "of the neurons behind it"},
-    {"alpha", SNN_REAL, AT(alpha), "1", 1e-6, 1e6, NULL,
+    {"alpha", SNN_REAL, AT(alpha), "1", 0, 1e6, NULL,
      "the factors begin as alpha * threshold; 1/sqrt(2) where two branches meet"},
     EPS,
     MOMENTUM,
