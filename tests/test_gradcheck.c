@@ -48,6 +48,31 @@ START_TEST(planted_error) {
 }
 END_TEST
 
+static void name_it(void *payload, const char *what, double error) {
+    (void)error;
+    snprintf(payload, 200, "%s", what);
+}
+
+/* Along directions of all numbers at once one tensor's error of a hundredth is seen, and the tensor named. */
+START_TEST(planted_along) {
+    static const char *const names[] = {"gradient of model.0.linear.weight", "gradient of model.0.linear.bias",
+                                        "gradient of model.2.linear.weight", "gradient of model.2.linear.bias",
+                                        "gradient of the input"};
+    char said[200] = "";
+    struct snn_check_report report = {.failure = name_it, .payload = said};
+    struct snn_check_options options = {.what = "planted", .T = 5, .B = 3, .directions = 4};
+    static const char *const model = "[linear: 5, lif: {reset: subtract, detach_reset: false}, linear: 3]";
+    for (int k = -1; k < 5; ++k) {
+        options.planted = k < 0 ? 0 : 1e-2, options.planted_in = k;
+        report.failed = report.checks = 0;
+        ck_ok(snn_check_yaml(&device, model, "ce", &flat, &options, &report));
+        ck_assert_int_eq(report.failed, k >= 0);
+        if (k < 0) ck_assert_int_eq(report.checks, 4);
+        else ck_assert_msg(strstr(said, names[k]), "%d: %s", k, said);
+    }
+}
+END_TEST
+
 /* Each surrogate is the derivative of its smooth step. */
 typedef real pair_fn(real x, const real *p);
 #define X(name, ...) {#name, sg_##name, step_##name},
@@ -96,6 +121,7 @@ int main(void) {
     tcase_add_checked_fixture(t, open_device, NULL);
     tcase_add_test(t, everything);
     tcase_add_test(t, planted_error);
+    tcase_add_test(t, planted_along);
     tcase_add_loop_test(t, surrogate_pair, 0, SNN_SURROGATE_COUNT);
     suite_add_tcase(suite, t);
     return run_suite(suite);

@@ -127,13 +127,123 @@ static double check_tensor(const struct probe *p, real *values, float *frames, c
 }
 
 static void note(struct snn_check_report *r, const struct snn_check_options *o, const char *tensor, double error) {
+    double tolerance = o->directions ? SNN_CHECK_TOLERANCE_ALONG : SNN_CHECK_TOLERANCE;
     ++r->checks;
     if (error > r->worst) r->worst = error;
-    if (error <= SNN_CHECK_TOLERANCE) return;
+    if (tolerance > r->tolerance) r->tolerance = tolerance;
+    if (error <= tolerance) return;
     ++r->failed;
     char what[700];
     snprintf(what, sizeof what, "%s: gradient of %s", o->what, tensor);
     if (r->failure) r->failure(r->payload, what, error);
+}
+
+/* ---- directions ---- */
+
+struct part { /* a tensor; a direction moves number i of it by h r_i g_i / |g|^2, r random in 0..2 with a mean of 1 */
+    const char *name;
+    real *value;
+    float *frame;
+    real *start; /* its numbers when the direction begins */
+    const real *grad;
+    ptrdiff_t count;
+    double square; /* |g|^2 */
+};
+
+/* Move by h from where it was. Returns what the analytic gradient makes of the way that was really gone. */
+static double move(const struct part *part, uint32_t stream, double h) {
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < part->count; ++i) {
+        double at = (double)part->start[i], g = (double)part->grad[i];
+        struct number x = {part->value ? part->value + i : NULL, part->frame ? part->frame + i : NULL};
+        put(x, at + (h != 0 ? h * 2 * draw(stream, (uint32_t)i) * g / part->square : 0));
+        sum += g * (get(x) - at);
+    }
+    return sum;
+}
+
+/* Relative error of the derivative along a direction of these parts. `wrong` is planted into the first one's. */
+static double check_direction(const struct probe *p, const struct part *part, int parts, uint32_t stream, int wrong,
+                              double planted) {
+    double best = INFINITY;
+    for (double h = 1e-3; h > 1e-7 && best > SNN_CHECK_TOLERANCE / 10; h /= 8) {
+        double loss[2], way[2] = {0, 0};
+        for (int k = 0; k < 2; ++k) {
+            for (int i = 0; i < parts; ++i)
+                way[k] += move(part + i, stream + (uint32_t)i, k ? -h : h) * (i == wrong ? 1 + planted : 1);
+            loss[k] = loss_of(p, SNN_SMOOTH_REPLAY, false);
+        }
+        double numeric = loss[0] - loss[1], analytic = way[0] - way[1];
+        double error = fabs(numeric - analytic) / fmax(fabs(numeric), fabs(analytic));
+        best = error < best ? error : best;
+    }
+    for (int i = 0; i < parts; ++i) move(part + i, stream, 0);
+    return best;
+}
+
+/* Those of the parts that have a gradient, and not just rounding (a bias before a norm), with all their numbers kept.
+ */
+static int keep_parts(struct part *part, int parts, real *start) {
+    int kept = 0;
+    double most = 0;
+    for (int k = 0; k < parts; ++k) {
+        for (ptrdiff_t i = 0; i < part[k].count; ++i)
+            part[k].square += (double)part[k].grad[i] * (double)part[k].grad[i];
+        most = fmax(most, part[k].square);
+    }
+    for (int k = 0; k < parts; ++k) {
+        if (!(part[k].square > 1e-14 * most)) continue;
+        part[kept] = part[k];
+        part[kept].start = start;
+        for (ptrdiff_t i = 0; i < part[k].count; ++i)
+            start[i] = part[k].value ? part[k].value[i] : (real)part[k].frame[i];
+        start += part[kept++].count;
+    }
+    return kept;
+}
+
+static void check_directions(const struct probe *p, const struct snn_check_options *o, struct part *part, int parts,
+                             struct snn_check_report *report) {
+    uint32_t stream = 1000;
+    int wrong = o->planted != 0 ? o->planted_in : -1;
+    for (int k = 0; k < o->directions; ++k, stream += (uint32_t)parts) {
+        double error = check_direction(p, part, parts, stream, wrong, o->planted);
+        bool found = false;
+        for (int i = 0; i < parts && error > SNN_CHECK_TOLERANCE_ALONG; ++i) {
+            double own = check_direction(p, part + i, 1, stream, wrong - i, o->planted);
+            found = found || own > SNN_CHECK_TOLERANCE_ALONG;
+            note(report, o, part[i].name, own);
+        }
+        if (!found) note(report, o, "all parameters together", error);
+        if (error > SNN_CHECK_TOLERANCE_ALONG) return;
+    }
+}
+
+/* kept: gradients of all parameters and of the input */
+static int check_along(const struct probe *p, const struct snn_check_options *o, const real *kept, float *frames,
+                       struct snn_check_report *report) {
+    const struct snn_params *params = &p->n->model.params;
+    const struct snn_tensor *x = p->n->model.tape.input;
+    ptrdiff_t inputs = snn_plan_rows(&p->n->model.tape, x) * x->units, most = params->learned + inputs;
+    struct part *part = calloc((size_t)params->count + 1, sizeof *part);
+    real *start = malloc((size_t)most * sizeof *start);
+    int parts = 0;
+    if (!part || !start) {
+        free(part), free(start);
+        return snn_error(SNN_EFAIL, "out of memory for a gradient check");
+    }
+    for (int i = 0; i < params->count; ++i) {
+        const struct snn_param *w = params->list[i];
+        if (!w->buffer && !w->frozen)
+            part[parts++] =
+                (struct part){.name = w->name, .value = w->value, .grad = kept + w->offset, .count = w->count};
+    }
+    if (x->grad)
+        part[parts++] =
+            (struct part){.name = "the input", .frame = frames, .grad = kept + params->learned, .count = inputs};
+    check_directions(p, o, part, keep_parts(part, parts, start), report);
+    free(part), free(start);
+    return SNN_OK;
 }
 
 int snn_check_network(struct snn_network *n, const struct snn_check_options *o, struct snn_check_report *report) {
@@ -158,13 +268,14 @@ int snn_check_network(struct snn_network *n, const struct snn_check_options *o, 
         if (kept) {
             memcpy(kept, params->grad, (size_t)params->learned * sizeof *kept);
             if (x->grad) memcpy(kept + params->learned, x->grad, (size_t)inputs * sizeof *kept);
-            for (int i = 0; i < params->count; ++i) {
+            if (o->directions) rc = check_along(&probe, o, kept, data.frames, report);
+            for (int i = 0; i < params->count && !o->directions; ++i) {
                 struct snn_param *p = params->list[i];
                 if (p->buffer || p->frozen) continue;
                 note(report, o, p->name,
                      check_tensor(&probe, p->value, NULL, kept + p->offset, p->count, o->per_tensor, o->planted));
             }
-            if (x->grad)
+            if (x->grad && !o->directions)
                 note(
                     report, o, "the input",
                     check_tensor(&probe, NULL, data.frames, kept + params->learned, inputs, o->per_tensor, o->planted));

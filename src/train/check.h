@@ -10,16 +10,23 @@
 #include "train/experiment.h"
 
 struct snn_check_report {
-    int checks, failed; /* gradients of whole tensors */
+    int checks, failed; /* gradients of whole tensors, or directions */
     double worst;       /* relative error */
+    double tolerance;   /* the largest that was allowed */
     void (*failure)(void *payload, const char *what, double error);
     void *payload;
 };
 #define SNN_CHECK_TOLERANCE 1e-5
+/* Along directions: of the millions of neurons and windows that move together, some are always at a kink of a surrogate
+ * or of a maximum. */
+#define SNN_CHECK_TOLERANCE_ALONG 5e-4
 
 /* Every parameter, and the input, of a network on a synthetic batch of T steps and B samples (events when the model
  * takes them). `lengths`: the second half of the samples is shorter, with masks. `per_tensor` numbers of each are
- * tried. `planted` is a relative error put into the analytic gradient: a test of the check. */
+ * tried, or, with `directions`, all numbers of the network at once along so many random directions, in each of which
+ * every tensor weighs the same: what a large network has time for. Only where one of those is wrong, each tensor is
+ * tried by itself. `planted` is a relative error put into the analytic gradient (of tensor `planted_in`, counted from
+ * 0, where directions are tried): a test of the check. */
 enum snn_check_targets {
     SNN_CHECK_LABELS,
     SNN_CHECK_SOFT,        /* shares of all classes that sum to 1 */
@@ -31,8 +38,9 @@ struct snn_check_options {
     int32_t T, B;
     bool lengths;
     enum snn_check_targets targets;
-    int per_tensor;
+    int per_tensor, directions;
     double planted;
+    int planted_in;
 };
 int snn_check_network(struct snn_network *network, const struct snn_check_options *options,
                       struct snn_check_report *report);
