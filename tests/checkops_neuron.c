@@ -67,6 +67,12 @@ static real out_of(const struct snn_scan *scan, real z, real (*step)(const struc
         real per = 1 / *scan->spacing, within = cell_within(z, per, most);
         return slope ? cell_within_slope(z, per, most) : scan->smooth ? within : r_round(within);
     }
+    if (spec->firing == SNN_FIRES_GRADED) {
+        real per = 1 / *scan->spacing, fired = scan->smooth ? smooth_step(scan, z) : fires(scan, z);
+        return slope ? cell_graded_slope(fired, s, z, per) : cell_graded(fired, z, per);
+    }
+    if (spec->firing == SNN_FIRES_CHANGES)
+        return slope ? 1 : scan->smooth ? z + *scan->spacing : cell_changes(spec->strict, z, *scan->spacing);
     if (spec->firing == SNN_FIRES_COUNTED && step == fires) {
         real many = 0;
         while (many < 1000 && fires(scan, z - many * *scan->spacing) != 0) ++many;
@@ -84,8 +90,9 @@ static real spike_of(const struct snn_scan *scan, real z) {
     return out_of(scan, z, scan->smooth ? smooth_step : fires, false);
 }
 
-static void coefficients(const struct snn_scan *scan, ptrdiff_t at, real *c) {
-    for (int j = 0; j < shape_of(scan)->coefs; ++j) c[j] = scan->coef[j].at[at % scan->N / scan->coef[j].inner];
+static void coefficients(const struct snn_scan *scan, int32_t t, ptrdiff_t at, real *c) {
+    for (int j = 0; j < shape_of(scan)->coefs; ++j)
+        c[j] = scan->coef[j].at[t * scan->coef[j].step + at % scan->N / scan->coef[j].inner];
 }
 
 static void states_before(const struct snn_scan *scan, ptrdiff_t at, const real *c, real *v) {
@@ -103,9 +110,10 @@ static void scan_neuron(const struct snn_scan *scan, ptrdiff_t at, const struct 
     const struct cell_reference *cell = cell_of(scan);
     ptrdiff_t step = scan->B * scan->N;
     real c[COEFS], v[STATES] = {0};
-    coefficients(scan, at, c);
+    coefficients(scan, 0, at, c);
     states_before(scan, at, c, v);
     for (int32_t t = 0; t < scan->T; ++t) {
+        coefficients(scan, t, at, c);
         ptrdiff_t i = t * step + at;
         real x = scan->x[t * scan->x_step + at], r = spec->delay ? fires(scan, cell->over(c, spec->options, v)) : 0;
         for (int j = 0; j < shape_of(scan)->states; ++j) out->before[j][i] = v[j];
@@ -123,13 +131,14 @@ static void scan_neuron(const struct snn_scan *scan, ptrdiff_t at, const struct 
 /* gcoef (coefficients,B,N) or NULL; g (states) enters as the gradient after the last step and leaves as that before the
  * first. */
 static void scan_backward(const struct snn_scan *scan, ptrdiff_t at, const struct trace *trace, const real *gy,
-                          real *gx, real *g, real *gcoef) {
+                          real *gx, real *g, real *gcoef, real *gstep) {
     const struct snn_neuron_spec *spec = scan->spec;
     const struct cell_reference *cell = cell_of(scan);
     ptrdiff_t step = scan->B * scan->N;
+    const int stepped = shape_of(scan)->stepped;
     real c[COEFS], gc[COEFS] = {0};
-    coefficients(scan, at, c);
     for (int32_t t = scan->T - 1; t >= 0; --t) {
+        coefficients(scan, t, at, c);
         ptrdiff_t i = t * step + at;
         real h[STATES], v[STATES], gk[COEFS] = {0}, gs = gy[i], gr = 0, in = 0, r = trace->late[i], s = trace->s[i];
         real x = scan->x ? scan->x[t * scan->x_step + at] : 0;
@@ -139,7 +148,8 @@ static void scan_backward(const struct snn_scan *scan, ptrdiff_t at, const struc
         real sg = out_of(scan, cell->over(c, spec->options, h), derivative, true);
         cell->charge_adjoint(c, spec->delay ? (int)spec->reset : SNN_RESET_NONE, spec->options, h, v, x, r,
                              (spec->detached ? gs : gs + gr) * sg, g, &in, gk);
-        for (int j = 0; j < shape_of(scan)->coefs; ++j) gc[j] += gk[j];
+        if (stepped >= 0 && gstep) gstep[i] = gk[stepped];
+        for (int j = 0; j < shape_of(scan)->coefs; ++j) gc[j] += j == stepped ? 0 : gk[j];
         if (!gx) continue;
         real *to = &gx[t * scan->x_step + at];
         *to = scan->adds || (scan->x_step == 0 && t < scan->T - 1) ? *to + in : in;
@@ -210,12 +220,13 @@ static struct scan begin_scan(struct ops *ops, const struct scan_case *c) {
                                .smooth = c->smooth,
                                .adds = c->adds};
     scan.s.x_step = c->is_static ? 0 : step, scan.s.words = (int32_t)((c->N + 63) / 64);
-    ptrdiff_t each = shape->coefs * c->N;
+    ptrdiff_t each = (shape->coefs + c->T) * c->N; /* one may differ from step to step: the last */
     real *numbers = ops_input(ops, each, sizeof *numbers);
     for (int j = 0; j < shape->coefs; ++j) {
         ptrdiff_t inner = !c->several ? c->N : j % 3 == 0 ? c->N : j % 3 == 1 ? 1 : c->N % 3 == 0 ? 3 : 1;
-        scan.s.coef[j] = (struct snn_coef){numbers + j * c->N, inner};
-        for (ptrdiff_t i = 0; i < c->N / inner; ++i) numbers[j * c->N + i] = random_coefficient(ops, c, j);
+        ptrdiff_t count = c->N / inner, steps = j == shape->stepped ? c->T : 1;
+        scan.s.coef[j] = (struct snn_coef){numbers + j * c->N, inner, steps > 1 ? count : 0};
+        for (ptrdiff_t i = 0; i < steps * count; ++i) numbers[j * c->N + i] = random_coefficient(ops, c, j);
     }
     if (c->carried) {
         real *state = ops_input(ops, shape->states * step, sizeof *state);
@@ -259,6 +270,8 @@ static void call_forward(struct ops *ops, struct snn_device *device, const void 
         } else {
             part.T = part.to = end - t;
             part.x += t * part.x_step;
+            for (int j = 0; j < COEFS; ++j)
+                if (part.coef[j].step) part.coef[j].at += t * part.coef[j].step;
             for (int j = 0; j < STATES; ++j)
                 if (part.h[j]) part.h[j] += t * step;
             if (part.y) part.y += t * step;
@@ -361,7 +374,12 @@ static void backward_case(struct ops *ops, const struct scan_case *c) {
         s->gstate_in = ops_reals(ops, shape->states * step);
         memcpy(g, s->gstate_in, (size_t)(shape->states * step) * sizeof *g);
     }
-    real *gcoef = NULL;
+    real *gcoef = NULL, *gstep = NULL;
+    if (c->sums && shape->stepped >= 0) {
+        s->gstep = ops_output(ops, n, sizeof *gstep);
+        gstep = ops_memory(ops, n, sizeof *gstep);
+        ops_expect(ops, s->gstep, gstep);
+    }
     if (c->sums) {
         s->gcoef = ops_output(ops, shape->coefs * step, sizeof *gcoef);
         ops_fill(ops, s->gcoef, shape->coefs * step, -1, 1);
@@ -372,7 +390,7 @@ static void backward_case(struct ops *ops, const struct scan_case *c) {
     for (ptrdiff_t at = 0; at < step; ++at) {
         real mine[STATES];
         for (int j = 0; j < shape->states; ++j) mine[j] = g[j * step + at];
-        scan_backward(s, at, &trace, gy, gx, mine, c->ranges ? NULL : gcoef);
+        scan_backward(s, at, &trace, gy, gx, mine, c->ranges ? NULL : gcoef, gstep);
         for (int j = 0; j < shape->states; ++j) g[j * step + at] = mine[j];
     }
     ops_expect(ops, s->gx, gx);
@@ -398,7 +416,7 @@ static struct snn_neuron_spec random_spec(struct ops *ops, int cell) {
                                    .surrogate = ops_below(ops, SNN_SURROGATE_COUNT),
                                    .options = ops_below(ops, 8)};
     if (snn_cell_shapes[cell].floor >= 0 && coin(ops)) spec.options |= CELL_HAS_FLOOR;
-    if (ops_below(ops, 4) == 0) spec.firing = 1 + ops_below(ops, SNN_FIRES_ROUNDED);
+    if (ops_below(ops, 4) == 0) spec.firing = 1 + ops_below(ops, SNN_FIRES_CHANGES);
     return spec;
 }
 
@@ -573,7 +591,7 @@ static void surrogate_case(struct ops *ops, enum snn_surrogate which) {
     struct scan scan = {
         .s = {
             .spec = &spec, .T = 1, .B = 1, .to = 1, .N = POINTS, .surrogate = p, .x_step = POINTS, .h = {u}, .gy = gy}};
-    for (int j = 0; j < lif_COEFS; ++j) scan.s.coef[j] = (struct snn_coef){k + j, POINTS};
+    for (int j = 0; j < lif_COEFS; ++j) scan.s.coef[j] = (struct snn_coef){k + j, POINTS, 0};
     scan.s.gx = ops_output(ops, POINTS, sizeof *scan.s.gx);
     ops_expect_sums(ops, scan.s.gx, gx);
     ops_run(ops, call_backward, &scan);

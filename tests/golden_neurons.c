@@ -408,6 +408,26 @@ static void put_klif(struct golden *c, FILE *yaml, struct layout *l) {
     golden_put_firing(c, yaml);
 }
 
+/* Every number is a parameter; conduct has one a step and channel. */
+static void put_glif(struct golden *c, FILE *yaml, struct layout *l) {
+    static const char *const keys[][3] = {{"alpha", "p.alpha", "g.alpha"},
+                                          {"beta", "p.beta", "g.beta"},
+                                          {"gamma", "p.gamma", "g.gamma"},
+                                          {"tau", "p.tau", "g.tau"},
+                                          {"threshold", "p.v_threshold", "g.v_threshold"},
+                                          {"linear_decay", "p.linear_decay", "g.linear_decay"},
+                                          {"v_subreset", "p.v_subreset", "g.v_subreset"},
+                                          {"conduct", "p.conduct", "g.conduct"}};
+    const struct snn_st_tensor *gates = golden_find(c, "p.alpha"), *conduct = golden_find(c, "p.conduct");
+    golden_number(c, "inplane");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i) learns(l, keys[i][0], keys[i][1], keys[i][2]);
+    if (!gates || !conduct) golden_fail(c, "has no gates");
+    else
+        fprintf(yaml, "[{glif: {steps: %g, fire: %s", (double)snn_st_elements(conduct) / (double)snn_st_elements(gates),
+                strcmp(golden_text(c, "fire"), ">") ? "ge" : "gt");
+    put_surrogate(c, yaml);
+}
+
 /* ", KEY: NUMBER" for each pair of (key, fact). */
 static void put_numbers(struct golden *c, FILE *yaml, const char *const *pairs) {
     for (; *pairs; pairs += 2) fprintf(yaml, ", %s: %.17g", pairs[0], golden_number(c, pairs[1]));
@@ -554,6 +574,7 @@ static const struct kind {
     {"spytorch CUBA", put_spytorch},
     {"alpha", put_alpha},
     {"klif", put_klif},
+    {"glif", put_glif},
     {"qif", put_qif},
     {"izhikevich_sj", put_qif},
     {"eif", put_eif},
@@ -590,6 +611,12 @@ static struct snn_param *part_of(struct golden_net *net, const char *tensor, con
     return snn_params_add(&net->network.model.params, name, false, 2, dim);
 }
 
+/* One weight with which all neurons hear themselves; here each has a copy. */
+static bool is_shared(struct golden *c, const struct layout *l) {
+    const struct snn_st_tensor *t = l->recurrent ? snn_st_find(c->file, l->recurrent) : NULL;
+    return t && !strcmp(l->recurrent, "p.V") && snn_st_elements(t) == 1;
+}
+
 /* Layers from [{NAME: {keys}}] on the tape, with the case's tensors as parameters. */
 static bool record(struct golden_net *net, struct snn_conf *list, struct snn_tensor *x, const struct layout *l) {
     struct golden *c = net->c;
@@ -612,6 +639,9 @@ static bool record(struct golden_net *net, struct snn_conf *list, struct snn_ten
     if (l->recurrent && !strcmp(l->recurrent, "w")) { /* [x; s]: the columns are parted after the memory is there */
         x = snn_linear(tape, "linear", x, part_of(net, "w", "w.x", 0, (int32_t)x->units), NULL);
         params.recurrent = part_of(net, "w", "w.s", (int32_t)x->units, (int32_t)x->units);
+    } else if (l->recurrent && is_shared(c, l)) {
+        int32_t n = (int32_t)x->units;
+        params.recurrent = snn_params_add(&net->network.model.params, "V.each", false, 1, &n);
     } else if (l->recurrent) {
         params.recurrent = golden_net_param(net, l->recurrent, false);
     }
@@ -666,6 +696,18 @@ static void halves(struct golden_net *net, double *gradient) {
             }
 }
 
+/* The copies of a shared weight: filled, or the sum of their gradients compared. */
+static void shared(struct golden_net *net, const struct layout *l, bool compared) {
+    struct snn_param *p = snn_params_find(&net->network.model.params, "V.each");
+    const struct snn_st_tensor *shape;
+    const double *v = p ? golden_tensor(net->c, l->recurrent, &shape) : NULL;
+    double sum = 0;
+    for (ptrdiff_t i = 0; v && i < p->count; ++i)
+        if (compared) sum += (double)p->grad[i];
+        else p->value[i] = (real)*v;
+    if (v && compared) golden_compare(net->c, l->grecurrent, &sum, 1, GOLDEN_GRADIENT);
+}
+
 static void compare_gradient(struct golden_net *net, const char *tensor, const char *gradient) {
     const struct snn_param *p = tensor ? snn_params_find(&net->network.model.params, tensor) : NULL;
     if (p) golden_compare_real(net->c, gradient, p->grad, (size_t)p->count, GOLDEN_GRADIENT);
@@ -692,6 +734,7 @@ static void compare_neuron(struct golden_net *net, const struct layout *l) {
     golden_compare_real(c, "gx", x->grad, rows * (size_t)x->units, GOLDEN_GRADIENT);
     for (int i = 0; i < l->count; ++i) compare_gradient(net, l->learned[i].tensor, l->learned[i].gradient);
     compare_gradient(net, l->weight, l->gweight), compare_gradient(net, l->recurrent, l->grecurrent);
+    shared(net, l, true);
     compare_gradient(net, l->bias, l->gbias), compare_gradient(net, l->wbias, l->gwbias);
     if (l->recurrent && !strcmp(l->recurrent, "w")) {
         const struct snn_st_tensor *shape = golden_find(c, "w");
@@ -735,6 +778,7 @@ void golden_neurons(struct golden *c) {
         if (x && record(&net, list, x, &layout) && golden_net_allocate(&net, false)) {
             if (layout.recurrent && !strcmp(layout.recurrent, "w")) halves(&net, NULL);
             clear_diagonal(&net, &layout);
+            shared(&net, &layout, false);
             put_start(&net, &layout);
             golden_net_forward(&net, true, SNN_HARD);
             compare_neuron(&net, &layout);

@@ -30,7 +30,6 @@ static const struct {
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 
-    {"neurons", "neuron", "glif", "GLIF"},
     {"neurons", "neuron", "sltt", "learning rules other than BPTT"},
     {"neurons", "neuron", "ottt", "learning rules other than BPTT"},
 };

@@ -61,6 +61,20 @@ static const struct {
     {"if: {threshold: 0.75, reset: subtract, spikes: rounded}", {1, 2, 1, 1, 2, 1, 1, 2}}, /* 1 1.25 0.75, 0 left */
     {"if: {threshold: 2.5, recurrent: {kind: one, init: {name: constant, value: 1}}}",
      {0, 0, 1, 0, 1, 0, 1, 0}}, /* 1 2 3* 2 3* 2 3* 2: a spike adds 1 a step later */
+    /* H 1 1.5*, M 1, V 1.5 - 1.5 - s(1); H 0.634 1.317 1.659*: M 1.695 ..., deeper */
+    {"clif: {tau: 2, threshold: 1.5}", {0, 1, 0, 0, 1, 0, 0, 1}},
+    /* a quarter of a turn a step, all but: 1, 1+i, i, 0, 1, ... */
+    {"rf: {omega: 0.9999, damping: 0, threshold: 0.9, learn: []}", {1, 1, 0, 0, 1, 1, 0, 0}},
+    {"rf: {omega: 0.9999, damping: 0, threshold: 0.9, imaginary: true, learn: []}", {0, 1, 0, 0, 1, 0, 0, 1}},
+    {"if: {threshold: 0.5, reset: subtract, spikes: graded}", {2, 2, 2, 2, 2, 2, 2, 2}}, /* all of it is told */
+    {"lif: {beta: 0.5, threshold: 1.25, reset: none, spikes: graded, spacing: 0.5}",
+     {0, 1.5, 2, 2.25, 2.375, 2.4375, 2.46875, 2.484375}}, /* (H - threshold)/spacing + 1 of 1 1.5 1.75 ... */
+    {"ilif: {threshold: 0.75}", {1, 1, 1, 1, 1, 1, 1, 1}}, /* 1 1.0625 1.078: to the nearest of 0.75 and 1.5 */
+    {"ilif: {threshold: 0.375, levels: 2}", {2, 2, 2, 2, 2, 2, 2, 2}}, /* 2.67 thresholds and more, 2 at most */
+    {"delta: {threshold: 0.5}", {1, 0, 0, 0, 0, 0, 0, 0}},             /* the input does not change */
+    {"delta: {threshold: 1}", {0, 0, 0, 0, 0, 0, 0, 0}},
+    {"delta: {threshold: 1, fire: ge}", {1, 0, 0, 0, 0, 0, 0, 0}},
+    {"sigma_delta: {threshold: 1.5}", {0, 2, 0, 2, 0, 2, 0, 2}}, /* the sum of changes of 1: told when 2 off */
     {"li: {tau: 2}", {1, 1.5, 1.75, 1.875, 1.9375, 1.96875, 1.984375, 1.9921875}},
     {"li: {beta: 0.5, decay_input: true}", {0.5, 0.75, 0.875, 0.9375, 0.96875, 0.984375, 0.9921875, 0.99609375}},
 };
@@ -87,6 +101,21 @@ START_TEST(refused) {
         {"lif: {spikes: counted, reset: subtract, threshold: 0}", "expected a number above 0"},
         {"lif: {spikes: many}", "spikes: expected"},
         {"ada_lif: {adapt_scale: much}", "adapt_scale"},
+        {"clif: {tau: 0.5}", "tau: expected"},
+        {"clif: {reset: zero}", "unknown key 'reset'"},
+        {"rf: {period: 3}", "period: expected"},
+        {"rf: {omega: 1}", "omega: expected"},
+        {"brf: {imaginary: true}", "unknown key 'imaginary'"},
+        {"brf: {learn: [phase]}", "expected a number of brf"},
+        {"lif: {spikes: graded, reset: zero}", "need reset: subtract"},
+        {"ilif: {levels: 0}", "levels: expected"},
+        {"ilif: {reset: zero}", "unknown key 'reset'"},
+        {"sigma_delta: {threshold: 0}", "threshold: expected"},
+        {"sigma_delta: {surrogate: atan}", "unknown key 'surrogate'"},
+        {"delta: {linear: true}", "unknown key 'linear'"},
+        {"glif", "give the most as `steps: N`"},
+        {"glif: {steps: 0}", "steps: expected"},
+        {"glif: {steps: 4, tau: 1}", "tau: expected"},
         {"ada_lif: {reset: zero}", "unknown key 'reset'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {

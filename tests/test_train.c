@@ -612,6 +612,12 @@ static const char *const cut_models[] = {
     "{out: "
     "4, activation: sign}]",
     "[conv: {out: 3, kernel: 3}, bntt, lif: {threshold: 0.4}, flatten, linear: 4, scale: {by: step, learn: true}]",
+    "[flatten, delta: {threshold: 0.05}, linear: 20, sigma_delta, linear: 9, ilif: {threshold: 0.3}, linear: 9, lif: "
+    "{reset: subtract, spikes: graded, threshold: 0.2}, linear: 4]",
+    "[flatten, linear: 20, clif: {threshold: 0.3}, linear: 20, rf: {threshold: 0.2, imaginary: true}, linear: 20, "
+    "brf: {threshold: 0.02, dt: 0.3}, linear: 4]",
+    "[conv: {out: 3, kernel: 3}, glif: {threshold: 0.3}, flatten, linear: 9, glif: {threshold: 0.2, per: neuron, "
+    "recurrent: true}, linear: 4]",
     "[conv: {out: 3, kernel: 3}, lif: {threshold: 0.3, recurrent: {kind: one}}, flatten, linear: 9, "
     "lif: {threshold: 0.3, recurrent: {bias: true, diagonal: false}}, linear: 4, li]",
     "[conv: {out: 9, kernel: 3}, dropout: {p: 0.3, time_shared: false, channels: true}, lif: {threshold: 0.4}, "

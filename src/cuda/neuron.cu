@@ -42,6 +42,14 @@ enum { AHEAD = 4 };
 SNN_CELLS(CELL)
 #undef CELL
 
+/* The coefficient of a cell that differs from step to step; -1: none. */
+template <class C> struct stepped {
+    enum { AT = -1 };
+};
+template <> struct stepped<glif_cell> {
+    enum { AT = GLIF_CONDUCT };
+};
+
 /* ---- firing ---- */
 
 static __device__ __forceinline__ real fires(const struct snn_neuron_spec &spec, real z) {
@@ -60,6 +68,10 @@ static __device__ __forceinline__ real comes_out(const struct snn_neuron_spec &s
         return cell_counts(spec.strict, z, spacing, per);
     case SNN_FIRES_ROUNDED:
         return r_round(cell_within(z, per, (real)spec.levels));
+    case SNN_FIRES_GRADED:
+        return cell_graded(s, z, per);
+    case SNN_FIRES_CHANGES:
+        return cell_changes(spec.strict, z, spacing);
     case SNN_FIRES_NEVER:
         return z;
     default:
@@ -81,7 +93,7 @@ static __device__ __forceinline__ real slope(const struct snn_neuron_spec &spec,
 
 static __device__ __forceinline__ real derivative(const struct snn_neuron_spec &spec, real z, real spacing, real per,
                                                   const real *p) {
-    if (spec.firing == SNN_FIRES_NEVER) return 1;
+    if (spec.firing == SNN_FIRES_NEVER || spec.firing == SNN_FIRES_CHANGES) return 1;
     if (spec.firing == SNN_FIRES_ROUNDED) return cell_within_slope(z, per, (real)spec.levels);
     real sum = 0;
     /* One place where surrogates are: at the levels, or at z and at the other side. */
@@ -91,7 +103,7 @@ static __device__ __forceinline__ real derivative(const struct snn_neuron_spec &
         const real d = slope(spec, at, p);
         sum = k == 0 ? d : sum + d;
     }
-    return sum;
+    return spec.firing == SNN_FIRES_GRADED ? cell_graded_slope(fires(spec, z), sum, z, per) : sum;
 }
 
 /* ---- what a thread knows of its neuron ---- */
@@ -99,6 +111,15 @@ static __device__ __forceinline__ real derivative(const struct snn_neuron_spec &
 template <class C>
 static __device__ __forceinline__ void coefficients_of(const struct snn_scan &scan, ptrdiff_t i, real *c) {
     for (int j = 0; j < C::COEFS; ++j) c[j] = scan.coef[j].at[i / scan.coef[j].inner];
+}
+
+/* The one that differs from step to step. */
+template <class C>
+static __device__ __forceinline__ void coefficient_at(const struct snn_scan &scan, ptrdiff_t t, ptrdiff_t i, real *c) {
+    if constexpr (stepped<C>::AT >= 0) {
+        const struct snn_coef &k = scan.coef[stepped<C>::AT];
+        c[stepped<C>::AT] = k.at[t * k.step + i / k.inner];
+    }
 }
 
 template <class C>
@@ -137,6 +158,7 @@ static __global__ void __launch_bounds__(BLOCK)
             for (int k = 0; k < AHEAD; ++k) {
                 const ptrdiff_t t = t0 + k, place = t * step + at;
                 if (t >= scan.to) continue;
+                if (active) coefficient_at<C>(scan, t, i, c);
                 const real r = late ? fires(spec, C::over(c, spec.options, v)) : 0;
                 C::charge(c, early, spec.options, now[k], r, v);
                 for (int j = 0; j < C::STATES; ++j)
@@ -195,6 +217,7 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
         }
         for (int32_t t = scan.to - 1; t >= scan.from; --t) {
             const ptrdiff_t place = t * step + at;
+            coefficient_at<C>(scan, t, at % scan.N, c);
             real v[C::STATES], before[C::STATES], gk[C::COEFS] = {0}, gs = scan.gy[place], gr = 0, gx = 0;
             for (int j = 0; j < C::STATES; ++j) before[j] = v[j] = t > 0 && scan.h[j] ? scan.h[j][place - step] : 0;
             if (reads_v && t == 0) states_at<C>(scan, spec, c, at, v);
@@ -208,6 +231,10 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
             C::settle_adjoint(c, reset, o, h, x, s, late ? s - r : s, g, &gs, &gr, &gx, gk);
             const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, per, scan.surrogate);
             C::charge_adjoint(c, early, o, h, v, x, r, gz, g, &gx, gk);
+            if constexpr (stepped<C>::AT >= 0) {
+                if (sums) scan.gstep[place] = gk[stepped<C>::AT];
+                gk[stepped<C>::AT] = 0;
+            }
             for (int j = 0; sums && j < C::COEFS; ++j) gc[j] += gk[j];
             if (scan.gx) {
                 real *to = scan.gx + t * scan.x_step + at;

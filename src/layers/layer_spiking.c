@@ -8,17 +8,20 @@
 #include "layers/cells/lif.h"
 #include "layers/layer.h"
 
-/* The learned numbers of coefficient j: one for the layer, a channel or a neuron. */
+/* The learned numbers of coefficient j: one for the layer, a channel or a neuron, and maybe for each step. */
 static struct snn_param *learned(struct snn_builder *b, const struct snn_neuron_options *o, int j) {
     struct snn_coef_learned how;
     char name[64];
-    int32_t one = 1;
     double start = snn_neuron_learned(o, j, &how);
     snn_neuron_param_name(o, j, name);
-    struct snn_param *p = o->per == 0   ? snn_builder_param(b, name, false, 1, &one)
-                          : o->per == 1 ? snn_builder_param(b, name, false, 1, b->x->dim)
-                                        : snn_builder_param(b, name, false, b->x->nd, b->x->dim);
+    const struct snn_neuron_model *m = &snn_neuron_models[o->model];
+    const bool stepped = j == snn_cell_shapes[m->cell].stepped;
+    int32_t dim[6] = {(int32_t)o->steps, 1};
+    const int nd = o->per == 2 ? b->x->nd : 1;
+    for (int i = 0; i < nd && o->per; ++i) dim[1 + i] = b->x->dim[i];
+    struct snn_param *p = snn_builder_param(b, name, false, nd + stepped, dim + !stepped);
     p->fill = start;
+    if (m->gates & 1u << j) p->bound = 0.1;
     return p;
 }
 
@@ -26,8 +29,9 @@ int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant) 
     struct snn_neuron_options *o = snn_builder_options(b, sizeof *o);
     struct snn_neuron_params params = {0};
     SNN_TRY(snn_neuron_read(node, variant, b->step_seconds, o));
+    if (snn_cell_shapes[snn_neuron_models[variant].cell].stepped >= 0) SNN_TRY(snn_builder_steps(b, node, &o->steps));
     snn_builder_bind(b, node, snn_neuron_models[variant].keys, o);
-    if (snn_neuron_models[variant].spikes)
+    if (o->surrogate_node)
         snn_builder_bind(b, o->surrogate_node, snn_surrogate_keys(o->surrogate.which), &o->surrogate);
     for (int j = 0; j < SNN_CELL_COEFS; ++j)
         if (o->learned & 1u << j) params.learned[j] = learned(b, o, j);

@@ -15,6 +15,7 @@ struct neuron {
     int states[SNN_CELL_STATES]; /* H; -1: not kept. [0] is the output itself where it does not spike */
     int late, frozen, gcoef;
     int carry[2];   /* states between cuts: read one, write the other */
+    int gstep;      /* the gradient of a coefficient that differs from step to step */
     int learned;    /* coefficients made from parameters: (coefficients, count) */
     size_t numbers; /* struct numbers */
     /* recurrent */
@@ -42,13 +43,18 @@ static struct snn_param *const *recurrent_params(const struct snn_node *node) {
     return node->param + __builtin_popcount(options_of(node)->learned);
 }
 
-/* Coefficient j is learned by the parameter that is returned; NULL: it is not. */
+/* Sets of numbers that coefficient j has. */
+static ptrdiff_t steps_of(const struct snn_node *node, int j) {
+    return j == cell_of(node)->stepped ? node->most_steps : 1;
+}
+
+/* Coefficient j is learned by the parameter that is returned, how->count numbers a step; NULL: it is not. */
 static struct snn_param *param_of(const struct snn_node *node, int j, struct snn_coef_learned *how) {
     const struct snn_neuron_options *o = options_of(node);
     if (!(o->learned & 1u << j)) return NULL;
     struct snn_param *p = node->param[__builtin_popcount(o->learned & ((1u << j) - 1))];
     snn_neuron_learned(o, j, how);
-    how->count = p->count, how->inner = node->out->units / p->count;
+    how->count = p->count / steps_of(node, j), how->inner = node->out->units / how->count;
     return p;
 }
 
@@ -116,7 +122,11 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     aux->numbers = snn_tape_numbers(tape, sizeof(struct numbers));
     size_t sums = (size_t)shape->coefs * (size_t)tape->max_B * row;
     aux->gcoef = keeps && wants_sums(node) ? snn_tape_buffer(tape, node, sums, SNN_IN_BACKWARD) : -1;
-    aux->learned = o->learned ? snn_tape_buffer(tape, node, (size_t)shape->coefs * row, SNN_KEPT) : -1;
+    bool steps = shape->stepped >= 0 && aux->gcoef >= 0;
+    aux->gstep = steps ? snn_tape_buffer(tape, node, dense, SNN_IN_BACKWARD) : -1;
+    size_t sets =
+        (size_t)(shape->coefs + (shape->stepped < 0 ? 0 : node->most_steps - 1)); /* the stepped one is last */
+    aux->learned = o->learned ? snn_tape_buffer(tape, node, sets * row, SNN_KEPT) : -1;
     aux->current = aux->last[0] = aux->last[1] = -1;
     if (!again) return;
     for (int i = 0; i < 2; ++i) aux->running[i] = snn_tape_buffer(tape, node, states, SNN_KEPT), aux->scratch[i] = -1;
@@ -148,8 +158,9 @@ static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run
     const real *learned = snn_tape_memory(aux->tape, aux->learned);
     for (int j = 0; j < shape->coefs; ++j) {
         struct snn_coef_learned how;
-        if (param_of(node, j, &how)) scan.coef[j] = (struct snn_coef){learned + j * n, how.inner};
-        else scan.coef[j] = (struct snn_coef){numbers->coef + j, n};
+        if (!param_of(node, j, &how)) scan.coef[j] = (struct snn_coef){numbers->coef + j, n, 0};
+        else if (j != shape->stepped) scan.coef[j] = (struct snn_coef){learned + j * n, how.inner, 0};
+        else scan.coef[j] = (struct snn_coef){learned + j * n + run->t0 * how.count, how.inner, how.count};
     }
     scan.surrogate = numbers->surrogate, scan.spacing = &numbers->spacing;
     scan.x = x->data;
@@ -328,6 +339,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     for (int j = 0; j < cell_of(node)->coefs; ++j) {
         struct snn_coef_learned how;
         const struct snn_param *p = param_of(node, j, &how);
+        how.count = p ? p->count : 0;
         if (p) kernels->coefficients(run->device, &how, p->value, learned + j * node->out->units);
     }
     struct snn_scan scan = scan_of(node, run, &spec);
@@ -348,6 +360,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     scan.gx = node->in[0]->grad;
     scan.adds = snn_adds(node, 0, run);
     scan.gcoef = snn_tape_memory(aux->tape, aux->gcoef);
+    scan.gstep = snn_tape_memory(aux->tape, aux->gstep);
     if (!reads_input(node)) scan.x = NULL;
     size_t sums = (size_t)cell_of(node)->coefs * (size_t)run->B * (size_t)n * sizeof(real);
     if (scan.gcoef) run->device->memory->zero(run->device, scan.gcoef, sums);
@@ -356,7 +369,14 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     for (int j = 0; scan.gcoef && j < cell_of(node)->coefs; ++j) {
         struct snn_coef_learned how;
         const struct snn_param *p = param_of(node, j, &how);
-        if (p && !p->frozen)
+        if (!p || p->frozen) continue;
+        if (j == cell_of(node)->stepped)
+            for (int32_t t = 0; t < snn_run_steps(run, node->out); ++t) {
+                const ptrdiff_t from = (run->t0 + t) * how.count;
+                run->device->neuron->coefficients_grad(run->device, &how, run->B, n, p->value + from,
+                                                       scan.gstep + t * run->B * n, p->grad + from);
+            }
+        else
             run->device->neuron->coefficients_grad(run->device, &how, run->B, n, p->value, scan.gcoef + j * run->B * n,
                                                    p->grad);
     }
@@ -404,6 +424,8 @@ struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct sn
     struct snn_node *node =
         snn_tape_node(tape, op_of(options), name, x, NULL, x->nd, x->dim, options, sizeof(struct neuron));
     int count = 0;
+    if (snn_cell_shapes[snn_neuron_models[options->model].cell].stepped >= 0)
+        node->most_steps = (int32_t)options->steps;
     _Static_assert(SNN_CELL_COEFS + 2 <= SNN_NODE_PARAMS, "a node has room for every coefficient and the recurrence");
     for (int j = 0; params && j < SNN_CELL_COEFS; ++j)
         if (params->learned[j]) node->param[count++] = params->learned[j];

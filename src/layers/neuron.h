@@ -20,7 +20,10 @@ enum { SNN_CELL_STATES = 4, SNN_CELL_COEFS = 12, SNN_CELL_FLAGS = 8 }; /* at mos
 
 /* The cells, in the order of their kernels: X(name) */
 #define SNN_CELLS(X)                                                                                                   \
-    X(lif) X(synaptic) X(alif) X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif)
+    X(lif)                                                                                                             \
+    X(synaptic)                                                                                                        \
+    X(alif) X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif) X(glif) X(clif) X(rf)   \
+        X(sigma_delta)
 
 enum snn_cell {
 #define X(name) SNN_CELL_##name,
@@ -43,6 +46,8 @@ enum snn_firing {
     SNN_FIRES_COUNTED,
     SNN_FIRES_ROUNDED, /* s = the whole number nearest to z/spacing + 1, from 0 to levels; straight through in between
                         */
+    SNN_FIRES_GRADED,  /* s = (z/spacing + 1) [z >= 0]: all of the membrane, in thresholds */
+    SNN_FIRES_CHANGES, /* s = e where |e| >= spacing, e = z + spacing: sigma-delta; straight through */
     SNN_FIRES_NEVER    /* z itself: readouts */
 };
 
@@ -97,6 +102,7 @@ struct snn_neuron_options {
     struct snn_conf *surrogate_node, *recurrent_node;
     struct snn_surrogate_options surrogate;
     struct snn_recurrence recurrent;
+    long long steps;     /* that a coefficient has numbers of its own for */
     double step_seconds; /* of a bin: turns tau in seconds into steps; 0: unknown */
 };
 
@@ -108,8 +114,11 @@ struct snn_neuron_model {
     double fixed[SNN_CELL_COEFS];                                /* what no key fills */
     enum snn_delay delay;                                        /* of models that have no key for it */
     double (*derive)(const struct snn_neuron_options *o, int j); /* coefficient j; NAN: as its key says. Or NULL */
-    unsigned learned; /* coefficients that are learned in any case, as bits: PLIF */
-    unsigned flags;   /* options that are always on */
+    unsigned learned;       /* coefficients that are learned in any case, as bits: PLIF */
+    unsigned gates;         /* of these, those whose learned number starts within 0.1 of it, at random: GLIF */
+    unsigned flags;         /* options that are always on */
+    enum snn_reset reset;   /* of models that have no key for it */
+    enum snn_firing firing; /* likewise */
 };
 extern const struct snn_neuron_model snn_neuron_models[]; /* ended by a NULL name */
 
@@ -117,6 +126,7 @@ struct snn_cell_shape { /* of a cell, for the op */
     int states, coefs;
     int theta, to, rest, floor; /* coefficients: threshold, target of resets, of the leak, least membrane; -1: none */
     unsigned keeps;
+    int stepped;           /* the coefficient that differs from step to step, the last one; -1: none */
     bool reads_v, reads_x; /* see cells/cell.h */
 };
 extern const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT];
@@ -160,9 +170,9 @@ struct snn_neuron_spec {
     unsigned options; /* the cell's bits */
 };
 
-struct snn_coef { /* coefficient of neuron i: at[i / inner] */
+struct snn_coef { /* coefficient of neuron i at step t: at[t step + i / inner] */
     const real *at;
-    ptrdiff_t inner;
+    ptrdiff_t inner, step; /* step: 0 but of the one that differs from step to step */
 };
 
 struct snn_scan {
@@ -194,6 +204,7 @@ struct snn_scan {
     const real *gstate_in; /* (states,B,N) gradient of the states at the end; NULL: 0 */
     real *gstate_out;      /* of those at the start, or NULL */
     real *gcoef;           /* (coefficients,B,N) is added to; NULL: not wanted */
+    real *gstep;           /* (T,B,N) with it: the gradient of the coefficient that differs from step to step */
 };
 enum { SNN_SCAN_CHUNK = 512 }; /* neurons of one work item: a multiple of 64 */
 

@@ -81,6 +81,14 @@ struct cell_rows {
 #include "layers/neuron_rows.inc"
 #define MODEL ada_lif
 #include "layers/neuron_rows.inc"
+#define MODEL glif
+#include "layers/neuron_rows.inc"
+#define MODEL clif
+#include "layers/neuron_rows.inc"
+#define MODEL rf
+#include "layers/neuron_rows.inc"
+#define MODEL sigma_delta
+#include "layers/neuron_rows.inc"
 
 #define X(name) &name##_rows,
 static const struct cell_rows *const rows_of[] = {SNN_CELLS(X)};
@@ -161,6 +169,19 @@ static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdi
             out[i] = (form == DERIVATIVE ? cell_within_slope : cell_within)(z[i], 1 / spacing, (real)spec->levels);
         for (ptrdiff_t i = 0; form == HARD && i < n; ++i) out[i] = r_round(out[i]);
         break;
+    case SNN_FIRES_GRADED: {
+        const enum firing_form kind = scan->smooth ? SMOOTH : HARD;
+        step_row(scan, form == DERIVATIVE ? kind : form, n, z, 0, out);
+        if (form == DERIVATIVE) step_row(scan, form, n, z, 0, row);
+        for (ptrdiff_t i = 0; i < n; ++i)
+            out[i] = form == DERIVATIVE ? cell_graded_slope(out[i], row[i], z[i], 1 / spacing)
+                                        : cell_graded(out[i], z[i], 1 / spacing);
+        break;
+    }
+    case SNN_FIRES_CHANGES:
+        for (ptrdiff_t i = 0; i < n; ++i)
+            out[i] = form == DERIVATIVE ? 1 : form == HARD ? cell_changes(spec->strict, z[i], spacing) : z[i] + spacing;
+        break;
     case SNN_FIRES_NEVER:
         for (ptrdiff_t i = 0; i < n; ++i) out[i] = form == DERIVATIVE ? 1 : z[i];
         break;
@@ -191,9 +212,21 @@ struct item { /* n neurons from i0 of sample b */
     ptrdiff_t i0, n, at, step; /* place of the first in (B,N), and numbers from step to step */
     const struct cell_rows *rows;
     bool uniform; /* all neurons have the same coefficients */
+    int stepped;  /* the one that differs from step to step, or -1 */
     real c_memory[COEFS][CHUNK];
     real *c[COEFS];
 };
+
+/* Coefficient j of step t. */
+static void load(const struct snn_scan *scan, struct item *m, int j, int32_t t) {
+    const struct snn_coef *c = &scan->coef[j];
+    const real *at = c->at + t * c->step;
+    ptrdiff_t group = m->i0 / c->inner, left = (group + 1) * c->inner - m->i0;
+    for (ptrdiff_t i = 0; i < m->n; ++i) {
+        if (left-- == 0) ++group, left = c->inner - 1;
+        m->c[j][i] = at[group];
+    }
+}
 
 static void begin(const struct snn_scan *scan, ptrdiff_t index, struct item *m) {
     ptrdiff_t chunks = (scan->N + CHUNK - 1) / CHUNK;
@@ -205,15 +238,11 @@ static void begin(const struct snn_scan *scan, ptrdiff_t index, struct item *m) 
     m->rows = rows_of[scan->spec->cell];
     m->uniform = true;
     for (int j = 0; j < m->rows->coefs; ++j) {
-        const struct snn_coef *c = &scan->coef[j];
         m->c[j] = m->c_memory[j];
-        m->uniform = m->uniform && c->inner >= scan->N;
-        ptrdiff_t group = m->i0 / c->inner, left = (group + 1) * c->inner - m->i0;
-        for (ptrdiff_t i = 0; i < m->n; ++i) {
-            if (left-- == 0) ++group, left = c->inner - 1;
-            m->c[j][i] = c->at[group];
-        }
+        m->uniform = m->uniform && scan->coef[j].inner >= scan->N;
+        load(scan, m, j, scan->from);
     }
+    m->stepped = snn_cell_shapes[scan->spec->cell].stepped;
 }
 
 /* States of (states,B,N), or the cell's own at rest. */
@@ -265,6 +294,7 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
         const real *x = scan->x + t * scan->x_step + m.at;
         real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
         if (t + 1 < scan->to && scan->x_step) fetch(x + scan->x_step, m.n);
+        if (m.stepped >= 0) load(scan, &m, m.stepped, t);
         for (int j = 0; j < m.rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m.step + m.at : h_memory[j];
         if (spec->delay) late_spikes(scan, &m, v, r);
         if (scan->late) memcpy(scan->late + t * m.step + m.at, r, (size_t)m.n * sizeof *r);
@@ -338,6 +368,7 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
         struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
         const real *gy = scan->gy + t * m.step + m.at;
         if (t) fetch(gy - m.step, n);
+        if (m.stepped >= 0) load(scan, &m, m.stepped, t);
         for (int j = 0; j < states && t > 1; ++j)
             if (scan->h[j]) fetch(scan->h[j] + (t - 2) * m.step + m.at, n);
         if (t) recall(scan, &m, t - 1, needs_s, before);
@@ -358,6 +389,9 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
                               .gx = adds ? gx : to};
         m.rows->back(spec, simple, n, &a, g, scan->gcoef ? gc : NULL);
         for (ptrdiff_t i = 0; adds && i < n; ++i) to[i] += gx[i];
+        if (m.stepped < 0 || !scan->gcoef) continue;
+        memcpy(scan->gstep + t * m.step + m.at, gc[m.stepped], (size_t)n * sizeof(real));
+        memset(gc[m.stepped], 0, (size_t)n * sizeof(real));
     }
     states_to(&m, g, scan->gstate_out);
     for (int j = 0; scan->gcoef && j < coefs; ++j)

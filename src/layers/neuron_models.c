@@ -12,20 +12,30 @@
 
 #include "core/status.h"
 #include "layers/cells/all.h"
-#include "layers/neuron.h"
+#include "layers/layer.h"
 
 /* ---- cells ---- */
 
 const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT] = {
-#define SHAPE(name, theta, to, rest, floor)                                                                            \
-    [SNN_CELL_##                                                                                                       \
-        name] = {name##_STATES, name##_COEFS, theta, to, rest, floor, name##_KEEPS, name##_READS_V, name##_READS_X}
-    SHAPE(lif, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR), SHAPE(synaptic, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR),
-    SHAPE(alif, ALIF_THETA, ALIF_TO, ALIF_REST, -1),    SHAPE(adlif, ADLIF_THETA, -1, -1, -1),
-    SHAPE(seadlif, SEADLIF_THETA, SEADLIF_TO, -1, -1),  SHAPE(alpha, ALPHA_THETA, ALPHA_TO, -1, -1),
-    SHAPE(klif, KLIF_THETA, KLIF_TO, KLIF_REST, -1),    SHAPE(nonlinear, NL_THETA, NL_TO, NL_REST, -1),
-    SHAPE(spytorch, SPY_THETA, SPY_TO, -1, -1),         SHAPE(filter, -1, -1, -1, -1),
+#define SHAPE(name, theta, to, rest, floor) STEPPED_SHAPE(name, theta, to, rest, floor, -1)
+#define STEPPED_SHAPE(name, theta, to, rest, floor, stepped)                                                           \
+    [SNN_CELL_##name] = {name##_STATES, name##_COEFS,   theta,         to, rest, floor, name##_KEEPS,                  \
+                         stepped,       name##_READS_V, name##_READS_X}
+    SHAPE(lif, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR),
+    SHAPE(synaptic, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR),
+    SHAPE(alif, ALIF_THETA, ALIF_TO, ALIF_REST, -1),
+    SHAPE(adlif, ADLIF_THETA, -1, -1, -1),
+    SHAPE(seadlif, SEADLIF_THETA, SEADLIF_TO, -1, -1),
+    SHAPE(alpha, ALPHA_THETA, ALPHA_TO, -1, -1),
+    SHAPE(klif, KLIF_THETA, KLIF_TO, KLIF_REST, -1),
+    SHAPE(nonlinear, NL_THETA, NL_TO, NL_REST, -1),
+    SHAPE(spytorch, SPY_THETA, SPY_TO, -1, -1),
+    SHAPE(filter, -1, -1, -1, -1),
     SHAPE(ada_lif, ADA_THETA, ADA_TO, ADA_REST, -1),
+    STEPPED_SHAPE(glif, GLIF_THETA, -1, -1, -1, GLIF_CONDUCT),
+    SHAPE(clif, CLIF_THETA, -1, -1, -1),
+    SHAPE(rf, RF_THETA, -1, -1, -1),
+    SHAPE(sigma_delta, SD_THETA, -1, -1, -1),
 };
 
 /* ---- keys ---- */
@@ -36,7 +46,7 @@ static const char *const decay_names[] = {"euler", "exp", NULL};
 static const char *const fire_names[] = {"ge", "gt", NULL};
 static const char *const reset_names[] = {"zero", "subtract", "none", "value", NULL};
 static const char *const delay_names[] = {"false", "true", "twice", NULL};
-static const char *const spikes_names[] = {"once", "several", "signed", "counted", "rounded", NULL};
+static const char *const spikes_names[] = {"once", "several", "signed", "counted", "rounded", "graded", NULL};
 static const char *const as_names[] = {"value", "logistic", "tau", NULL};
 static const char *const per_names[] = {"layer", "channel", "neuron", NULL};
 static const char *const none[] = {"none", NULL};
@@ -97,7 +107,9 @@ static const char *const the_rest[] = {"v_rest", NULL};
      0,                                                                                                                \
      spikes_names,                                                                                                     \
      "0 or 1; several a step, each with its surrogate, up to `levels`; -1, 0 and 1; counted: as many thresholds as "   \
-     "H has (sinabs' MultiSpike); rounded: H/threshold to the nearest of 0 to `levels`, straight through (I-LIF)"},    \
+     "H has (sinabs' MultiSpike); rounded: H/threshold to the nearest of 0 to `levels`, straight through (I-LIF); "    \
+     "graded: "                                                                                                        \
+     "H/threshold itself, where it fires"},                                                                            \
         {"levels", SNN_INT, AT(levels), "4", 1, 64, NULL, "most spikes of a step, for spikes: several or rounded"},    \
         NUMBER_AT("spacing", AT(spacing), "threshold", 1e-6, 1e6, the_threshold,                                       \
                   "of the membrane between one spike and the next, where there are several")
@@ -146,6 +158,14 @@ static const struct snn_key plif_keys[] = {
     SPIKES,
     RECURRENT,
     SURROGATE,
+    {0}};
+static const struct snn_key ilif_keys[] = {
+    NUMBER(LIF_BETA, "beta", "0.25", 0, 1, NULL, "decay of the membrane a step"),
+    THRESHOLD(LIF_THETA, "1.0"),
+    {"levels", SNN_INT, AT(levels), "4", 1, 64, NULL, "most spikes of a step, D"},
+    {"detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spikes that reset"},
+    LEARNING,
+    RECURRENT,
     {0}};
 static const struct snn_key li_keys[] = {LIF_TAU,
                                          DECAY,
@@ -420,6 +440,86 @@ static double izhikevich(const struct snn_neuron_options *o, int j) {
     }
 }
 
+/* A step's share of half of the threshold leaks, and a reset takes all of it, unless their keys say otherwise. */
+static double glif(const struct snn_neuron_options *o, int j) {
+    if (j == GLIF_LEAK && isnan(o->number[j])) return o->number[GLIF_THETA] / (2 * (double)o->steps);
+    return j == GLIF_DROP && isnan(o->number[j]) ? o->number[GLIF_THETA] : NAN;
+}
+#define GLIF_NUMBER(i, name, value, words, help) NUMBER(i, name, value, 1e-4, 0.9999, words, help)
+static const struct snn_key glif_keys[] = {
+    SNN_STEPS_KEY(struct snn_neuron_options),
+    GLIF_NUMBER(GLIF_ALPHA, "alpha", "0.5", NULL, "gate of the leak, 1 exponential, 0 linear: starts within 0.1 in w"),
+    GLIF_NUMBER(GLIF_BETA, "beta", "0.5", NULL, "gate of the input, 0 as it is, 1 times `conduct`: likewise"),
+    GLIF_NUMBER(GLIF_GAMMA, "gamma", "0.5", NULL, "gate of the reset, 1 in proportion, 0 by subtraction: likewise"),
+    GLIF_NUMBER(GLIF_TAU, "tau", "0.25", NULL, "what the exponential leak keeps a step"),
+    GLIF_NUMBER(GLIF_THETA, "threshold", "0.5", NULL, "fires at this membrane"),
+    GLIF_NUMBER(GLIF_LEAK, "linear_decay", "auto", snn_auto, "the linear leak; auto: threshold / (2 steps)"),
+    GLIF_NUMBER(GLIF_DROP, "v_subreset", "threshold", the_threshold, "what the reset by subtraction takes"),
+    GLIF_NUMBER(GLIF_CONDUCT, "conduct", "0.5", NULL, "share of the input, one a step"),
+    {"fire", SNN_CHOICE, AT(fire), "ge", 0, 0, fire_names, "spike when H >= threshold (ge) or H > threshold (gt)"},
+    {"per", SNN_CHOICE, AT(per), "channel", 0, 0, per_names, "one learned number for the layer, a channel, a neuron"},
+    RECURRENT,
+    SURROGATE,
+    {0}};
+
+static const struct snn_key clif_keys[] = {
+    DECAYS(CLIF_BETA, "beta", "tau", "2.0", "membrane"),
+    DECAY,
+    FLAG(0, "decay_input", "false", "scale the input by 1 - decay"),
+    THRESHOLD(CLIF_THETA, "1.0"),
+    {"detach_reset", SNN_BOOL, AT(detach_reset), "false", 0, 0, NULL, "no gradient through the spike that resets"},
+    LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+
+/* ---- resonators ---- */
+
+static double turns(const struct snn_neuron_options *o, int j) {
+    return j == RF_OMEGA && isnan(o->number[j]) ? fmin(sin(2 * acos(-1) / o->part[0]), 0.9999) : NAN;
+}
+static double balanced(const struct snn_neuron_options *o, int j) {
+    return j == RF_DT ? o->number[RF_GAIN] : turns(o, j);
+}
+#define RF_TURNS(value)                                                                                                \
+    {"period", SNN_REAL, AT(part), value, 4, 1e6, NULL, "steps of a turn"},                                            \
+        NUMBER(RF_OMEGA, "omega", "none", 1e-6, 0.9999, none, "instead of period: the sine of a step's angle")
+#define RF_LEARNING                                                                                                    \
+    {"learn", SNN_NODE, AT(learn), "[omega, damping]", 0, 0, NULL, "numbers that are learned, by their keys"}, {       \
+        "per", SNN_CHOICE, AT(per), "neuron", 0, 0, per_names, "one learned number for the layer, a channel, a neuron" \
+    }
+static const struct snn_key rf_keys[] = {
+    RF_TURNS("10.0"),
+    NUMBER(RF_DAMPING, "damping", "0.1", 0, 1, NULL, "of the state, lost a step"),
+    NUMBER(RF_GAIN, "gain", "1.0", -1e3, 1e3, NULL, "of the input, which the real part takes"),
+    FLAG(0, "imaginary", "false", "fires by the imaginary part, which then goes to the threshold, the real one to 0"),
+    THRESHOLD(RF_THETA, "1.0"),
+    {"detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"},
+    RF_LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+static const struct snn_key brf_keys[] = {
+    RF_TURNS("84.0"),
+    NUMBER(RF_DAMPING, "damping", "0.01", 0, 1, NULL, "lost a step, dt b of theirs"),
+    NUMBER(RF_GAIN, "dt", "0.01", 1e-6, 1, NULL, "times the input, and times Q in the damping"),
+    NUMBER(RF_GAMMA, "gamma", "0.9", 0, 1, NULL, "decay of Q a step"),
+    THRESHOLD(RF_THETA, "1.0"),
+    RF_LEARNING,
+    RECURRENT,
+    SURROGATE,
+    {0}};
+
+static const struct snn_key sigma_delta_keys[] = {
+    NUMBER(SD_THETA, "threshold", "0.1", 1e-6, 1e6, NULL, "a change of this size is told"),
+    {"fire", SNN_CHOICE, AT(fire), "gt", 0, 0, fire_names, "when |change| >= threshold (ge) or more than it (gt)"},
+    FLAG(0, "linear", "false", "the activation is the sum itself, not its positive part"),
+    {0}};
+static const struct snn_key delta_keys[] = {
+    NUMBER(SD_THETA, "threshold", "0.1", 1e-6, 1e6, NULL, "a change of this size is told"),
+    {"fire", SNN_CHOICE, AT(fire), "gt", 0, 0, fire_names, "when |change| >= threshold (ge) or more than it (gt)"},
+    {0}};
+
 static const struct snn_key spytorch_keys[] = {DECAYS(SPY_BETA, "beta", "tau", "10.0", "membrane"),
                                                DECAYS(SPY_ALPHA, "alpha", "tau_syn", "5.0", "current"),
                                                DECAY_EXP,
@@ -442,6 +542,11 @@ const struct snn_neuron_model snn_neuron_models[] = {
      .fixed = {[LIF_BETA] = 1, [LIF_KAPPA] = 1}, .derive = starts_at_reset},
     {"lif", "LIFNode Leaky LIFBox", "leaky integrate and fire: H = V - (V - v_reset)/tau + X (X/tau with decay_input)",
      lif_keys, SNN_CELL_lif, true, .fixed = {[LIF_KAPPA] = 1}},
+    {"ilif", "ILIFNode",
+     "integer LIF: H/threshold rounded to 0..D, straight through; an integer stands for as many of D binary steps "
+     "within the step (Luo et al. 2024, SpikeYOLO)",
+     ilif_keys, SNN_CELL_lif, true, .fixed = {[LIF_KAPPA] = 1, [LIF_FLOOR] = NAN}, .reset = SNN_RESET_SUBTRACT,
+     .firing = SNN_FIRES_ROUNDED},
     {"plif", "ParametricLIFNode", "LIF whose 1/tau = sigmoid(w) is learned (Fang et al., ICCV 2021)", plif_keys,
      SNN_CELL_lif, true, .fixed = {[LIF_BETA] = NAN, [LIF_KAPPA] = 1}, .learned = 1u << LIF_BETA},
     {"li", "LI ExpLeak", "leaky integrator, does not spike: its membrane is the output (readout)", li_keys,
@@ -468,6 +573,20 @@ const struct snn_neuron_model snn_neuron_models[] = {
      SNN_CELL_adlif, true},
     {"se_adlif", "SE-adLIF", "LIF with an adaptation current, symplectic Euler (Baronig et al. 2024)", seadlif_keys,
      SNN_CELL_seadlif, true},
+    {"glif", "GatedLIFNode", "gated LIF: learned gates between two leaks, two inputs and two resets (Yao et al. 2022)",
+     glif_keys, SNN_CELL_glif, true, .derive = glif, .learned = 255,
+     .gates = 1u << GLIF_ALPHA | 1u << GLIF_BETA | 1u << GLIF_GAMMA},
+    {"clif", "ComplementaryLIFNeuron CLIFSpike",
+     "complementary LIF: a spike takes threshold + sigmoid(M), M = M sigmoid(H/tau) + s (Huang et al. 2024)", clif_keys,
+     SNN_CELL_clif, true},
+    {"rf", "", "resonate and fire: Z = (1 - damping) exp(i angle) Z + X, by its real part (Izhikevich 2001; lava-dl)",
+     rf_keys, SNN_CELL_rf, true, .derive = turns},
+    {"brf", "", "balanced RF: a spike adds to Q, which raises the threshold and the damping (Higuchi et al. 2024)",
+     brf_keys, SNN_CELL_rf, true, .derive = balanced, .flags = RF_BALANCED},
+    {"sigma_delta", "", "sums up changes A = A + X, tells those of max(A, 0) as numbers; straight through (lava-dl)",
+     sigma_delta_keys, SNN_CELL_sigma_delta, true, .firing = SNN_FIRES_CHANGES},
+    {"delta", "", "tells how its input has changed since it last told, as a number: input of sigma_delta (lava-dl)",
+     delta_keys, SNN_CELL_sigma_delta, true, .flags = SD_LINEAR | SD_PLAIN, .firing = SNN_FIRES_CHANGES},
     {"klif", "KLIFNode", "LIF whose membrane is scaled by a learned k and rectified (Jiang and Zhang 2023)", klif_keys,
      SNN_CELL_klif, true, .learned = 1u << KLIF_K},
     {"qif", "QIFNode", "quadratic integrate and fire: H = V + (X + a0 (V - v_rest)(V - v_critical))/tau", qif_keys,
@@ -535,11 +654,11 @@ double snn_neuron_learned(const struct snn_neuron_options *o, int j, struct snn_
     const struct snn_key *key = number_key(m, j), *tau = tau_key(m, j);
     double value = snn_neuron_number(o, j);
     *how = (struct snn_coef_learned){.form = SNN_COEF_CLAMPED, .low = key ? key->min : 0, .high = key ? key->max : 1};
-    if (!tau) return value;
-    if (m->cell == SNN_CELL_filter) {
+    if (m->cell == SNN_CELL_filter || m->cell == SNN_CELL_glif) {
         how->form = SNN_COEF_LOGISTIC;
         return -log(1 / value - 1);
     }
+    if (!tau) return value;
     if (m->learned & 1u << j || o->learn_as == AS_LOGISTIC) {
         how->form = SNN_COEF_REST;
         return log(1 / value - 1);
@@ -651,6 +770,8 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
     memcpy(out->number, m->fixed, sizeof out->number);
     SNN_TRY(snn_conf_read(node, m->keys, out));
     if (m->delay) out->delay = m->delay;
+    if (!key_of(m, AT(reset))) out->reset = m->reset;
+    if (m->firing) out->spikes = m->firing;
     SNN_TRY(read_decays(node, m, out));
     if (m->cell == SNN_CELL_alpha && out->number[ALPHA_ALPHA] <= out->number[ALPHA_BETA])
         return snn_conf_error(snn_conf_get(node, "alpha"), "expected a number above beta, %g", out->number[ALPHA_BETA]);
@@ -663,13 +784,15 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
                      out->number[shape->to] != strtod(to->value, NULL);
         if (given && out->reset != SNN_RESET_VALUE)
             return snn_conf_error(snn_conf_get(node, "v_reset"), "takes effect with reset: value only");
-        if (out->spikes != SNN_FIRES_ONCE && out->reset != SNN_RESET_SUBTRACT && out->reset != SNN_RESET_NONE)
+        if (out->spikes != SNN_FIRES_ONCE && !m->firing && out->reset != SNN_RESET_SUBTRACT &&
+            out->reset != SNN_RESET_NONE)
             return snn_conf_error(snn_conf_get(node, "spikes"),
                                   "other spikes than 0 and 1 need reset: subtract (or none): each takes one threshold");
         if (out->spikes != SNN_FIRES_ONCE && isnan(out->spacing) && out->number[shape->theta] <= 0)
             return snn_conf_error(snn_conf_get(node, "threshold"), "expected a number above 0 with such spikes");
-        SNN_TRY(
-            snn_surrogate_read(out->surrogate_node, shape->theta < 0 ? 1 : out->number[shape->theta], &out->surrogate));
+        if (out->surrogate_node)
+            SNN_TRY(snn_surrogate_read(out->surrogate_node, shape->theta < 0 ? 1 : out->number[shape->theta],
+                                       &out->surrogate));
     } else {
         out->spikes = SNN_FIRES_NEVER, out->reset = SNN_RESET_NONE;
     }

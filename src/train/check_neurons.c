@@ -18,9 +18,10 @@ static const struct snn_key *key_of(const struct snn_neuron_model *m, const char
 static void try_keys(struct snn_check_suite *s, const struct snn_neuron_model *m, const char *keys, bool lengths) {
     char model[700];
     const char *threshold = key_of(m, "threshold") && !strstr(keys, "threshold") ? "threshold: 0.7, " : "";
+    const char *steps = key_of(m, "steps") ? "steps: 7, " : "";
     snprintf(model, sizeof model,
-             m->spikes ? "[linear: 5, %s: {%s%s}, linear: 3]" : "[linear: 5, lif, linear: 4, %s: {%s%s}]", m->name,
-             threshold, keys);
+             m->spikes ? "[linear: 5, %s: {%s%s%s}, linear: 3]" : "[linear: 5, lif, linear: 4, %s: {%s%s%s}]", m->name,
+             steps, threshold, keys);
     snn_check_flat(s, model, lengths);
 }
 
@@ -105,6 +106,11 @@ static void check_model(struct snn_check_suite *s, const struct snn_neuron_model
                                           "reset: value, v_reset: -0.2, detach_reset: false, "};
     char keys[300];
     bool resets_at_all = key_of(m, "reset");
+    if (key_of(m, "fire") && !resets_at_all) try_keys(s, m, "fire: ge", true);
+    for (int per = 0; per < 3 && key_of(m, "per") && !key_of(m, "learn"); ++per) {
+        static const char *const words[] = {"per: layer", "per: channel", "per: neuron"};
+        try_keys(s, m, words[per], true);
+    }
     if (resets_at_all) check_resets(s, m);
     for (int b = 0; b < (resets_at_all ? 3 : 1); ++b) {
         for (const struct snn_key *k = m->keys; k->name; ++k) check_key(s, m, k, besides[b]);
@@ -124,10 +130,10 @@ static void check_model(struct snn_check_suite *s, const struct snn_neuron_model
         }
     }
     if (!key_of(m, "spikes")) return;
-    static const char *const spikes[] = {"signed",  "several, levels: 3, spacing: 0.4",
-                                         "counted", "counted, spacing: 0.3",
-                                         "rounded", "rounded, levels: 2, spacing: 0.2"};
-    for (int b = 0; b < 12; ++b) {
+    static const char *const spikes[] = {
+        "signed",  "several, levels: 3, spacing: 0.4", "counted", "counted, spacing: 0.3",
+        "rounded", "rounded, levels: 2, spacing: 0.2", "graded",  "graded, spacing: 0.4"};
+    for (int b = 0; b < 16; ++b) {
         snprintf(keys, sizeof keys, "reset: subtract, detach_reset: %s, spikes: %s", b & 1 ? "true" : "false",
                  spikes[b / 2]);
         try_keys(s, m, keys, false);

@@ -10,6 +10,7 @@
  *   settle   H -> V   s: the spike as others see it, r: the spike that resets (gradient may be cut there)
  * and each has an adjoint that takes the gradient of its results and adds to those of its arguments; g (NAME_STATES) is
  * changed in place, from that of the states after to that of the states before. gc (NAME_COEFS) gathers over steps.
+ * One coefficient, which the charge alone reads, may differ from step to step (`stepped` of its shape).
  * H is what a scan keeps. What is added to gradients that nobody wants costs nothing: it is not computed.
  * NAME_KEEPS: bits of the states whose H the adjoints read when no coefficient is learned; NAME_READS_V: the adjoint of
  * the charge reads V even then (it is not linear), so that all of H is kept to make V from; NAME_READS_X: likewise the
@@ -48,6 +49,16 @@ SNN_HD real cell_counts(int strict, real z, real spacing, real per) {
     const real n = r_floor(z * per), here = n * spacing, next = (n + 1) * spacing;
     const real less = (strict ? here >= z : here > z) ? 1 : 0, more = (strict ? next < z : next <= z) ? 1 : 0;
     return (strict ? z > 0 : z >= 0) ? n + 1 - less + more : 0;
+}
+
+/* All of the membrane at a spike, in spacings, and its derivative; slope: of the step. */
+SNN_HD real cell_graded(real step, real z, real per) { return step * (z * per + 1); }
+SNN_HD real cell_graded_slope(real step, real slope, real z, real per) { return step * per + slope * (z * per + 1); }
+
+/* e = z + spacing, where it is more than a spacing away from 0. */
+SNN_HD real cell_changes(int strict, real z, real spacing) {
+    const real e = z + spacing, size = r_abs(e);
+    return (strict ? size > spacing : size >= spacing) ? e : 0;
 }
 
 /* z/spacing + 1 within 0 and `most`, and the nearest whole number to it (a half to the even one). */

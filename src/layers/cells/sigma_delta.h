@@ -2,7 +2,7 @@
  * sigma_delta.h - sigma-delta (lava-dl): it adds up what it hears, which are changes, and says how its activation has
  * changed since it last said so, where that is more than a threshold (SNN_FIRES_CHANGES).
  *
- *   charge  A = A + X,  H = max(A, 0) - R      or A - R with linear
+ *   charge  A = A + X,  H = max(A, 0) - R      or A - R with linear; A = X with plain, which hears values: delta alone
  *   settle  R = R + s                          what the others have been told so far */
 #ifndef SNN_CELL_SIGMA_DELTA_H
 #define SNN_CELL_SIGMA_DELTA_H
@@ -13,7 +13,7 @@ enum { sigma_delta_STATES = 3, sigma_delta_COEFS = 1, sigma_delta_KEEPS = 3, sig
 enum { sigma_delta_READS_X = 0 };
 enum { SD_THETA };
 enum { SD_H, SD_A, SD_R };
-enum { SD_LINEAR = 1 };
+enum { SD_LINEAR = 1, SD_PLAIN = 2 };
 
 SNN_HD void sigma_delta_start(const real *c, unsigned o, real *v) {
     (void)c, (void)o;
@@ -22,7 +22,7 @@ SNN_HD void sigma_delta_start(const real *c, unsigned o, real *v) {
 
 SNN_HD void sigma_delta_charge(const real *c, int reset, unsigned o, real x, real r, real *v) {
     (void)c, (void)reset, (void)r;
-    v[SD_A] += x;
+    v[SD_A] = o & SD_PLAIN ? x : v[SD_A] + x;
     v[SD_H] = (o & SD_LINEAR || v[SD_A] > 0 ? v[SD_A] : 0) - v[SD_R];
 }
 
@@ -50,6 +50,7 @@ SNN_HD void sigma_delta_charge_adjoint(const real *c, int reset, unsigned o, con
     if (o & SD_LINEAR || h[SD_A] > 0) g[SD_A] += gh;
     g[SD_R] -= gh;
     *gx += g[SD_A];
+    if (o & SD_PLAIN) g[SD_A] = 0;
     g[SD_H] = 0;
 }
 
