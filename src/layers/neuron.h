@@ -22,7 +22,8 @@ enum { SNN_CELL_STATES = 4, SNN_CELL_COEFS = 12, SNN_CELL_FLAGS = 8 }; /* at mos
 #define SNN_CELLS(X)                                                                                                   \
     X(lif)                                                                                                             \
     X(synaptic)                                                                                                        \
-    X(alif) X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif) X(glif) X(clif) X(rf)   \
+    X(alif)                                                                                                            \
+    X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif) X(glif) X(clif) X(rf)           \
         X(sigma_delta)
 
 enum snn_cell {
