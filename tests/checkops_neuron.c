@@ -805,9 +805,51 @@ static void check_itself_grad_weight(struct ops *ops) {
     }
 }
 
+struct noise {
+    struct snn_noise of;
+    real *out;
+};
+
+static void call_draw(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct noise *d = argument;
+    (void)ops;
+    device->neuron->draw(device, &d->of, d->out);
+}
+
+static void check_draw(struct ops *ops) {
+    static const ptrdiff_t sizes[] = {1, 2, 3, 4, 5, 33, 127};
+    for (int k = 0; k < 3 * OPS_COUNT(sizes); ++k) {
+        ptrdiff_t N = sizes[k % OPS_COUNT(sizes)];
+        struct noise d = {.of = {.T = 1 + k % 4, .B = 1 + k % 3, .t0 = k % 2 ? 0 : k, .N = N}};
+        uint64_t seed = 0x123456789ABCDEFu + (uint64_t)k;
+        uint32_t blocks = (uint32_t)((N + 3) / 4);
+        ops_begin(ops, "%d steps from %d of %d samples of %td neurons", d.of.T, d.of.t0, d.of.B, N);
+        uint32_t *clock = ops_input(ops, 3, sizeof *clock);
+        clock[0] = (uint32_t)seed, clock[1] = (uint32_t)(seed >> 32), clock[2] = 40 + (uint32_t)k;
+        int32_t *sample = ops_input(ops, d.of.B, sizeof *sample);
+        for (int32_t b = 0; b < d.of.B; ++b) sample[b] = (int32_t)ops_below(ops, 60000);
+        real *width = ops_input(ops, 1, sizeof *width);
+        *width = (real)(0.25 * (1 + k));
+        d.of.clock = clock, d.of.sample = sample, d.of.width = width, d.of.purpose = SNN_RNG_NOISE | (uint32_t)k << 8;
+        ptrdiff_t rows = d.of.T * d.of.B;
+        struct ops_sum *sums = ops_memory(ops, rows * N, sizeof *sums);
+        for (ptrdiff_t r = 0; r < rows; ++r)
+            for (ptrdiff_t i = 0; i < N; ++i) {
+                uint32_t word = snn_rng_u32(seed, d.of.purpose, clock[2], (uint32_t)sample[r % d.of.B],
+                                            (uint32_t)(d.of.t0 + r / d.of.B) * blocks * 4 + (uint32_t)i);
+                wide u = ((wide)(word >> 8) + 0.5L) / 16777216;
+                ops_term(&sums[r * N + i], *width * logl(u)), ops_term(&sums[r * N + i], -*width * logl(1 - u));
+            }
+        d.out = ops_output(ops, rows * N, sizeof *d.out);
+        ops_expect_sums(ops, d.out, sums);
+        ops_run(ops, call_draw, &d);
+    }
+}
+
 #define CASES(X)                                                                                                       \
     X(forward)                                                                                                         \
     X(backward)                                                                                                        \
+    X(draw)                                                                                                            \
     X(count)                                                                                                           \
     X(coefficients) X(coefficients_grad) X(zero_diagonal) X(itself) X(itself_grad_input) X(itself_grad_weight)
 #define OPS_ENTRY_(name) OPS_ROW(snn_neuron_kernels, name)

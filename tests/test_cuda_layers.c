@@ -19,6 +19,8 @@
 enum { CPU, CARD };
 
 static const char *const models[] = {
+    "[conv: {out: 4, kernel: 3}, lif: {noise: 0.3}, flatten, linear: 70, lif: {noise: 0.1, learn: [beta, threshold], "
+    "recurrent: true, detach_reset: false, reset: subtract}, linear: 9, adlif: {noise: 0.2}, linear: 4]",
     "[conv: {out: 4, kernel: 3, padding: 1, stride: 2}, batchnorm, lif, residual: {body: [conv: {out: 4, kernel: 3, "
     "padding: 1}, if], shortcut: [conv: {out: 4, kernel: 1, bias: false}]}, maxpool: 2, dropout: 0.2, flatten, repeat: "
     "{times: 2, body: [linear: 12, plif: {surrogate: atan}]}, layernorm, linear: 4, li]",

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_models.c - what each neuron of the table does, worked by hand: a constant current of 1 into one neuron. */
+#include <math.h>
+
 #include "snn_check.h"
 
 #include "train/device.h"
@@ -7,7 +9,7 @@
 
 enum { STEPS = 8 };
 
-static void outputs_of(const char *neuron, real *out) {
+static void outputs_of(const char *neuron, int units, real *out) {
     struct snn_device device;
     struct snn_network n = {.device = &device};
     struct snn_conf_doc *doc;
@@ -15,7 +17,8 @@ static void outputs_of(const char *neuron, real *out) {
     float frames[STEPS];
     int32_t label = 0, length = STEPS, sample = 0;
     ck_ok(snn_device_open("cpu", 1, &device));
-    snprintf(text, sizeof text, "model: [linear: {out: 1, bias: false, init: {name: constant, value: 1}}, %s]", neuron);
+    snprintf(text, sizeof text, "model: [linear: {out: %d, bias: false, init: {name: constant, value: 1}}, %s]", units,
+             neuron);
     ck_ok(snn_conf_parse(text, strlen(text), "test", &doc));
     struct snn_model_input input = {.C = 1, .H = 1, .W = 1};
     ck_ok(snn_model_build(snn_conf_get(snn_conf_root(doc), "model"), &input, 0, &n.model));
@@ -35,7 +38,7 @@ static void outputs_of(const char *neuron, real *out) {
                               .sample = &sample};
     struct snn_cut cut = {.batch = &batch, .T = STEPS};
     snn_network_forward(&n, &cut);
-    memcpy(out, n.model.tape.output->data, STEPS * sizeof *out);
+    memcpy(out, n.model.tape.output->data, (size_t)(STEPS * units) * sizeof *out);
     snn_network_free(&n);
     snn_conf_free(&doc);
 }
@@ -81,7 +84,7 @@ static const struct {
 
 START_TEST(by_hand) {
     real out[STEPS];
-    outputs_of(cases[_i].neuron, out);
+    outputs_of(cases[_i].neuron, 1, out);
     for (int t = 0; t < STEPS; ++t)
         ck_assert_msg(out[t] == (real)cases[_i].out[t], "%s: %g at step %d", cases[_i].neuron, (double)out[t], t);
 }
@@ -117,6 +120,9 @@ START_TEST(refused) {
         {"glif: {steps: 0}", "steps: expected"},
         {"glif: {steps: 4, tau: 1}", "tau: expected"},
         {"ada_lif: {reset: zero}", "unknown key 'reset'"},
+        {"lif: {noise: 0}", "noise: expected"},
+        {"lif: {noise: 1, reset_delay: true}", "noise: does not go together"},
+        {"lif: {noise: 1, spikes: several, reset: subtract}", "noise: expected spikes: once"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
         struct snn_conf_doc *doc;
@@ -132,10 +138,32 @@ START_TEST(refused) {
 }
 END_TEST
 
+/* A membrane that stands at 1 fires with probability s((1 - threshold) / noise), each time anew. */
+START_TEST(noise) {
+    enum { UNITS = 4001 };
+    static real out[2][STEPS * UNITS];
+    static const struct {
+        const char *neuron;
+        double rate;
+    } noisy[] = {{"lif: {beta: 0, threshold: 1.4, noise: 0.4}", 0.268941},
+                 {"lif: {beta: 0, threshold: 0.9, noise: 0.05, fire: gt}", 0.880797},
+                 {"lif: {beta: 0, threshold: 1, noise: 3}", 0.5}};
+    double sum = 0, kept = 0;
+    for (int k = 0; k < 2; ++k) outputs_of(noisy[_i].neuron, UNITS, out[k]);
+    ck_assert(!memcmp(out[0], out[1], sizeof out[0])); /* the same seed, step and sample */
+    for (int i = 0; i < STEPS * UNITS; ++i) sum += (double)out[0][i];
+    for (int i = UNITS; i < STEPS * UNITS; ++i) kept += out[0][i] == out[0][i - UNITS];
+    double rate = sum / (STEPS * UNITS), same = kept / ((STEPS - 1) * UNITS), p = noisy[_i].rate;
+    ck_assert_msg(fabs(rate - p) < 0.012, "fires at a rate of %g, expected %g", rate, p);
+    ck_assert_msg(fabs(same - p * p - (1 - p) * (1 - p)) < 0.015, "%g of the steps are as the one before", same);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("models");
     TCase *t = tcase_create("models");
     tcase_add_loop_test(t, by_hand, 0, sizeof cases / sizeof *cases);
+    tcase_add_loop_test(t, noise, 0, 3);
     tcase_add_test(t, refused);
     suite_add_tcase(suite, t);
     return run_suite(suite);

@@ -620,6 +620,9 @@ static const char *const cut_models[] = {
     "recurrent: true}, linear: 4]",
     "[conv: {out: 3, kernel: 3}, lif: {threshold: 0.3, recurrent: {kind: one}}, flatten, linear: 9, "
     "lif: {threshold: 0.3, recurrent: {bias: true, diagonal: false}}, linear: 4, li]",
+    "[conv: {out: 3, kernel: 3}, lif: {threshold: 0.4, noise: 0.2}, flatten, linear: 9, lif: {threshold: 0.3, noise: "
+    "0.1, "
+    "recurrent: true, reset: subtract, learn: [beta]}, linear: 4]",
     "[conv: {out: 9, kernel: 3}, dropout: {p: 0.3, time_shared: false, channels: true}, lif: {threshold: 0.4}, "
     "dropout: "
     "{time_shared: false}, flatten, linear: 4]"};

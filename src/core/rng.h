@@ -19,7 +19,8 @@ enum snn_purpose {
     SNN_RNG_CODING,
     SNN_RNG_AUGMENT,
     SNN_RNG_TEST,
-    SNN_RNG_SYNTHETIC
+    SNN_RNG_SYNTHETIC,
+    SNN_RNG_NOISE
 };
 
 /* Ten rounds on counter `ctr` with `key`. */

@@ -1058,9 +1058,10 @@ static const struct snn_regular_kernels regular_table = {
 
 /* ---- neurons ---- */
 
-/* Planes of membranes and states that a scan keeps. */
+/* Planes of membranes, states and noise that a scan keeps. */
 static double kept_planes(const struct snn_scan *s) {
     double planes = s->late ? 1 : 0;
+    planes += s->noise ? 1 : 0;
     for (int j = 0; j < SNN_CELL_STATES; ++j) planes += s->h[j] ? 1 : 0;
     return planes;
 }
@@ -1087,6 +1088,13 @@ static void scan_backward(struct snn_device *device, const struct snn_scan *s) {
     /* surrogate 3, adjoint 3, carry and drive 2 a state; with sums a product and an addition a coefficient */
     launch(device, "neuron.scan_backward", NUMBER * numbers,
            (6 + 2 * shape->states + (s->gcoef ? 2 * shape->coefs : 0)) * all);
+}
+
+/* Ten rounds of 8 operations for four numbers, two logarithms of 15 each */
+static void draw(struct snn_device *device, const struct snn_noise *noise, real *out) {
+    double all = (double)noise->T * noise->B * (double)noise->N;
+    (void)out;
+    if (all >= 1) launch(device, "neuron.draw_noise", NUMBER * all, 55 * all);
 }
 
 static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero) {
@@ -1138,9 +1146,9 @@ static void itself_grad_weight(struct snn_device *device, ptrdiff_t rows, ptrdif
         launch(device, "neuron.hear_itself_weights", NUMBER * (all + 2 * (double)n) + heard(s, rows, n), 2 * all);
 }
 
-static const struct snn_neuron_kernels neuron_table = {scan_forward, scan_backward,     count,
-                                                       coefficients, coefficients_grad, zero_diagonal,
-                                                       itself,       itself_grad_input, itself_grad_weight};
+static const struct snn_neuron_kernels neuron_table = {scan_forward,      scan_backward,     draw,          count,
+                                                       coefficients,      coefficients_grad, zero_diagonal, itself,
+                                                       itself_grad_input, itself_grad_weight};
 
 /* ---- soft neurons: an exponential is counted as 15 operations, a logarithm as 15, a quotient as 1 ---- */
 

@@ -163,7 +163,8 @@ static __global__ void __launch_bounds__(BLOCK)
                 C::charge(c, early, spec.options, now[k], r, v);
                 for (int j = 0; j < C::STATES; ++j)
                     if (active && scan.h[j]) scan.h[j][place] = v[j];
-                const real s = comes_out(spec, C::over(c, spec.options, v), spacing, per);
+                const real noise = scan.noise && active ? scan.noise[place] : 0;
+                const real s = comes_out(spec, C::over(c, spec.options, v) + noise, spacing, per);
                 C::settle(c, reset, spec.options, now[k], s, late ? s - r : s, v);
                 if (active && scan.late) scan.late[place] = r;
                 if (active && scan.y) scan.y[place] = s;
@@ -222,12 +223,14 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
             for (int j = 0; j < C::STATES; ++j) before[j] = v[j] = t > 0 && scan.h[j] ? scan.h[j][place - step] : 0;
             if (reads_v && t == 0) states_at<C>(scan, spec, c, at, v);
             if (reads_v && t > 0) {
-                const real s = comes_out(spec, C::over(c, o, v), spacing, per);
+                const real noise = scan.noise ? scan.noise[place - step] : 0;
+                const real s = comes_out(spec, C::over(c, o, v) + noise, spacing, per);
                 C::settle(c, reset, o, scan.x ? scan.x[(t - 1) * scan.x_step + at] : 0, s,
                           scan.late ? s - scan.late[place - step] : s, v);
             }
             const real x = scan.x ? scan.x[t * scan.x_step + at] : 0, z = C::over(c, o, h);
-            const real r = late ? fires(spec, C::over(c, o, v)) : 0, s = comes_out(spec, z, spacing, per);
+            const real r = late ? fires(spec, C::over(c, o, v)) : 0,
+                       s = comes_out(spec, scan.noise ? z + scan.noise[place] : z, spacing, per);
             C::settle_adjoint(c, reset, o, h, x, s, late ? s - r : s, g, &gs, &gr, &gx, gk);
             const real gz = (spec.detached ? gs : gs + gr) * derivative(spec, z, spacing, per, scan.surrogate);
             C::charge_adjoint(c, early, o, h, v, x, r, gz, g, &gx, gk);
@@ -263,6 +266,28 @@ static void backward(struct snn_device *device, const struct snn_scan *scan) {
     case SNN_CELL_COUNT:
         break;
     }
+}
+
+/* ---- noise ---- */
+
+static __global__ void __launch_bounds__(BLOCK)
+    draw_noise(struct snn_noise noise, real *__restrict__ out /* (T,B,N) */) {
+    const uint64_t seed = noise.clock[0] | (uint64_t)noise.clock[1] << 32;
+    const uint32_t blocks = (uint32_t)((noise.N + 3) / 4);
+    for (ptrdiff_t k = first_item(); k < (ptrdiff_t)noise.T * noise.B * blocks; k += item_step()) {
+        const ptrdiff_t r = k / blocks, i0 = k % blocks * 4;
+        uint32_t word[4];
+        snn_rng_block(seed, noise.purpose, noise.clock[2], (uint32_t)noise.sample[r % noise.B],
+                      (uint32_t)(noise.t0 + r / noise.B) * blocks + (uint32_t)(i0 / 4), word);
+        for (int j = 0; j < 4; ++j)
+            if (i0 + j < noise.N) out[r * noise.N + i0 + j] = snn_logistic_noise(word[j], *noise.width);
+    }
+}
+
+static void draw(struct snn_device *device, const struct snn_noise *noise, real *out) {
+    ptrdiff_t blocks = (ptrdiff_t)noise->T * noise->B * ((noise->N + 3) / 4);
+    if (blocks < 1) return;
+    LAUNCH(draw_noise, blocks_for(blocks), BLOCK, 0, cuda_of(device)->compute, *noise, out);
 }
 
 /* ---- counts ---- */
@@ -391,6 +416,6 @@ static void itself_grad_weight(struct snn_device *device, ptrdiff_t rows, ptrdif
            s->dense, s->words, g, gw);
 }
 
-const struct snn_neuron_kernels snn_neuron_cuda = {forward,      backward,          count,
-                                                   coefficients, coefficients_grad, zero_diagonal,
-                                                   itself,       itself_grad_input, itself_grad_weight};
+const struct snn_neuron_kernels snn_neuron_cuda = {forward,           backward,          draw,          count,
+                                                   coefficients,      coefficients_grad, zero_diagonal, itself,
+                                                   itself_grad_input, itself_grad_weight};

@@ -79,7 +79,7 @@ struct snn_builder {
     bool hard;     /* of snn_model_input */
     int32_t steps; /* as in the input */
     const struct snn_loss *loss;
-    uint32_t dropouts; /* numbers the random streams */
+    uint32_t dropouts, noises; /* number the random streams */
 };
 
 struct snn_layer_ops {

@@ -49,6 +49,7 @@ int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant) 
             params.recurrent_bias->bound = 1 / sqrt(n);
         }
     }
+    if (o->noise > 0) o->draws = b->noises++;
     b->x = snn_neuron(&b->model->tape, b->path, b->x, o, &params);
     return SNN_OK;
 }

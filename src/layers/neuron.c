@@ -17,6 +17,7 @@ struct neuron {
     int carry[2];   /* states between cuts: read one, write the other */
     int gstep;      /* the gradient of a coefficient that differs from step to step */
     int learned;    /* coefficients made from parameters: (coefficients, count) */
+    int noise;      /* (T,B,N), or -1 */
     size_t numbers; /* struct numbers */
     /* recurrent */
     int current;     /* (B,N), or (T,B,N) where backward reads it */
@@ -28,7 +29,7 @@ struct neuron {
 
 /* What the kernels read from memory, because options may be annealed. */
 struct numbers {
-    real coef[SNN_CELL_COEFS], surrogate[SNN_SURROGATE_PARAMS], spacing;
+    real coef[SNN_CELL_COEFS], surrogate[SNN_SURROGATE_PARAMS], spacing, noise;
 };
 
 /* A node's parameters in its list: those of coefficients in their order, then recurrent weight and bias. */
@@ -119,6 +120,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     aux->late = keeps && o->delay == SNN_DELAY_TWICE ? snn_tape_buffer(tape, node, dense, SNN_KEPT) : -1;
     for (int i = 0; i < 2; ++i) aux->carry[i] = tape->many_cuts ? snn_tape_buffer(tape, node, states, SNN_LASTING) : -1;
     aux->frozen = tape->smooth && spikes ? snn_tape_buffer(tape, node, dense, SNN_LASTING) : -1;
+    aux->noise = o->noise > 0 ? snn_tape_buffer(tape, node, dense, SNN_KEPT) : -1;
     aux->numbers = snn_tape_numbers(tape, sizeof(struct numbers));
     size_t sums = (size_t)shape->coefs * (size_t)tape->max_B * row;
     aux->gcoef = keeps && wants_sums(node) ? snn_tape_buffer(tape, node, sums, SNN_IN_BACKWARD) : -1;
@@ -163,6 +165,7 @@ static struct snn_scan scan_of(const struct snn_node *node, const struct snn_run
         else scan.coef[j] = (struct snn_coef){learned + j * n + run->t0 * how.count, how.inner, how.count};
     }
     scan.surrogate = numbers->surrogate, scan.spacing = &numbers->spacing;
+    scan.noise = snn_tape_memory(aux->tape, aux->noise);
     scan.x = x->data;
     scan.x_step = x->is_static ? 0 : run->B * n;
     bool keeps = run->train || run->smooth;
@@ -183,6 +186,7 @@ static void prepare(const struct snn_node *node, unsigned char *numbers) {
     for (int j = 0; j < cell_of(node)->coefs; ++j) to->coef[j] = (real)snn_neuron_number(o, j);
     int theta = cell_of(node)->theta;
     snn_surrogate_numbers(&o->surrogate, theta < 0 ? 1 : o->number[theta], to->surrogate);
+    to->noise = (real)o->noise;
     to->spacing = (real)(!isnan(o->spacing) || theta < 0 ? o->spacing : o->number[theta]);
 }
 
@@ -329,6 +333,24 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
         math->accumulate(run->device, snn_run_steps(run, node->out) * step, g, snn_adds(node, 0, run), gx);
 }
 
+/* ---- noise ---- */
+
+static void draw_noise(const struct snn_node *node, const struct snn_run *run) {
+    const struct neuron *aux = node->aux;
+    const struct snn_neuron_options *o = options_of(node);
+    const struct numbers *numbers = snn_tape_numbers_at(aux->tape, aux->numbers);
+    struct snn_noise noise = {.T = snn_run_steps(run, node->out),
+                              .B = run->B,
+                              .t0 = run->t0,
+                              .N = node->out->units,
+                              .purpose = SNN_RNG_NOISE | o->draws << 8,
+                              .clock = run->clock,
+                              .sample = run->batch->sample,
+                              .width = &numbers->noise};
+    real *to = snn_tape_memory(aux->tape, aux->noise);
+    if (to && run->smooth == SNN_HARD) run->device->neuron->draw(run->device, &noise, to);
+}
+
 /* ---- the node ---- */
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
@@ -343,6 +365,7 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
         if (p) kernels->coefficients(run->device, &how, p->value, learned + j * node->out->units);
     }
     struct snn_scan scan = scan_of(node, run, &spec);
+    draw_noise(node, run);
     if (options_of(node)->recurrent.which) {
         forward_again(node, run, &scan);
         return;

@@ -13,6 +13,8 @@
 
 #include "autograd/tape.h"
 #include "core/config.h"
+#include "core/rmath.h"
+#include "core/rng.h"
 #include "layers/cells/cell.h"
 #include "layers/surrogates.h"
 
@@ -100,6 +102,8 @@ struct snn_neuron_options {
     int spikes;       /* enum snn_firing */
     long long levels; /* of SNN_FIRES_LEVELS */
     double spacing;   /* NAN: the threshold */
+    double noise;     /* width of the threshold's noise; none where it is not above 0 */
+    uint32_t draws;   /* which layer with noise it is: its stream of random numbers */
     struct snn_conf *surrogate_node, *recurrent_node;
     struct snn_surrogate_options surrogate;
     struct snn_recurrence recurrent;
@@ -182,6 +186,7 @@ struct snn_scan {
     int32_t from, to; /* steps of this call; of all of them: 0, T */
     ptrdiff_t N;
     struct snn_coef coef[SNN_CELL_COEFS];
+    const real *noise;      /* (T,B,N) is added to what is over the threshold when spikes are decided, or NULL */
     const real *surrogate;  /* (SNN_SURROGATE_PARAMS) its parameters */
     const real *spacing;    /* (1) of levels */
     enum snn_smooth smooth; /* the gradient check's modes, which only the CPU has */
@@ -242,9 +247,25 @@ SNN_HD double snn_coefficient_slope(const struct snn_coef_learned *how, double w
     }
 }
 
+/* Noise of a threshold: logistic numbers, so that a neuron fires with probability s(z / width). */
+struct snn_noise {
+    int32_t T, B, t0;
+    ptrdiff_t N;
+    uint32_t purpose;      /* of the random numbers, with the layer's own number in it */
+    const uint32_t *clock; /* see struct snn_run */
+    const int32_t *sample; /* (B) */
+    const real *width;     /* (1) */
+};
+SNN_HD real snn_logistic_noise(uint32_t word, real width) {
+    const real u = ((real)(word >> 8) + (real)0.5) * (real)(1.0 / 16777216.0); /* neither 0 nor 1 */
+    return width * (r_log(u) - r_log(1 - u));
+}
+
 struct snn_neuron_kernels {
     void (*forward)(struct snn_device *device, const struct snn_scan *scan);
     void (*backward)(struct snn_device *device, const struct snn_scan *scan);
+    /* out (T,B,N): the same for a step and sample, whatever the cuts and slices */
+    void (*draw)(struct snn_device *device, const struct snn_noise *noise, real *out);
     /* nonzero (rows) = bits set in each row of words */
     void (*count)(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero);
     /* out (count) = coefficients from the learned numbers w (count) */

@@ -263,6 +263,19 @@ static void late_spikes(const struct snn_scan *scan, const struct item *m, real 
     hard_row(scan->spec, m->n, z, 0, r);
 }
 
+/* Is a neuron over its threshold in step t? With noise, which is no part of z elsewhere. */
+static void decide_row(const struct snn_scan *scan, const struct item *m, int32_t t, const real *restrict z,
+                       real *restrict s) {
+    real moved[CHUNK];
+    if (scan->smooth || !scan->noise) {
+        firing_row(scan, scan->smooth ? SMOOTH : HARD, m->n, z, s);
+        return;
+    }
+    const real *restrict noise = scan->noise + t * m->step + m->at;
+    for (ptrdiff_t i = 0; i < m->n; ++i) moved[i] = z[i] + noise[i];
+    firing_row(scan, HARD, m->n, moved, s);
+}
+
 /* A step in its parts; the membranes are in h, spikes in s. */
 static void slow_step(const struct snn_scan *scan, const struct item *m, int32_t t, const real *x, const real *r,
                       real *const *v, real *const *h, real *restrict s) {
@@ -272,7 +285,7 @@ static void slow_step(const struct snn_scan *scan, const struct item *m, int32_t
     m->rows->charge(spec, n, m->c, x, r, v);
     for (int j = 0; j < m->rows->states; ++j) memcpy(h[j], v[j], (size_t)n * sizeof(real));
     m->rows->over(spec, n, m->c, (const real *const *)h, z);
-    firing_row(scan, scan->smooth ? SMOOTH : HARD, n, z, s);
+    decide_row(scan, m, t, z, s);
     real *frozen = scan->frozen ? scan->frozen + t * m->step + m->at : NULL;
     if (scan->smooth == SNN_SMOOTH_RECORD && frozen) memcpy(frozen, s, (size_t)n * sizeof *s);
     const real *cut = scan->smooth && spec->detached && frozen ? frozen : s;
@@ -289,7 +302,7 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
     real *v[STATES], *h[STATES];
     for (int j = 0; j < m.rows->states; ++j) v[j] = v_memory[j];
     states_at(scan, &m, scan->state_in, v);
-    bool fast = spec->firing == SNN_FIRES_ONCE && !scan->smooth;
+    bool fast = spec->firing == SNN_FIRES_ONCE && !scan->smooth && !scan->noise;
     for (int32_t t = scan->from; t < scan->to; ++t) {
         const real *x = scan->x + t * scan->x_step + m.at;
         real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
@@ -302,12 +315,13 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
         if (h[0] == x && (!fast || m.rows->states > 1)) x = memcpy(held, x, (size_t)m.n * sizeof *x);
         if (fast) {
             m.rows->step(spec, m.uniform, m.n, m.c, x, r, v, h, flag);
-            if (scan->bits) pack(m.n, flag, scan->bits + ((ptrdiff_t)t * scan->B + m.b) * scan->words + m.i0 / 64);
             for (ptrdiff_t i = 0; y && i < m.n; ++i) y[i] = flag[i];
         } else {
             slow_step(scan, &m, t, x, r, v, h, s);
             if (y) memcpy(y, s, (size_t)m.n * sizeof *s);
+            for (ptrdiff_t i = 0; scan->bits && i < m.n; ++i) flag[i] = s[i] != 0;
         }
+        if (scan->bits) pack(m.n, flag, scan->bits + ((ptrdiff_t)t * scan->B + m.b) * scan->words + m.i0 / 64);
     }
     states_to(&m, v, scan->state_out);
 }
@@ -328,7 +342,7 @@ static const real *input_at(const struct snn_scan *scan, const struct item *m, i
 static void recall(const struct snn_scan *scan, const struct item *m, int32_t t, bool needs_s, struct moment *k) {
     for (int j = 0; j < m->rows->states; ++j) k->h[j] = scan->h[j] ? scan->h[j] + t * m->step + m->at : nothing;
     m->rows->over(scan->spec, m->n, m->c, k->h, k->z);
-    if (needs_s) firing_row(scan, scan->smooth ? SMOOTH : HARD, m->n, k->z, k->s);
+    if (needs_s) decide_row(scan, m, t, k->z, k->s);
 }
 
 /* The states before step t into v, by way of the step before. */
@@ -362,7 +376,8 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
     for (int j = 0; j < coefs; ++j) gc[j] = gc_memory[j];
     if (scan->gcoef) memset(gc_memory, 0, (size_t)coefs * sizeof *gc_memory);
     bool reads_v = scan->gcoef || spec->delay || m.rows->reads_v;
-    bool simple = m.uniform && spec->firing == SNN_FIRES_ONCE && !scan->smooth, needs_s = reads_v || !simple;
+    bool simple = m.uniform && spec->firing == SNN_FIRES_ONCE && !scan->smooth && !scan->noise,
+         needs_s = reads_v || !simple;
     if (scan->to > scan->from) recall(scan, &m, scan->to - 1, needs_s, &moment[(scan->to - 1) & 1]);
     for (int32_t t = scan->to - 1; t >= scan->from; --t) {
         struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
@@ -410,6 +425,22 @@ static void backward(struct snn_device *device, const struct snn_scan *scan) {
     ptrdiff_t items = items_of(scan);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t item = 0; item < items; ++item) backward_item(scan, item);
+}
+
+static void draw(struct snn_device *device, const struct snn_noise *noise, real *out) {
+    const uint64_t seed = noise->clock[0] | (uint64_t)noise->clock[1] << 32;
+    const uint32_t blocks = (uint32_t)((noise->N + 3) / 4);
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t r = 0; r < (ptrdiff_t)noise->T * noise->B; ++r) {
+        uint32_t first = (uint32_t)(noise->t0 + r / noise->B) * blocks, word[4];
+        real *row = out + r * noise->N;
+        for (ptrdiff_t i = 0; i < noise->N; i += 4) {
+            snn_rng_block(seed, noise->purpose, noise->clock[2], (uint32_t)noise->sample[r % noise->B],
+                          first + (uint32_t)(i / 4), word);
+            for (ptrdiff_t k = 0; k < 4 && i + k < noise->N; ++k)
+                row[i + k] = snn_logistic_noise(word[k], *noise->width);
+        }
+    }
 }
 
 static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, const uint64_t *bits, int32_t *nonzero) {
@@ -479,6 +510,7 @@ extern const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu);
 const struct snn_neuron_kernels SNN_ISA(snn_neuron_cpu) = {
     .forward = forward,
     .backward = backward,
+    .draw = draw,
     .count = count,
     .coefficients = coefficients,
     .coefficients_grad = coefficients_grad,

@@ -120,8 +120,13 @@ static const char *const the_rest[] = {"v_rest", NULL};
         "recurrent", SNN_NODE, AT(recurrent_node), "false", 0, 0, NULL,                                                \
             "true: the layer's spikes come back a step later; or {kind, bias, diagonal, init}"                         \
     }
-#define SURROGATE                                                                                                      \
+#define SURROGATE_ALONE                                                                                                \
     { "surrogate", SNN_NODE, AT(surrogate_node), "atan", 0, 0, NULL, "surrogate gradient: NAME or {name, parameters}" }
+#define SURROGATE                                                                                                      \
+    NUMBER_AT("noise", AT(noise), "none", 1e-6, 1e6, none,                                                             \
+              "of the threshold: fires with probability sigmoid((H - threshold)/noise), for spikes of 0 and 1 "        \
+              "(escape noise)"),                                                                                       \
+        SURROGATE_ALONE
 #define REST(i)                                                                                                        \
     NUMBER(i, "v_rest", "v_reset", -1e6, 1e6, the_reset, "the membrane decays towards this; v_reset: where resets go")
 #define START(i) NUMBER(i, "v_start", "v_rest", -1e6, 1e6, the_rest, "the membrane before the first step")
@@ -314,7 +319,7 @@ static const struct snn_key alpha_keys[] = {
     NUMBER(ALPHA_BETA, "beta", "0.8", 1e-3, 0.9999, NULL, "decay of the falling part a step"),
     FIRING(ALPHA_THETA, ALPHA_TO),
     RECURRENT,
-    SURROGATE,
+    SURROGATE_ALONE,
     {0}};
 static const struct snn_key klif_keys[] = {
     DECAYS(KLIF_BETA, "beta", "tau", "2.0", "membrane"),
@@ -766,7 +771,7 @@ static int read_recurrence(struct snn_neuron_options *o) {
 int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struct snn_neuron_options *out) {
     const struct snn_neuron_model *m = &snn_neuron_models[model];
     const struct snn_cell_shape *shape = &snn_cell_shapes[m->cell];
-    *out = (struct snn_neuron_options){.model = model, .step_seconds = step_seconds, .spacing = NAN};
+    *out = (struct snn_neuron_options){.model = model, .step_seconds = step_seconds, .spacing = NAN, .noise = NAN};
     memcpy(out->number, m->fixed, sizeof out->number);
     SNN_TRY(snn_conf_read(node, m->keys, out));
     if (m->delay) out->delay = m->delay;
@@ -790,6 +795,10 @@ int snn_neuron_read(struct snn_conf *node, int model, double step_seconds, struc
                                   "other spikes than 0 and 1 need reset: subtract (or none): each takes one threshold");
         if (out->spikes != SNN_FIRES_ONCE && isnan(out->spacing) && out->number[shape->theta] <= 0)
             return snn_conf_error(snn_conf_get(node, "threshold"), "expected a number above 0 with such spikes");
+        if (out->noise > 0 && (out->spikes != SNN_FIRES_ONCE || out->delay))
+            return snn_conf_error(snn_conf_get(node, "noise"),
+                                  out->delay ? "does not go together with a reset one step later (reset_delay)"
+                                             : "expected spikes: once with noise");
         if (out->surrogate_node)
             SNN_TRY(snn_surrogate_read(out->surrogate_node, shape->theta < 0 ? 1 : out->number[shape->theta],
                                        &out->surrogate));
