@@ -190,7 +190,9 @@ static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdi
 
 /* ---- work items ---- */
 
-/* The row of the next step lies far from this one, where no prefetcher of the hardware expects it. */
+/* The rows of the next steps lie far from this one, where no prefetcher of the hardware expects them; one step takes
+ * less time than memory needs to answer. */
+enum { AHEAD = 2 };
 INLINE void fetch(const real *row, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *row) __builtin_prefetch(row + i);
 }
@@ -306,7 +308,7 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
     for (int32_t t = scan->from; t < scan->to; ++t) {
         const real *x = scan->x + t * scan->x_step + m.at;
         real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
-        if (t + 1 < scan->to && scan->x_step) fetch(x + scan->x_step, m.n);
+        if (t + AHEAD < scan->to && scan->x_step) fetch(x + AHEAD * scan->x_step, m.n);
         if (m.stepped >= 0) load(scan, &m, m.stepped, t);
         for (int j = 0; j < m.rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m.step + m.at : h_memory[j];
         if (spec->delay) late_spikes(scan, &m, v, r);
@@ -382,10 +384,10 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
     for (int32_t t = scan->to - 1; t >= scan->from; --t) {
         struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
         const real *gy = scan->gy + t * m.step + m.at;
-        if (t) fetch(gy - m.step, n);
+        if (t >= AHEAD) fetch(gy - AHEAD * m.step, n);
         if (m.stepped >= 0) load(scan, &m, m.stepped, t);
-        for (int j = 0; j < states && t > 1; ++j)
-            if (scan->h[j]) fetch(scan->h[j] + (t - 2) * m.step + m.at, n);
+        for (int j = 0; j < states && t > AHEAD; ++j)
+            if (scan->h[j]) fetch(scan->h[j] + (t - AHEAD - 1) * m.step + m.at, n);
         if (t) recall(scan, &m, t - 1, needs_s, before);
         if (reads_v) states_before(scan, &m, t, before, now->v);
         if (spec->delay) late_spikes(scan, &m, now->v, r);
