@@ -837,7 +837,7 @@ static void check_draw(struct ops *ops) {
             for (ptrdiff_t i = 0; i < N; ++i) {
                 uint32_t word = snn_rng_u32(seed, d.of.purpose, clock[2], (uint32_t)sample[r % d.of.B],
                                             (uint32_t)(d.of.t0 + r / d.of.B) * blocks * 4 + (uint32_t)i);
-                wide u = ((wide)(word >> 8) + 0.5L) / 16777216;
+                wide u = ((wide)(word >> 9) + 0.5L) / 8388608;
                 ops_term(&sums[r * N + i], *width * logl(u)), ops_term(&sums[r * N + i], -*width * logl(1 - u));
             }
         d.out = ops_output(ops, rows * N, sizeof *d.out);

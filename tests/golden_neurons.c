@@ -188,6 +188,12 @@ static void put_lif(struct golden *c, FILE *yaml, struct layout *l) {
     golden_put_firing(c, yaml);
 }
 
+static void put_sltt(struct golden *c, FILE *yaml, struct layout *l) {
+    put_lif(c, yaml, l);
+    if (!strcmp(golden_text(c, "neuron"), "ottt")) golden_without(c, "trace", "is the rule's, a sum over the spikes");
+    fprintf(yaml, ", detach_state: true");
+}
+
 static void put_plif(struct golden *c, FILE *yaml, struct layout *l) {
     learns(l, "tau", "p.w", "g.w"); /* in any case: no key says so */
     fprintf(yaml, "[{plif: {tau: %.17g, decay_input: %s, ", golden_number(c, "init_tau"),
@@ -548,6 +554,8 @@ static const struct kind {
 } kinds[] = {
     {"if", put_if},
     {"lif", put_lif},
+    {"sltt", put_sltt},
+    {"ottt", put_sltt},
     {"plif", put_plif},
     {"leaky", put_leaky},
     {"rleaky", put_rleaky},

@@ -30,8 +30,6 @@ static const struct {
     {"nir", NULL, NULL, "graphs of other frameworks"},
     {"rules", NULL, NULL, "learning rules other than BPTT"},
 
-    {"neurons", "neuron", "sltt", "learning rules other than BPTT"},
-    {"neurons", "neuron", "ottt", "learning rules other than BPTT"},
 };
 
 /* Containers themselves are another test's. */

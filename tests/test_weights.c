@@ -128,12 +128,22 @@ END_TEST
 
 /* ---- frozen ---- */
 
+static const struct {
+    const char *model, *names[2];
+} freezes[] = {
+    {"[conv: {out: 3, kernel: 3, weight: standardised}, lif, flatten, linear: {out: 4, weight: norm}]",
+     {"model.0.conv.weight", "model.0.conv.gain"}},
+    {"[conv: {out: 3, kernel: 3}, lif, flatten, linear: 4]", {"model.0.conv.weight", "model.0.conv.bias"}},
+    {"[conv_transpose: {out: 3, kernel: 3}, lif, flatten, linear: 4]",
+     {"model.0.conv_transpose.weight", "model.0.conv_transpose.bias"}},
+    {"[conv: {out: 3, kernel: 3}, lif, flatten, linear: 4]", {"model.3.linear.weight", "model.3.linear.bias"}}};
+
+/* Of a layer's parameters those that are not frozen still learn. */
 START_TEST(frozen) {
-    static const char *const names[] = {"model.0.conv.weight", "model.0.conv.gain"};
+    const char *const *names = freezes[_i].names;
     struct made_network m;
     struct made_batch made;
-    open_network("[conv: {out: 3, kernel: 3, weight: standardised}, lif, flatten, linear: {out: 4, weight: norm}]",
-                 false, &m);
+    open_network(freezes[_i].model, false, &m);
     make_batch(STEPS, false, false, &made);
     draw(&m, true);
     for (int k = 0; k < 3; ++k) { /* neither, then one of them */
@@ -157,7 +167,7 @@ int main(void) {
     tcase_add_loop_test(t, refuses, 0, sizeof refused / sizeof *refused);
     tcase_add_test(t, norm_begins_as_plain);
     tcase_add_test(t, standardised_rows);
-    tcase_add_test(t, frozen);
+    tcase_add_loop_test(t, frozen, 0, sizeof freezes / sizeof *freezes);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ops_linear.c - fully connected. Reads spikes as bits and events as lists: forward and weight gradient then add rows
  * for what is not 0 alone. */
+#include "autograd/conv.h"
 #include "autograd/math.h"
 #include "autograd/ops.h"
 
@@ -37,10 +38,11 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_rows x = snn_tensor_rows(node->in[0]);
     const struct snn_math_kernels *math = run->device->math;
     struct snn_weight w = snn_node_weight(node);
+    real *gb = snn_node_bias_grad(node);
     if (w.grad)
-        math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad,
-                                 node->param[1] ? node->param[1]->grad : NULL,
+        math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad, gb,
                                  snn_tape_memory(aux->tape, aux->scratch_backward));
+    else if (gb) run->device->conv->grad_bias(run->device, s.rows, s.out, 1, node->out->grad, gb);
     if (node->in[0]->grad)
         math->linear_grad_input(run->device, &s, node->out->grad, w.value, snn_adds(node, 0, run), node->in[0]->grad);
 }

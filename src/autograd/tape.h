@@ -216,6 +216,12 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     return (struct snn_weight){p->value, p->frozen ? NULL : p->grad};
 }
 
+/* Where the gradient of a bias, the node's parameter 1, is added to; NULL: it has none, or it is frozen. */
+static inline real *snn_node_bias_grad(const struct snn_node *node) {
+    const struct snn_param *b = node->param[1];
+    return b && !b->frozen ? b->grad : NULL;
+}
+
 /* Are spikes made here, one a step or several or soft ones, rather than passed on? */
 static inline bool snn_makes_spikes(const struct snn_node *node) {
     const struct snn_tensor *x = node->in[0] ? node->in[0]->root : NULL, *y = node->out->root;

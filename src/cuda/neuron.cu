@@ -244,6 +244,7 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
                 *to = scan.adds || (is_static && t != scan.to - 1) ? *to + gx : gx;
             }
             for (int j = 0; j < C::STATES; ++j) h[j] = before[j];
+            for (int j = 0; j < C::STATES; ++j) g[j] = spec.apart ? 0 : g[j];
         }
         for (int j = 0; j < C::STATES; ++j)
             if (scan.gstate_out) scan.gstate_out[j * step + at] = g[j];

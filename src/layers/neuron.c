@@ -77,6 +77,7 @@ static struct snn_neuron_spec spec_of(const struct snn_node *node) {
                                    .firing = o->spikes,
                                    .strict = o->fire,
                                    .detached = o->detach_reset || o->delay == SNN_DELAY_NEXT,
+                                   .apart = o->detach_state,
                                    .levels = (int)o->levels,
                                    .surrogate = o->surrogate.which,
                                    .options = model_of(node)->flags};

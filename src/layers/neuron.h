@@ -25,8 +25,8 @@ enum { SNN_CELL_STATES = 4, SNN_CELL_COEFS = 12, SNN_CELL_FLAGS = 8 }; /* at mos
     X(lif)                                                                                                             \
     X(synaptic)                                                                                                        \
     X(alif)                                                                                                            \
-    X(adlif) X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif) X(glif) X(clif) X(rf)           \
-        X(sigma_delta)
+    X(adlif)                                                                                                           \
+    X(seadlif) X(alpha) X(klif) X(nonlinear) X(spytorch) X(filter) X(ada_lif) X(glif) X(clif) X(rf) X(sigma_delta)
 
 enum snn_cell {
 #define X(name) SNN_CELL_##name,
@@ -98,7 +98,7 @@ struct snn_neuron_options {
     int learn_as, per;                   /* enum of neuron_models.c; 0: one for the layer, 1: a channel, 2: a neuron */
     int fire;                            /* 0 ge, 1 gt */
     int reset, delay;                    /* enum snn_reset, snn_delay */
-    bool detach_reset;
+    bool detach_reset, detach_state;
     int spikes;       /* enum snn_firing */
     long long levels; /* of SNN_FIRES_LEVELS */
     double spacing;   /* NAN: the threshold */
@@ -170,6 +170,7 @@ struct snn_neuron_spec {
     enum snn_delay delay;
     enum snn_firing firing;
     int strict, detached; /* fires over the threshold, not at it; no gradient through the spikes that reset */
+    int apart;            /* no gradient from a step to the one before */
     int levels;
     enum snn_surrogate surrogate;
     unsigned options; /* the cell's bits */
@@ -257,7 +258,7 @@ struct snn_noise {
     const real *width;     /* (1) */
 };
 SNN_HD real snn_logistic_noise(uint32_t word, real width) {
-    const real u = ((real)(word >> 8) + (real)0.5) * (real)(1.0 / 16777216.0); /* neither 0 nor 1 */
+    const real u = ((real)(word >> 9) + (real)0.5) * (real)(1.0 / 8388608.0); /* exact, as is 1 - u; neither is 0 */
     return width * (r_log(u) - r_log(1 - u));
 }
 

@@ -406,6 +406,7 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
                               .gx = adds ? gx : to};
         m.rows->back(spec, simple, n, &a, g, scan->gcoef ? gc : NULL);
         for (ptrdiff_t i = 0; adds && i < n; ++i) to[i] += gx[i];
+        for (int j = 0; spec->apart && j < states; ++j) memset(g[j], 0, (size_t)n * sizeof(real));
         if (m.stepped < 0 || !scan->gcoef) continue;
         memcpy(scan->gstep + t * m.step + m.at, gc[m.stepped], (size_t)n * sizeof(real));
         memset(gc[m.stepped], 0, (size_t)n * sizeof(real));

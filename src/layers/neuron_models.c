@@ -89,8 +89,11 @@ static const char *const the_rest[] = {"v_rest", NULL};
 #define RESETS(to, how, value)                                                                                         \
     {"reset", SNN_CHOICE, AT(reset),   how,                                                                            \
      0,       0,          reset_names, "after a spike: V = 0, V = H - threshold, V = H, or V = v_reset"},              \
-        NUMBER(to, "v_reset", value, -1e6, 1e6, NULL, "reset: value goes here, and decay goes towards it"), {          \
-        "detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"    \
+        NUMBER(to, "v_reset", value, -1e6, 1e6, NULL, "reset: value goes here, and decay goes towards it"),            \
+        {"detach_reset", SNN_BOOL, AT(detach_reset), "true", 0, 0, NULL, "no gradient through the spike that resets"}, \
+    {                                                                                                                  \
+        "detach_state", SNN_BOOL, AT(detach_state), "false", 0, 0, NULL,                                               \
+            "no gradient from step to step: each learns by itself (SLTTLIFNode)"                                       \
     }
 #define FIRING(theta, to) THRESHOLD(theta, "1.0"), RESETS(to, "zero", "0")
 #define LATE                                                                                                           \
