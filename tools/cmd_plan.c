@@ -131,7 +131,8 @@ static int plan_rules(struct planning *p, json_t *rules) {
             json_object_set_new(rule, "recompute",
                                 json_pack("{s:i,s:i,s:I,s:f}", "segments", a.segments, "spiking_layers", a.layers,
                                           "bytes_without", (json_int_t)a.without, "forward_macs_again", a.share));
-            if (!p->cli->json)
+            if (!p->cli->json && !a.segments) printf("recompute: nothing would be gained, all layers run once\n");
+            else if (!p->cli->json)
                 printf("recompute: %d segments of %d spiking layers run again, %.0f %% of the forward pass's "
                        "multiply-adds; without %.2f MB\n",
                        a.segments, a.layers, 100 * a.share, (double)a.without * 1e-6);
