@@ -245,21 +245,8 @@ END_TEST
 
 static void run_cuts(const char *model, int32_t each, int32_t T, real *out) {
     struct made_network m;
-    static struct made_batch made;
     open_network(model, false, &m);
-    make_batch(T, false, false, &made);
-    struct snn_network_plan plan = {.T = T, .B = SAMPLES, .cut = each, .train = true};
-    ck_ok(snn_network_allocate(&m.net, &plan));
-    snn_params_init(&m.net.model.params, 3, m.net.model.params.value);
-    const struct snn_tensor *y = m.net.model.tape.output;
-    size_t row = SAMPLES * (size_t)y->units;
-    for (int pass = 0; pass < 2; ++pass) /* the second batch starts from nothing again */
-        for (int32_t t0 = 0, i = 0; t0 < T; t0 += each, ++i) {
-            struct snn_cut cut = {.batch = &made.batch, .t0 = t0, .index = i, .train = true};
-            cut.T = each < T - t0 ? each : T - t0;
-            snn_network_forward(&m.net, &cut);
-            memcpy(out + (size_t)t0 * row, y->data, (size_t)cut.T * row * sizeof *out);
-        }
+    outputs_of_cuts(&m, T, each, out);
     close_network(&m);
 }
 

@@ -122,8 +122,8 @@ static void shares_backward(struct snn_node *node, const struct snn_run *run) {
     run->device->mix->scale_grad(run->device, &by_row, node->in[0]->data, node->out->grad, false, gshare);
     kernels->shares_grad(run->device, &s, snn_run_mask(run, node->out), mean, mean + by_row.rows, node->param[0]->value,
                          node->param[1]->value, snn_tape_memory(aux->tape, aux->hidden), share, gshare,
-                         snn_tape_memory(aux->tape, aux->scratch), node->param[0]->frozen ? NULL : node->param[0]->grad,
-                         node->param[1]->frozen ? NULL : node->param[1]->grad, gmean, glargest);
+                         snn_tape_memory(aux->tape, aux->scratch), snn_param_gradient(node->param[0]),
+                         snn_param_gradient(node->param[1]), gmean, glargest);
     if (node->in[0]->grad)
         kernels->spread_rows(run->device, by_row.rows, by_row.units, node->out->grad, share, gmean, glargest,
                              snn_tape_memory(aux->tape, aux->where), snn_adds(node, 0, run), node->in[0]->grad);

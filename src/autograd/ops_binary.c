@@ -36,15 +36,12 @@ static void periodic(struct snn_node *node, const struct snn_run *run) {
                                   node->param[0]->value, node->param[1]->value, node->out->data);
 }
 
-/* Where gradients of a parameter go; NULL: it is frozen. */
-static real *gradient_of(const struct snn_param *p) { return p->frozen ? NULL : p->grad; }
-
 static void periodic_grad(struct snn_node *node, const struct snn_run *run) {
     const struct periodic *aux = node->aux;
     struct snn_periodic_shape shape = periodic_shape(node, run);
     run->device->binary->periodic_grad(run->device, &shape, snn_tape_numbers_at(aux->tape, aux->numbers),
                                        node->param[0]->value, node->param[1]->value, node->out->grad,
-                                       gradient_of(node->param[0]), gradient_of(node->param[1]));
+                                       snn_param_gradient(node->param[0]), snn_param_gradient(node->param[1]));
 }
 
 static const struct snn_op periodic_op = {"periodic weight", 0,        plan_periodic,

@@ -41,7 +41,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     ptrdiff_t rows = snn_run_rows(run, node->in[0]);
     void *scratch = snn_tape_memory(aux->tape, aux->scratch_backward);
     struct snn_weight w = snn_node_weight(node);
-    real *gb = snn_node_bias_grad(node);
+    real *gb = snn_param_gradient(node->param[1]);
     if (w.grad) conv->grad_weight(run->device, &aux->shape, rows, &x, node->out->grad, w.grad, gb, scratch);
     else if (gb)
         conv->grad_bias(run->device, rows, aux->shape.O, snn_conv_out_pixels(&aux->shape), node->out->grad, gb);
@@ -73,7 +73,7 @@ static void backward_transpose(struct snn_node *node, const struct snn_run *run)
     void *scratch = snn_tape_memory(aux->tape, aux->scratch_backward);
     struct snn_weight w = snn_node_weight(node);
     if (w.grad) conv->grad_weight(run->device, &aux->shape, rows, &gy, node->in[0]->data, w.grad, NULL, scratch);
-    real *gb = snn_node_bias_grad(node);
+    real *gb = snn_param_gradient(node->param[1]);
     if (gb) conv->grad_bias(run->device, rows, aux->shape.C, snn_conv_in_pixels(&aux->shape), node->out->grad, gb);
     if (node->in[0]->grad)
         conv->forward(run->device, &aux->shape, rows, &gy, w.value, NULL, snn_adds(node, 0, run), node->in[0]->grad,

@@ -67,7 +67,7 @@ static void grad_weight(const struct snn_node *node, const struct snn_run *run, 
     const struct conv_delays *aux = node->aux;
     const struct snn_conv_kernels *conv = run->device->conv;
     const struct snn_tensor *y = node->out;
-    real *gw = snn_node_weight(node).grad, *gb = snn_node_bias_grad(node);
+    real *gw = snn_node_weight(node).grad, *gb = snn_param_gradient(node->param[1]);
     if (!gw && gb)
         conv->grad_bias(run->device, snn_run_rows(run, y), aux->shape.O, snn_conv_out_pixels(&aux->shape), y->grad, gb);
     for (int32_t delay = 0; gw && delay < aux->taps; ++delay) {

@@ -46,14 +46,12 @@ static void build_forward(struct snn_node *node, const struct snn_run *run) {
     run->device->delay->build(run->device, &aux->shape, &e, node->out->data);
 }
 
-static real *gradient_of(const struct snn_param *p) { return p && !p->frozen ? p->grad : NULL; }
-
 static void build_backward(struct snn_node *node, const struct snn_run *run) {
     const struct build *aux = node->aux;
     struct snn_delay_elements e = elements_of(node, run);
     struct snn_param *const *p = node->param;
-    run->device->delay->build_grad(run->device, &aux->shape, &e, node->out->grad, gradient_of(p[WEIGHT]),
-                                   gradient_of(p[POSITION]), gradient_of(p[WIDTH]));
+    run->device->delay->build_grad(run->device, &aux->shape, &e, node->out->grad, snn_param_gradient(p[WEIGHT]),
+                                   snn_param_gradient(p[POSITION]), snn_param_gradient(p[WIDTH]));
 }
 
 static const struct snn_op build_op = {"delay kernels", 0, build_plan, build_prepare, build_forward, build_backward};
@@ -169,7 +167,7 @@ static void shift_backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_shift s = shift_of(node, run);
     const struct snn_param *p = node->param[0];
     run->device->delay->shift_grad(run->device, &s, snn_past_rows(node).dense, p->value, node->out->grad,
-                                   snn_adds(node, 0, run), node->in[0]->grad, gradient_of(p));
+                                   snn_adds(node, 0, run), node->in[0]->grad, snn_param_gradient(p));
 }
 
 static const struct snn_op shift_op = {"channel delays", SNN_OP_NEEDS_INPUT, shift_plan, NULL,

@@ -38,7 +38,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_rows x = snn_tensor_rows(node->in[0]);
     const struct snn_math_kernels *math = run->device->math;
     struct snn_weight w = snn_node_weight(node);
-    real *gb = snn_node_bias_grad(node);
+    real *gb = snn_param_gradient(node->param[1]);
     if (w.grad)
         math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad, gb,
                                  snn_tape_memory(aux->tape, aux->scratch_backward));

@@ -103,7 +103,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
         run->device->mix->lstm_grad(run->device, &s);
         if (t) math->linear_grad_input(run->device, &product, s.ga, p[0]->value, false, gm);
     }
-    real *gb = p[1] && !p[1]->frozen ? p[1]->grad : NULL;
+    real *gb = snn_param_gradient(p[1]);
     if (p[0]->frozen) return;
     for (int later = 0; later < 2 && later < T; ++later) { /* step 0 hears the cut before; then all others */
         struct snn_rows m = {.dense = later ? node->out->data : before_of(node, run->cut) + step};

@@ -22,14 +22,11 @@ static void rescale(struct snn_node *node, const struct snn_run *run) {
                                   snn_tape_memory(aux->tape, aux->saved), node->out->data);
 }
 
-/* Where gradients of a parameter go; NULL: it is frozen. */
-static real *gradient_of(const struct snn_param *p) { return p->frozen ? NULL : p->grad; }
-
 static void rescale_grad(struct snn_node *node, const struct snn_run *run) {
     const struct rescale *aux = node->aux;
     run->device->weights->rescale_grad(run->device, &aux->how, node->param[0]->value, node->param[1]->value,
                                        snn_tape_memory(aux->tape, aux->saved), node->out->grad,
-                                       gradient_of(node->param[0]), gradient_of(node->param[1]));
+                                       snn_param_gradient(node->param[0]), snn_param_gradient(node->param[1]));
 }
 
 static const struct snn_op rescale_op = {"rescaled weight", 0, plan_rescale, NULL, rescale, rescale_grad};

@@ -34,6 +34,9 @@ struct snn_param {
     double low, high;
 };
 
+/* Where a parameter's gradient is added to; NULL: there is none such, it is frozen, or no gradients are kept. */
+static inline real *snn_param_gradient(const struct snn_param *p) { return p && !p->frozen ? p->grad : NULL; }
+
 struct snn_params {
     struct snn_param **list; /* stable addresses */
     int count, room;

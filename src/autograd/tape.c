@@ -168,15 +168,3 @@ void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, e
         if (node->scope == scope && node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
     }
 }
-
-void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run) {
-    snn_tape_forward_scope(tape, run, SNN_SCOPE_WEIGHTS);
-    snn_tape_forward_scope(tape, run, SNN_SCOPE_BATCH);
-    snn_tape_forward_scope(tape, run, SNN_SCOPE_CUT);
-}
-
-void snn_tape_backward(struct snn_tape *tape, const struct snn_run *run) {
-    snn_tape_backward_scope(tape, run, SNN_SCOPE_CUT);
-    snn_tape_backward_scope(tape, run, SNN_SCOPE_BATCH);
-    snn_tape_backward_scope(tape, run, SNN_SCOPE_WEIGHTS);
-}

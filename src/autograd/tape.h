@@ -213,13 +213,7 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     const struct snn_tensor *made = node->in[1];
     if (made && made->is_weight) return (struct snn_weight){made->data, made->grad};
     const struct snn_param *p = node->param[0];
-    return (struct snn_weight){p->value, p->frozen ? NULL : p->grad};
-}
-
-/* Where the gradient of a bias, the node's parameter 1, is added to; NULL: it has none, or it is frozen. */
-static inline real *snn_node_bias_grad(const struct snn_node *node) {
-    const struct snn_param *b = node->param[1];
-    return b && !b->frozen ? b->grad : NULL;
+    return (struct snn_weight){p->value, snn_param_gradient(p)};
 }
 
 /* Are spikes made here, one a step or several or soft ones, rather than passed on? */
@@ -230,10 +224,8 @@ static inline bool snn_makes_spikes(const struct snn_node *node) {
 }
 
 /* ---- running ---- */
-void snn_tape_forward(struct snn_tape *tape, const struct snn_run *run);
-/* From output->grad, which the loss has written. Gradients of parameters are added to the slab. */
-void snn_tape_backward(struct snn_tape *tape, const struct snn_run *run);
-/* The parts, for rules with several cuts. */
+/* The nodes of one scope, in order; and back, from output->grad, which the loss has written: gradients of parameters
+ * are added to the slab. */
 void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope);
 void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope);
 

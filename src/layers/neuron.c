@@ -258,7 +258,7 @@ static void hear_weights(const struct snn_node *node, const struct snn_run *run,
     struct snn_param *const *p = recurrent_params(node);
     const int32_t steps = snn_run_steps(run, node->out);
     ptrdiff_t n = node->out->units;
-    real *gb = p[1] && !p[1]->frozen ? p[1]->grad : NULL;
+    real *gb = snn_param_gradient(p[1]);
     if (p[0]->frozen) return;
     for (int later = 0; later < 2 && later < steps; ++later) {
         struct snn_rows before = spikes_before(node, run, later);

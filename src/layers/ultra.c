@@ -89,7 +89,7 @@ static struct snn_ultra_learned learned_of(const struct snn_node *node) {
         const struct snn_param *p = node->param[i];
         if (!p) continue;
         learned.value[i] = p->value;
-        learned.grad[i] = p->frozen ? NULL : p->grad;
+        learned.grad[i] = snn_param_gradient(p);
     }
     return learned;
 }

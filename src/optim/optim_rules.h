@@ -8,9 +8,7 @@
 #ifndef SNN_OPTIM_RULES_H
 #define SNN_OPTIM_RULES_H
 
-#include <math.h>
-
-#include "core/real.h"
+#include "core/rmath.h"
 
 /* X(name, states a weight) */
 #define SNN_OPTIM_RULES(X)                                                                                             \
@@ -53,14 +51,6 @@ enum snn_optim_scalar {
     SNN_K_COUNT
 };
 
-SNN_HD real snn_rule_root(real x) {
-#ifdef SNN_DOUBLE
-    return sqrt(x);
-#else
-    return sqrtf(x);
-#endif
-}
-
 SNN_HD real snn_rule_max(real a, real b) { return a > b ? a : b; }
 
 SNN_HD real snn_rule_sgd(real w, real g, real *s, const real *k) {
@@ -82,26 +72,26 @@ SNN_HD void snn_rule_moments(real g, real *s, const real *k) {
 
 SNN_HD real snn_rule_adam(real w, real g, real *s, const real *k) {
     snn_rule_moments(g + k[SNN_K_L2] * w, s, k);
-    return k[SNN_K_SHRINK] * w - k[SNN_K_RATE] * s[0] / (snn_rule_root(s[1]) * k[SNN_K_ROOT2] + k[SNN_K_EPS]);
+    return k[SNN_K_SHRINK] * w - k[SNN_K_RATE] * s[0] / (r_sqrt(s[1]) * k[SNN_K_ROOT2] + k[SNN_K_EPS]);
 }
 
 SNN_HD real snn_rule_adam_amsgrad(real w, real g, real *s, const real *k) {
     snn_rule_moments(g + k[SNN_K_L2] * w, s, k);
     s[2] = snn_rule_max(s[2], s[1]);
-    return k[SNN_K_SHRINK] * w - k[SNN_K_RATE] * s[0] / (snn_rule_root(s[2]) * k[SNN_K_ROOT2] + k[SNN_K_EPS]);
+    return k[SNN_K_SHRINK] * w - k[SNN_K_RATE] * s[0] / (r_sqrt(s[2]) * k[SNN_K_ROOT2] + k[SNN_K_EPS]);
 }
 
 SNN_HD real snn_rule_nadam(real w, real g, real *s, const real *k) {
     g += k[SNN_K_L2] * w;
     snn_rule_moments(g, s, k);
-    return w - k[SNN_K_RATE] * (k[SNN_K_GRAD] * g + k[SNN_K_MEAN] * s[0]) /
-                   (snn_rule_root(s[1]) * k[SNN_K_ROOT2] + k[SNN_K_EPS]);
+    return w -
+           k[SNN_K_RATE] * (k[SNN_K_GRAD] * g + k[SNN_K_MEAN] * s[0]) / (r_sqrt(s[1]) * k[SNN_K_ROOT2] + k[SNN_K_EPS]);
 }
 
 /* While the variance is not to be trusted RATE is 0, afterwards PLAIN is. */
 SNN_HD real snn_rule_radam(real w, real g, real *s, const real *k) {
     snn_rule_moments(g + k[SNN_K_L2] * w, s, k);
-    return w - s[0] * (k[SNN_K_PLAIN] + k[SNN_K_RATE] / (snn_rule_root(s[1]) + k[SNN_K_EPS]));
+    return w - s[0] * (k[SNN_K_PLAIN] + k[SNN_K_RATE] / (r_sqrt(s[1]) + k[SNN_K_EPS]));
 }
 
 SNN_HD real snn_rule_adamax(real w, real g, real *s, const real *k) {
@@ -114,14 +104,14 @@ SNN_HD real snn_rule_adamax(real w, real g, real *s, const real *k) {
 /* g over the root of its mean square: s[0]. */
 SNN_HD real snn_rule_over_rms(real g, real *s, const real *k) {
     s[0] = k[SNN_K_KEEP2] * s[0] + k[SNN_K_TAKE2] * (g * g);
-    return g / (snn_rule_root(s[0]) + k[SNN_K_EPS]);
+    return g / (r_sqrt(s[0]) + k[SNN_K_EPS]);
 }
 
 /* g over its standard deviation: mean square s[0], mean s[1]. A variance that rounding makes negative is 0. */
 SNN_HD real snn_rule_over_deviation(real g, real *s, const real *k) {
     s[0] = k[SNN_K_KEEP2] * s[0] + k[SNN_K_TAKE2] * (g * g);
     s[1] = k[SNN_K_KEEP2] * s[1] + k[SNN_K_TAKE2] * g;
-    return g / (snn_rule_root(snn_rule_max(s[0] - s[1] * s[1], 0)) + k[SNN_K_EPS]);
+    return g / (r_sqrt(snn_rule_max(s[0] - s[1] * s[1], 0)) + k[SNN_K_EPS]);
 }
 
 SNN_HD real snn_rule_rmsprop(real w, real g, real *s, const real *k) {
@@ -145,14 +135,14 @@ SNN_HD real snn_rule_rmsprop_centered_momentum(real w, real g, real *s, const re
 SNN_HD real snn_rule_adagrad(real w, real g, real *s, const real *k) {
     g += k[SNN_K_L2] * w;
     s[0] = (s[0] + k[SNN_K_START]) + g * g;
-    return w - k[SNN_K_RATE] * g / (snn_rule_root(s[0]) + k[SNN_K_EPS]);
+    return w - k[SNN_K_RATE] * g / (r_sqrt(s[0]) + k[SNN_K_EPS]);
 }
 
 /* Mean square of the gradient s[0], of the steps s[1]. */
 SNN_HD real snn_rule_adadelta(real w, real g, real *s, const real *k) {
     g += k[SNN_K_L2] * w;
     s[0] = k[SNN_K_KEEP2] * s[0] + k[SNN_K_TAKE2] * (g * g);
-    real delta = snn_rule_root(s[1] + k[SNN_K_EPS]) / snn_rule_root(s[0] + k[SNN_K_EPS]) * g;
+    real delta = r_sqrt(s[1] + k[SNN_K_EPS]) / r_sqrt(s[0] + k[SNN_K_EPS]) * g;
     s[1] = k[SNN_K_KEEP2] * s[1] + k[SNN_K_TAKE2] * (delta * delta);
     return w - k[SNN_K_RATE] * delta;
 }
