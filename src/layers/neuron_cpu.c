@@ -1,96 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * neuron_cpu.c - the scan on the CPU. A work item is up to SNN_SCAN_CHUNK neurons of one sample over all steps: its
  * states stay in L1, its inputs are read and its membranes written once. Cells and surrogates meet in row buffers, so
- * that code grows with their sum, not with their product. */
+ * that code grows with their sum, not with their product; the loops of a cell are a file of their own
+ * (neuron_rows.inc). */
+#include "layers/cell_rows.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "core/isa.h"
 #include "core/rmath.h"
-
-/* A loop over a row is vectorised when all of its cell's equations are inlined, however long they are. */
-#undef SNN_HD
-#define SNN_HD static inline __attribute__((always_inline))
-#include "layers/cells/all.h"
 #include "layers/neuron.h"
 
 enum { CHUNK = SNN_SCAN_CHUNK, STATES = SNN_CELL_STATES, COEFS = SNN_CELL_COEFS };
-#define INLINE static inline __attribute__((always_inline))
-/* Rows do not overlap, or are the same element by element. */
-#ifdef __clang__
-#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define INDEPENDENT _Pragma("GCC ivdep")
-#endif
 
-/* What the adjoint of a step reads, and the gradient of the input. */
-struct cell_back {
-    real *const *c;                  /* coefficients */
-    const real *const *h, *const *v; /* states after the charge, and before the step */
-    const real *x, *r, *s, *z, *sg, *gy;
-    real *gx;
-};
-
-/* Loops over n neurons. Arrays of rows: (states) or (coefficients) pointers. */
-struct cell_rows {
-    int states, coefs;
-    bool reads_v;
-    void (*start)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, real *const *v);
-    void (*step)(const struct snn_neuron_spec *spec, bool uniform, ptrdiff_t n, real *const *c, const real *x,
-                 const real *r, real *const *v, real *const *h, uint8_t *flag);
-    void (*charge)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *x, const real *r,
-                   real *const *v);
-    void (*over)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *const *h, real *z);
-    void (*settle)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *x, const real *s,
-                   const real *r, const real *const *h, real *const *v);
-    void (*back)(const struct snn_neuron_spec *spec, bool uniform, ptrdiff_t n, const struct cell_back *a,
-                 real *const *g, real *const *gc);
-};
-
-/* CASE for the reset that it is; to zero and to a value is the same code. */
-#define CELL_RESETS(which)                                                                                             \
-    if ((which) == SNN_RESET_SUBTRACT) {                                                                               \
-        CASE(SNN_RESET_SUBTRACT)                                                                                       \
-    } else if ((which) == SNN_RESET_NONE) {                                                                            \
-        CASE(SNN_RESET_NONE)                                                                                           \
-    } else {                                                                                                           \
-        CASE(SNN_RESET_VALUE)                                                                                          \
-    }
-#define CELL_JOIN_(a, b) a##b
-#define CELL_JOIN(a, b) CELL_JOIN_(a, b)
-
-#define MODEL lif
-#include "layers/neuron_rows.inc"
-#define MODEL synaptic
-#include "layers/neuron_rows.inc"
-#define MODEL alif
-#include "layers/neuron_rows.inc"
-#define MODEL adlif
-#include "layers/neuron_rows.inc"
-#define MODEL seadlif
-#include "layers/neuron_rows.inc"
-#define MODEL alpha
-#include "layers/neuron_rows.inc"
-#define MODEL klif
-#include "layers/neuron_rows.inc"
-#define MODEL nonlinear
-#include "layers/neuron_rows.inc"
-#define MODEL spytorch
-#include "layers/neuron_rows.inc"
-#define MODEL filter
-#include "layers/neuron_rows.inc"
-#define MODEL ada_lif
-#include "layers/neuron_rows.inc"
-#define MODEL glif
-#include "layers/neuron_rows.inc"
-#define MODEL clif
-#include "layers/neuron_rows.inc"
-#define MODEL rf
-#include "layers/neuron_rows.inc"
-#define MODEL sigma_delta
-#include "layers/neuron_rows.inc"
-
-#define X(name) &name##_rows,
+#define X(name) &SNN_ISA(snn_rows_##name),
 static const struct cell_rows *const rows_of[] = {SNN_CELLS(X)};
 #undef X
 
