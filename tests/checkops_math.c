@@ -228,6 +228,93 @@ static void check_sum_over_time(struct ops *ops) {
     }
 }
 
+static void call_fill(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->fill(device, e->n, (real)-0.75, e->y);
+}
+
+static void check_fill(struct ops *ops) {
+    for (int k = 0; k < OPS_COUNT(lengths); ++k) {
+        struct elements e = {.n = lengths[k]};
+        ops_begin(ops, "%td numbers", e.n);
+        e.y = ops_output(ops, e.n, sizeof *e.y);
+        real *y = ops_memory(ops, e.n, sizeof *y);
+        for (ptrdiff_t i = 0; i < e.n; ++i) y[i] = (real)-0.75;
+        ops_expect(ops, e.y, y);
+        ops_run(ops, call_fill, &e);
+    }
+}
+
+static void call_multiply(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->multiply(device, e->n, e->a, e->b, e->adds, e->y);
+}
+
+static void check_multiply(struct ops *ops) {
+    for (int k = 0; k < 2 * OPS_COUNT(lengths); ++k) {
+        struct elements e = {.n = lengths[k / 2], .adds = k % 2};
+        ops_begin(ops, "%td numbers, adds %d", e.n, e.adds);
+        e.a = ops_reals(ops, e.n), e.b = ops_reals(ops, e.n), e.y = ops_output(ops, e.n, sizeof *e.y);
+        if (e.adds) ops_fill(ops, e.y, e.n, -1, 1);
+        real *y = ops_memory(ops, e.n, sizeof *y);
+        for (ptrdiff_t i = 0; i < e.n; ++i) y[i] = e.adds ? e.y[i] + e.a[i] * e.b[i] : e.a[i] * e.b[i];
+        ops_expect(ops, e.y, y);
+        ops_run(ops, call_multiply, &e);
+    }
+}
+
+/* ---- traces ---- */
+
+struct trace {
+    int32_t T, B;
+    ptrdiff_t units;
+    struct snn_rows x;
+    real decay, gain;
+    const real *before;
+    real *y;
+};
+
+static void call_trace(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct trace *c = argument;
+    (void)ops;
+    device->math->trace(device, c->T, c->B, c->units, &c->x, c->decay, c->gain, c->before, c->y);
+}
+
+static void check_trace(struct ops *ops) {
+    static const int32_t steps[] = {1, 4}, samples[] = {1, 3};
+    static const ptrdiff_t units[] = {1, 63, 65, 130};
+    static const struct ops_kind kinds[] = {{SNN_DENSE, -1, false}, {SNN_BITS, 0.3, false}, {SNN_LISTS, 0.2, true}};
+    for (int k = 0; k < 3 * 2 * 2 * 2 * 2 * OPS_COUNT(units); ++k) {
+        const struct ops_kind *kind = &kinds[k % 3];
+        const int within = k / 24 % 2;
+        struct trace c = {.T = steps[k / 3 % 2], .B = samples[k / 6 % 2], .decay = (real)0.75, .gain = (real)-1.5};
+        c.units = units[k / 48];
+        const ptrdiff_t rows = (ptrdiff_t)c.T * c.B, row = c.B * c.units;
+        ops_begin(ops, "%s, T %d, B %d, %td units, before %d, within %d", ops_kind_text(kind), (int)c.T, (int)c.B,
+                  c.units, k / 12 % 2, within);
+        struct ops_rows x = ops_rows_as(ops, rows, c.units, kind);
+        c.x = x.rows;
+        c.y = ops_output(ops, rows * c.units, sizeof *c.y);
+        real *y = ops_memory(ops, rows * c.units, sizeof *y);
+        const real *past = NULL;
+        if (k / 12 % 2 && within) { /* in the last step's place, as a layer has it */
+            ops_fill(ops, c.y + (rows * c.units - row), row, -1, 1);
+            c.before = c.y + (rows * c.units - row);
+            real *copy = ops_memory(ops, row, sizeof *copy);
+            for (ptrdiff_t i = 0; i < row; ++i) copy[i] = c.before[i];
+            past = copy;
+        } else if (k / 12 % 2) past = c.before = ops_reals(ops, row);
+        for (ptrdiff_t i = 0; i < rows * c.units; ++i) {
+            const real *at = i >= row ? y + (i - row) : past ? past + i : NULL;
+            y[i] = (at ? c.decay * *at : 0) + c.gain * x.dense[i];
+        }
+        ops_expect(ops, c.y, y);
+        ops_run(ops, call_trace, &c);
+    }
+}
+
 /* ---- dropout ---- */
 
 static const int32_t unit_counts[] = {1, 3, 31, 63, 64, 65, 127, 129, 513};
@@ -503,7 +590,7 @@ static void check_cut_lengths(struct ops *ops) {
     X(linear_scratch)                                                                                                  \
     X(linear)                                                                                                          \
     X(linear_grad_input)                                                                                               \
-    X(linear_grad_weight) X(add) X(accumulate) X(sum_over_time) X(dropout_mask) X(dropout) X(count_nonzero)             \
+    X(linear_grad_weight) X(add) X(accumulate) X(sum_over_time) X(fill) X(multiply) X(trace) X(dropout_mask) X(dropout) X(count_nonzero)             \
         X(add_counts) X(cut_lengths) X(load_frames) X(load_events)
 /* clang-format on */
 #define OPS_ENTRY_(name) OPS_ROW(snn_math_kernels, name)

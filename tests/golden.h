@@ -112,6 +112,7 @@ void golden_ultra(struct golden *c);
 void golden_binning(struct golden *c);
 void golden_dcls(struct golden *c);
 void golden_biper(struct golden *c);
+void golden_rules(struct golden *c);
 
 /* The shape of a convolution of the case, with y's size where it is transposed. */
 bool golden_conv_shape(struct golden *c, bool transposed, const struct snn_tensor *x, const struct snn_param *w,

@@ -66,11 +66,11 @@ static struct {
 
 static bool run_saved; /* there has been a last.safetensors */
 
-static inline void hooked(struct snn_network *n) {
+static inline void hooked(const struct snn_trainer *trainer, struct snn_network *n) {
     ++hook.batches;
     if (hook.at) hook.at(n, hook.batches);
     if (hook.batches == hook.stop_at) hook.stop = 1;
-    hook.real->batch(n);
+    hook.real->batch(trainer, n);
 }
 
 struct asked {
@@ -98,13 +98,13 @@ static inline int train(const char *yaml, const char *dir, struct asked asked, s
     struct snn_experiment e;
     struct snn_run_result unused;
     open_run_on(asked.device ? asked.device : "cpu", yaml, asked.threads, &e);
-    struct snn_trainer_ops ops = *e.trainer;
+    struct snn_trainer_ops ops = *e.trainer.ops;
     char last[MADE_PATH + 32];
     snprintf(last, sizeof last, "%s/last.safetensors", dir);
     run_saved = snn_file_exists(last);
-    hook.real = e.trainer, hook.batches = 0, hook.stop_at = asked.stop_at, hook.stop = 0, hook.at = asked.at;
+    hook.real = e.trainer.ops, hook.batches = 0, hook.stop_at = asked.stop_at, hook.stop = 0, hook.at = asked.at;
     ops.batch = hooked;
-    e.trainer = &ops;
+    e.trainer.ops = &ops;
     struct snn_run_options options = {
         .dir = dir, .resume = asked.resume, .quiet = true, .lines = stdout, .stop = &hook.stop};
     int rc = snn_train(&e, &options, result ? result : &unused);

@@ -103,7 +103,7 @@ static void train_a_step(struct snn_experiment *e, const char *path) {
     if (e->data.timesteps > 0 && e->data.timesteps < most) T = (int32_t)e->data.timesteps;
     struct made_input made;
     struct snn_batch batch = batch_for(e, T, &made);
-    struct snn_network_plan plan = {.T = T, .B = SAMPLES, .cut = e->trainer->cut(T), .train = true};
+    struct snn_network_plan plan = {.T = T, .B = SAMPLES, .cut = snn_trainer_cut(&e->trainer, T), .train = true};
     struct snn_metrics metrics;
     ck_ok(snn_network_allocate(n, &plan));
     snn_params_init(&n->model.params, 0, n->model.params.value);
@@ -111,7 +111,7 @@ static void train_a_step(struct snn_experiment *e, const char *path) {
     struct snn_step step = {.seed = 1, .samples = SAMPLES, .first = true, .last = true, .clip = NAN};
     step.rate = snn_schedule_rate(e->schedule, 0, 0);
     snn_metrics_start(&metrics, n);
-    ck_ok(snn_step(n, e->trainer, &batch, &step));
+    ck_ok(snn_step(n, &e->trainer, &batch, &step));
     ck_ok(snn_metrics_look(&metrics, n));
     ck_assert_msg(isfinite(metrics.score[0].loss), "%s: loss %g", path, metrics.score[0].loss);
     bool moves = false;

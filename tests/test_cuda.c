@@ -180,7 +180,7 @@ static double losses_of(const char *device, const char *yaml, int steps, double 
                                     .rate = {1, NAN},
                                     .clip = e.train.clip};
             before = m.score[0].loss;
-            ck_ok(snn_step(&e.network, e.trainer, batch, &step));
+            ck_ok(snn_step(&e.network, &e.trainer, batch, &step));
             ck_ok(snn_metrics_look(&m, &e.network));
             if (done == 0) *first = m.score[0].loss / batch->B;
             before = (m.score[0].loss - before) / batch->B;
@@ -224,7 +224,7 @@ START_TEST(nothing_waits) {
             held = asked_of("cudaemu_bytes_allocated");
         struct snn_step step = {
             .number = i, .samples = batch->B, .first = true, .last = true, .rate = {1, NAN}, .clip = 1};
-        ck_ok(snn_step(&e.network, e.trainer, batch, &step));
+        ck_ok(snn_step(&e.network, &e.trainer, batch, &step));
     }
     ck_assert_int_eq(asked_of("cudaemu_graph_launches") - started, STEPS);
     /* The one wait of a step is for the batch before the last, whose place in memory is filled again. */

@@ -42,7 +42,7 @@ static void open_experiment(const char *device, const char *data, const char *re
 static void count_step(const char *data, const char *rest, int batch, struct counted *c) {
     open_experiment("cpu", data, rest, batch, &c->e);
     ck_ok(snn_costs_open(&c->costs, &c->counting));
-    ck_ok(snn_count_step(&c->e, c->e.trainer, &c->counting, &c->costs));
+    ck_ok(snn_count_step(&c->e, &c->e.trainer, &c->counting, &c->costs));
 }
 
 static void close_counted(struct counted *c) {
@@ -233,8 +233,9 @@ END_TEST
 
 /* ---- names ---- */
 
-static const char *const files[] = {"attention", "binary", "conv", "delay", "linear", "loss",     "math",  "memory",
-                                    "mix",       "neuron", "norm", "optim", "pool", "regular",   "temporal", "ultra", "weights"};
+static const char *const files[] = {"attention", "binary",  "conv",     "delay",  "linear", "loss",
+                                    "math",      "memory",  "mix",      "neuron", "norm",   "optim",
+                                    "pool",      "regular", "temporal", "ultra",  "weights"};
 
 static char *read_source(const char *name) {
     char path[4096];
@@ -479,7 +480,7 @@ START_TEST(memory_as_emulated) {
     open_experiment("cuda", n->data, n->rest, n->batch, &e);
     struct snn_batch batch = snn_planned_batch(&e);
     int64_t before = emulator_says("cudaemu_bytes_allocated");
-    ck_ok(snn_count_step(&e, e.trainer, &e.device, &c.costs));
+    ck_ok(snn_count_step(&e, &e.trainer, &e.device, &c.costs));
     ck_assert_uint_eq(e.network.arena.size, c.e.network.arena.size);
     for (int p = 0; p < SNN_MEM_PURPOSES; ++p)
         ck_assert_uint_eq(e.network.arena.by_purpose[p], c.e.network.arena.by_purpose[p]);
@@ -522,7 +523,7 @@ static void watch_step(struct snn_experiment *e, struct seen *seen) {
     FILE *words = tmpfile();
     int kept = dup(STDERR_FILENO);
     ck_assert(words && kept >= 0 && dup2(fileno(words), STDERR_FILENO) >= 0);
-    int rc = snn_count_step(e, e->trainer, &e->device, &unused);
+    int rc = snn_count_step(e, &e->trainer, &e->device, &unused);
     if (rc >= 0) rc = snn_optim_gate(e->network.optim, &e->device, &gate); /* waits for all of it */
     ck_assert(dup2(kept, STDERR_FILENO) >= 0);
     close(kept);

@@ -499,7 +499,7 @@ static double pass_batch(struct snn_experiment *e, const struct snn_batch *batch
     n->tally->loss = 0;
     ck_ok(snn_network_stage(n, batch));
     snn_network_set_step(n, 1, step, 1 / samples);
-    e->trainer->batch(n);
+    e->trainer.ops->batch(&e->trainer, n);
     return n->tally->loss;
 }
 

@@ -55,7 +55,7 @@ static int training_step(struct bench *b, const struct snn_batch *batch) {
                             .rate = snn_schedule_rate(b->e->schedule, 0, b->step),
                             .clip = NAN};
     ++b->step;
-    return snn_step(&b->e->network, b->e->trainer, batch, &step);
+    return snn_step(&b->e->network, &b->e->trainer, batch, &step);
 }
 
 /* Figures of the steps since the last look; waits for them. */
@@ -195,7 +195,7 @@ static int run(const struct cli *cli, struct bench *b) {
         return snn_error(SNN_EFAIL, "out of memory");
     }
     struct snn_network_plan plan = {
-        .T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
+        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = true};
     int rc = snn_network_allocate(&e->network, &plan);
     if (rc >= 0) rc = snn_experiment_init(e);
     snn_metrics_init(&b->metrics, &e->network, e->steps, NULL, 1);

@@ -109,12 +109,12 @@ static int plan_rules(struct planning *p, json_t *rules) {
     struct snn_device *device = e->network.device;
     struct snn_batch batch = snn_planned_batch(e);
     size_t batches = device->memory->stage_bytes(device, &batch);
-    const char *wanted = p->cli->rule ? p->cli->rule : e->trainer->name;
+    const char *wanted = p->cli->rule ? p->cli->rule : e->trainer.ops->name;
     for (int i = 0; snn_trainers[i]; ++i) {
         if (strcmp(wanted, "all") && strcmp(wanted, snn_trainers[i]->name)) continue;
         struct snn_arena arena;
         struct snn_network_plan what = {
-            .T = batch.T, .B = batch.B, .cut = snn_trainers[i]->cut(batch.T), .train = true};
+            .T = batch.T, .B = batch.B, .cut = snn_trainer_cut(&e->trainer, batch.T), .train = true};
         SNN_TRY(snn_network_check(&e->network, &what));
         snn_network_measure(&e->network, &what, &arena);
         if (arena.used + batches > p->most) p->most = arena.used + batches;
@@ -231,13 +231,11 @@ static void print_roofline(const struct planning *p, const char *rule, const str
 }
 
 static int roofline(struct planning *p, json_t *all) {
-    const struct snn_trainer_ops *named = p->cli->rule ? rule_named(p->cli->rule) : NULL;
-    const struct snn_trainer_ops *trainer = named ? named : p->e.trainer; /* of all rules, the config's */
     struct snn_roofline r;
-    SNN_TRY(snn_count_step(&p->e, trainer, &p->counting, &p->costs));
+    SNN_TRY(snn_count_step(&p->e, &p->e.trainer, &p->counting, &p->costs));
     SNN_TRY(snn_roofline(&p->costs, p->card, &r));
     if (p->cli->json) json_object_set_new(all, "roofline", roofline_json(p, &r));
-    else print_roofline(p, trainer->name, &r);
+    else print_roofline(p, p->e.trainer.ops->name, &r);
     snn_roofline_free(&r);
     return SNN_OK;
 }
@@ -253,7 +251,8 @@ static int enter_widest_stage(struct planning *p) {
         struct snn_arena arena;
         SNN_TRY(snn_experiment_enter(e, k));
         struct snn_batch batch = snn_planned_batch(e);
-        struct snn_network_plan what = {.T = batch.T, .B = batch.B, .cut = e->trainer->cut(batch.T), .train = true};
+        struct snn_network_plan what = {
+            .T = batch.T, .B = batch.B, .cut = snn_trainer_cut(&e->trainer, batch.T), .train = true};
         snn_network_measure(&e->network, &what, &arena);
         if (arena.used > most) most = arena.used, widest = k;
     }

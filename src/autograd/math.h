@@ -51,6 +51,14 @@ struct snn_math_kernels {
     /* y (B,N) = sum over t of x (T,B,N), or added to */
     void (*sum_over_time)(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, bool adds, real *y);
 
+    void (*fill)(struct snn_device *device, ptrdiff_t n, real value, real *y);
+    /* y = a b, or added to it; y may be a or b */
+    void (*multiply)(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, bool adds, real *y);
+    /* y[t] = decay y[t-1] + gain x[t]; x and y (T,B,units), y[-1] (B,units) is `before`, which may lie within y, or 0
+     * where that is NULL */
+    void (*trace)(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
+                  real decay, real gain, const real *before, real *y);
+
     /* The bits are drawn from (seed, optimiser step, sample, step, layer): run i of sample b is kept when its word is
      * below p->limit. */
     void (*dropout_mask)(struct snn_device *device, const struct snn_dropout_shape *shape, const uint32_t *clock,

@@ -43,6 +43,51 @@ static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, con
     }
 }
 
+static void fill(struct snn_device *device, ptrdiff_t n, real value, real *y) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t block = 0; block < blocks(n, ELEMENTS); ++block)
+        for (ptrdiff_t i = block * ELEMENTS; i < least((block + 1) * ELEMENTS, n); ++i) y[i] = value;
+}
+
+static void multiply(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, bool adds, real *y) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t block = 0; block < blocks(n, ELEMENTS); ++block) {
+        ptrdiff_t end = least((block + 1) * ELEMENTS, n);
+        if (adds)
+            for (ptrdiff_t i = block * ELEMENTS; i < end; ++i) y[i] += a[i] * b[i];
+        else
+            for (ptrdiff_t i = block * ELEMENTS; i < end; ++i) y[i] = a[i] * b[i];
+    }
+}
+
+/* Row r of x times gain is added to y. */
+static void add_row(const struct snn_rows *x, ptrdiff_t r, ptrdiff_t units, real gain, real *restrict y) {
+    if (x->lists.row) {
+        struct snn_entries e = snn_lists_row(&x->lists, r);
+        for (int32_t k = 0; k < e.count; ++k) y[e.index[k]] += e.value ? gain * (real)e.value[k] : gain;
+    } else if (x->bits) {
+        const uint64_t *bits = x->bits + r * x->words;
+        for (ptrdiff_t w = 0; w < x->words; ++w)
+            for (uint64_t left = bits[w]; left; left &= left - 1) y[w * 64 + __builtin_ctzll(left)] += gain;
+    } else {
+        const real *restrict from = x->dense + r * units;
+        for (ptrdiff_t i = 0; i < units; ++i) y[i] += gain * from[i];
+    }
+}
+
+static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
+                  real decay, real gain, const real *before, real *y) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (int32_t b = 0; b < B; ++b)
+        for (int32_t t = 0; t < T; ++t) {
+            const ptrdiff_t r = (ptrdiff_t)t * B + b;
+            const real *past = t ? y + (r - B) * units : before ? before + b * units : NULL;
+            real *now = y + r * units;
+            for (ptrdiff_t i = 0; i < units; ++i) now[i] = past ? decay * past[i] : 0;
+            add_row(x, r, units, gain, now);
+        }
+}
+
 static void dropout_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
                          uint32_t layer, const int32_t *sample, const struct snn_dropout *p, uint64_t *mask) {
     ptrdiff_t words = snn_dropout_words(s), runs = s->units / s->inner;
@@ -151,6 +196,9 @@ const struct snn_math_kernels SNN_ISA(snn_math_cpu) = {
     .add = add,
     .accumulate = accumulate,
     .sum_over_time = sum_over_time,
+    .fill = fill,
+    .multiply = multiply,
+    .trace = trace,
     .dropout_mask = dropout_mask,
     .dropout = dropout,
     .count_nonzero = count_nonzero,

@@ -196,6 +196,10 @@ struct snn_node *snn_watch(struct snn_tape *tape, const char *name, struct snn_t
 real *snn_watch_count(const struct snn_node *node);
 real *snn_watch_slope(const struct snn_node *node);
 
+/* The error of the outputs for x, through `matrix` (outputs, units), in the place of what comes down: a node that
+ * nothing goes on from. */
+struct snn_node *snn_feedback(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *matrix);
+
 /* To one axis: the same memory */
 struct snn_tensor *snn_flatten(struct snn_tape *tape, struct snn_tensor *x);
 

@@ -13,11 +13,16 @@ struct conv {
 
 static void plan_for(struct snn_tape *tape, struct snn_node *node, enum snn_form form) {
     struct conv *aux = node->aux;
-    size_t bytes =
-        tape->device->conv->scratch(tape->device->threads, &aux->shape, snn_plan_rows(tape, node->in[0]), form);
+    const struct snn_conv_kernels *conv = tape->device->conv;
+    const ptrdiff_t rows = snn_plan_rows(tape, node->in[0]);
+    size_t forward = conv->scratch(tape->device->threads, &aux->shape, rows, form), backward = forward;
+    if (node->trace.on) { /* which is numbers */
+        size_t traced = conv->scratch(tape->device->threads, &aux->shape, rows, SNN_DENSE);
+        if (traced > backward) backward = traced;
+    }
     aux->tape = tape;
-    aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
-    aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
+    aux->scratch_forward = snn_tape_buffer(tape, node, forward, SNN_IN_FORWARD);
+    aux->scratch_backward = snn_tape_buffer(tape, node, backward, SNN_IN_BACKWARD);
 }
 
 static const real *bias_of(const struct snn_node *node) { return node->param[1] ? node->param[1]->value : NULL; }
@@ -29,6 +34,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) { plan_for(tape, 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct conv *aux = node->aux;
     struct snn_rows x = snn_tensor_rows(node->in[0]);
+    snn_node_trace(aux->tape, node, run);
     run->device->conv->forward(run->device, &aux->shape, snn_run_rows(run, node->in[0]), &x,
                                snn_node_weight(node).value, bias_of(node), false, node->out->data,
                                snn_tape_memory(aux->tape, aux->scratch_forward));
@@ -37,11 +43,11 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct conv *aux = node->aux;
     const struct snn_conv_kernels *conv = run->device->conv;
-    struct snn_rows x = snn_tensor_rows(node->in[0]);
+    struct snn_rows x = snn_node_learns_from(aux->tape, node, run);
     ptrdiff_t rows = snn_run_rows(run, node->in[0]);
     void *scratch = snn_tape_memory(aux->tape, aux->scratch_backward);
     struct snn_weight w = snn_node_weight(node);
-    real *gb = snn_param_gradient(node->param[1]);
+    real *gb = snn_node_gradient(node->param[1], run);
     if (w.grad) conv->grad_weight(run->device, &aux->shape, rows, &x, node->out->grad, w.grad, gb, scratch);
     else if (gb)
         conv->grad_bias(run->device, rows, aux->shape.O, snn_conv_out_pixels(&aux->shape), node->out->grad, gb);
@@ -50,9 +56,10 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
                          node->in[0]->grad, scratch);
 }
 
-static const struct snn_op op = {"conv",  SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS,
-                                 plan,    NULL,
-                                 forward, backward};
+static const struct snn_op op = {
+    "conv",  SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS | SNN_OP_TRACES,
+    plan,    NULL,
+    forward, backward};
 
 /* ---- transposed ---- */
 

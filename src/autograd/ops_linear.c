@@ -20,13 +20,14 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     size_t bytes = tape->device->math->linear_scratch(tape->device->threads, &s, snn_plan_form(node->in[0]));
     aux->tape = tape;
     aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
-    aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
+    aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD); /* of a trace: less */
 }
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
     struct snn_rows x = snn_tensor_rows(node->in[0]);
+    snn_node_trace(aux->tape, node, run);
     run->device->math->linear(run->device, &s, &x, snn_node_weight(node).value,
                               node->param[1] ? node->param[1]->value : NULL, node->out->data,
                               snn_tape_memory(aux->tape, aux->scratch_forward));
@@ -35,10 +36,10 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
-    struct snn_rows x = snn_tensor_rows(node->in[0]);
+    struct snn_rows x = snn_node_learns_from(aux->tape, node, run);
     const struct snn_math_kernels *math = run->device->math;
     struct snn_weight w = snn_node_weight(node);
-    real *gb = snn_param_gradient(node->param[1]);
+    real *gb = snn_node_gradient(node->param[1], run);
     if (w.grad)
         math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad, gb,
                                  snn_tape_memory(aux->tape, aux->scratch_backward));
@@ -48,8 +49,9 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
 }
 
 static const struct snn_op op = {
-    "linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS, plan, NULL, forward,
-    backward};
+    "linear", SNN_OP_NEEDS_INPUT | SNN_OP_READS_BITS | SNN_OP_READS_LISTS | SNN_OP_TIMELESS | SNN_OP_TRACES,
+    plan,     NULL,
+    forward,  backward};
 
 static struct snn_node *record(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_tensor *w,
                                int32_t out, struct snn_param *b) {

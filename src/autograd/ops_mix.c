@@ -169,9 +169,10 @@ static void scale_forward(struct snn_node *node, const struct snn_run *run) {
 
 static void scale_backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_scale_shape s = scale_shape(node, run);
-    if (node->param[0] && !node->param[0]->frozen)
+    real *gfactor = snn_node_gradient(node->param[0], run);
+    if (gfactor)
         run->device->mix->scale_grad(run->device, &s, node->in[0]->data, node->out->grad, true,
-                                     node->param[0]->grad + first_factor(node, run));
+                                     gfactor + first_factor(node, run));
     if (node->in[0]->grad)
         run->device->mix->scale(run->device, &s, factors(node, run), node->out->grad, snn_adds(node, 0, run),
                                 node->in[0]->grad);

@@ -29,7 +29,7 @@ static real *of_cut(const struct snn_node *node, const struct snn_run *run, int 
     const struct norm *aux = node->aux;
     const struct snn_norm_options *options = node->options;
     const struct snn_param *p = node->param[which];
-    real *numbers = !p ? NULL : gradient ? p->grad : p->value;
+    real *numbers = !p ? NULL : gradient ? snn_node_gradient(p, run) : p->value;
     return numbers && options->over == SNN_NORM_OVER_OWN_STEP ? numbers + (ptrdiff_t)run->t0 * aux->channels : numbers;
 }
 
@@ -130,10 +130,10 @@ static void forward_rows(struct snn_node *node, const struct snn_run *run) {
 static void backward_rows(struct snn_node *node, const struct snn_run *run) {
     const struct rows *aux = node->aux;
     struct snn_row_norm_shape s = row_shape(node, run);
-    run->device->norm->rows_grad(
-        run->device, &s, node->in[0]->data, node->param[0] ? node->param[0]->value : NULL,
-        snn_tape_memory(aux->tape, aux->saved), node->out->grad, node->param[0] ? node->param[0]->grad : NULL,
-        node->param[1] ? node->param[1]->grad : NULL, snn_adds(node, 0, run), node->in[0]->grad);
+    run->device->norm->rows_grad(run->device, &s, node->in[0]->data, node->param[0] ? node->param[0]->value : NULL,
+                                 snn_tape_memory(aux->tape, aux->saved), node->out->grad,
+                                 snn_node_gradient(node->param[0], run), snn_node_gradient(node->param[1], run),
+                                 snn_adds(node, 0, run), node->in[0]->grad);
 }
 
 static const struct snn_op rows_op = {"row norm",   SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan_rows, NULL, forward_rows,

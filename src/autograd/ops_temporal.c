@@ -96,7 +96,8 @@ static void bias_backward(struct snn_node *node, const struct snn_run *run) {
     const struct snn_math_kernels *math = run->device->math;
     ptrdiff_t rows = snn_run_rows(run, node->out), units = node->out->units;
     const real *gy = node->out->grad;
-    if (!node->param[0]->frozen) math->sum_over_time(run->device, (int32_t)rows, units, gy, true, node->param[0]->grad);
+    real *gb = snn_node_gradient(node->param[0], run);
+    if (gb) math->sum_over_time(run->device, (int32_t)rows, units, gy, true, gb);
     if (node->in[0]->grad && node->in[0]->grad != gy)
         math->accumulate(run->device, rows * units, gy, snn_adds(node, 0, run), node->in[0]->grad);
 }

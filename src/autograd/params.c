@@ -92,7 +92,9 @@ void snn_params_init(const struct snn_params *params, uint64_t seed, real *value
     for (int k = 0; k < params->count; ++k) {
         const struct snn_param *param = params->list[k];
         real *to = values + param->offset;
-        if (param->length_of) measure(param, values + param->length_of->offset, to);
+        if (param->fixed)
+            for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fixed(param, i);
+        else if (param->length_of) measure(param, values + param->length_of->offset, to);
         else if (param->bound > 0) draw(param, seed, (uint32_t)k, to);
         else
             for (ptrdiff_t i = 0; i < param->count; ++i) to[i] = (real)param->fill;

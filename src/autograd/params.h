@@ -18,15 +18,16 @@ struct snn_param {
     char *name; /* nested: "model.0.conv.weight" */
     int nd;
     int32_t dim[6];
-    ptrdiff_t count;                   /* elements */
-    ptrdiff_t offset;                  /* in the slab */
-    bool buffer;                       /* no gradient: running statistics */
-    bool frozen;                       /* keeps its value: no step, no decay */
-    real *value, *grad;                /* into the slabs after snn_params_bind: device memory */
-    double bound, fill;                /* initial value: uniform(fill - bound, fill + bound) or normal around fill */
-    bool normal;                       /* bound is a standard deviation */
-    double ramp;                       /* is added k times to the initial value at index k of the last axis */
-    double ratio;                      /* of neighbours of that axis, whose last one begins as drawn; 0: none */
+    ptrdiff_t count;    /* elements */
+    ptrdiff_t offset;   /* in the slab */
+    bool buffer;        /* no gradient: running statistics */
+    bool frozen;        /* keeps its value: no step, no decay */
+    real *value, *grad; /* into the slabs after snn_params_bind: device memory */
+    double bound, fill; /* initial value: uniform(fill - bound, fill + bound) or normal around fill */
+    bool normal;        /* bound is a standard deviation */
+    double ramp;        /* is added k times to the initial value at index k of the last axis */
+    double ratio;       /* of neighbours of that axis, whose last one begins as drawn; 0: none */
+    double (*fixed)(const struct snn_param *param, ptrdiff_t i); /* not NULL: number i of a buffer, by a formula */
     const struct snn_param *length_of; /* not NULL: initial value k is the length of row k of this earlier one */
     bool no_diagonal;                  /* (n,n) whose diagonal starts, and stays, at 0 */
     bool whole;                        /* starts rounded to the nearest whole number, of two the even one */

@@ -28,24 +28,52 @@ static int divide(struct snn_tape *tape, int spiking) {
     return last < 0 ? 0 : last;
 }
 
-/* When what runs: wider scopes come first, and a segment again before its backward pass. */
-static void lay_times(struct snn_tape *tape) {
-    int time = 1, at = -1; /* 0: the input is filled */
-    for (int scope = SNN_SCOPE_WEIGHTS; scope >= SNN_SCOPE_CUT; --scope)
+/* Nodes as they run: block after block, each in the order they were recorded in. */
+static void put_in_order(struct snn_tape *tape) {
+    int at = 0, blocks = 0;
+    tape->order = realloc(tape->order, (size_t)(tape->nodes + 1) * sizeof *tape->order);
+    SNN_CHECK(tape->order, "out of memory while a plan is made");
+    for (int i = 0; i < tape->nodes; ++i) blocks = tape->node[i]->block > blocks ? tape->node[i]->block : blocks;
+    for (int block = 0; block <= blocks; ++block)
         for (int i = 0; i < tape->nodes; ++i)
-            if ((int)tape->node[i]->scope == scope) tape->node[i]->forward_at = time++, tape->node[i]->again_at = -1;
+            if (tape->node[i]->block == block) tape->order[at++] = i;
+}
+
+/* The backward pass of the nodes of a scope, and of a block of it unless that is -1; a segment runs again before it. */
+static int lay_backward(struct snn_tape *tape, int scope, int block, int time) {
+    int segment = -1;
+    for (int at = tape->nodes - 1; at >= 0; --at) {
+        const int i = tape->order[at];
+        struct snn_node *node = tape->node[i];
+        if ((int)node->scope != scope || (block >= 0 && node->block != block)) continue;
+        if (node->segment >= 0 && node->segment != segment) {
+            segment = node->segment;
+            for (int j = 0; j <= i; ++j)
+                if (tape->node[j]->segment == segment) tape->node[j]->again_at = time++;
+        }
+        node->backward_at = time++;
+    }
+    return time;
+}
+
+/* When what runs: wider scopes come first, and go back last. Under local errors the blocks of a cut go back one by
+ * one, each as soon as it has gone forward. */
+static void lay_times(struct snn_tape *tape) {
+    int time = 1, block = -1; /* 0: the input is filled */
+    const bool local = tape->signal == SNN_SIGNAL_LOCAL && tape->recorded;
+    for (int scope = SNN_SCOPE_WEIGHTS; scope >= SNN_SCOPE_CUT; --scope)
+        for (int at = 0; at < tape->nodes; ++at) {
+            struct snn_node *node = tape->node[tape->order[at]];
+            if ((int)node->scope != scope) continue;
+            if (local && scope == SNN_SCOPE_CUT && node->block != block) {
+                if (block >= 0) time = lay_backward(tape, SNN_SCOPE_CUT, block, time + 1);
+                block = node->block;
+            }
+            node->forward_at = time++, node->again_at = -1;
+        }
     tape->loss_at = time++;
     for (int scope = SNN_SCOPE_CUT; scope <= SNN_SCOPE_WEIGHTS; ++scope)
-        for (int i = tape->nodes - 1; i >= 0; --i) {
-            struct snn_node *node = tape->node[i];
-            if ((int)node->scope != scope) continue;
-            if (node->segment >= 0 && node->segment != at) {
-                at = node->segment;
-                for (int j = 0; j <= i; ++j)
-                    if (tape->node[j]->segment == at) tape->node[j]->again_at = time++;
-            }
-            node->backward_at = time++;
-        }
+        time = lay_backward(tape, scope, local && scope == SNN_SCOPE_CUT ? block : -1, time);
     tape->end_at = time;
 }
 
@@ -151,7 +179,7 @@ static int add_lasting(struct snn_tape *tape, size_t bytes) {
 
 static void plan_weight(struct snn_tape *tape, struct snn_tensor *t) {
     size_t bytes = (size_t)t->units * sizeof(real);
-    t->grad_buffer = t->bits_buffer = t->nonzero_buffer = -1;
+    t->grad_buffer = t->late_buffer = t->bits_buffer = t->nonzero_buffer = -1;
     t->data_buffer = add_lasting(tape, bytes);
     if (tape->recorded) t->grad_buffer = add_lasting(tape, bytes);
     tape->node[t->producer]->own_bytes += (tape->recorded ? 2 : 1) * bytes;
@@ -183,12 +211,17 @@ static struct life data_life(const struct snn_tape *tape, const struct snn_tenso
 
 /* A gradient lives from the first who writes it, the last consumer, to the producer's backward pass. */
 static struct life gradient_life(const struct snn_tape *tape, const struct snn_tensor *t) {
-    int birth = tape->loss_at, death = t->producer < 0 ? tape->end_at : tape->node[t->producer]->backward_at;
-    bool consumed = false;
-    for (int i = 0; i < tape->nodes && t != tape->output->root; ++i) {
+    const struct snn_node *producer = t->producer < 0 ? NULL : tape->node[t->producer];
+    bool output = t == tape->output->root, consumed = false;
+    int birth = tape->loss_at, death = producer ? producer->backward_at : tape->end_at;
+    if (tape->signal == SNN_SIGNAL_LOCAL && producer && !output)
+        birth = producer->forward_at; /* a local loss comes right behind a readout */
+    for (int i = 0; i < tape->nodes; ++i) {
         const struct snn_node *node = tape->node[i];
-        for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
-            if (!node->in[k] || node->in[k]->root != t || !tape->recorded || !node->out->needs_grad) continue;
+        if (output && node->op->flags & SNN_OP_READS_ERROR) death = later(death, node->backward_at);
+        for (int k = 0; k < SNN_NODE_INPUTS && !output; ++k) {
+            if (!node->in[k] || node->in[k]->root != t || !tape->recorded || !node->out->needs_grad || node->shut[k])
+                continue;
             if (!consumed || node->backward_at < birth) birth = node->backward_at;
             consumed = true;
         }
@@ -205,7 +238,7 @@ static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
     }
     struct life counts = {life.birth, tape->end_at, -1, -1};
     size_t rows = (size_t)snn_plan_rows(tape, t), dense = rows * (size_t)t->units * sizeof(real);
-    t->data_buffer = t->grad_buffer = t->bits_buffer = t->nonzero_buffer = -1;
+    t->data_buffer = t->grad_buffer = t->late_buffer = t->bits_buffer = t->nonzero_buffer = -1;
     t->is_listed = t->producer < 0 && t->is_sparse && !t->is_static && !t->needs_grad && !tape->smooth &&
                    t != tape->output->root && all_read(tape, t, SNN_OP_READS_LISTS);
     t->lists = (struct snn_lists){0};
@@ -225,6 +258,7 @@ static void plan_tensor(struct snn_tape *tape, struct snn_tensor *t) {
     }
     if ((t->is_spikes || t->is_sparse)) t->nonzero_buffer = add_buffer(tape, rows * sizeof(int32_t), counts);
     if (recorded) t->grad_buffer = add_buffer(tape, dense, gradient), own += dense;
+    if (recorded && t->is_late) t->late_buffer = add_buffer(tape, dense, gradient), own += dense;
     if (producer) producer->own_bytes += own;
 }
 
@@ -246,6 +280,13 @@ static void share_gradients(struct snn_tape *tape) {
     }
 }
 
+/* Does node i write a gradient of t, through its input k? */
+static bool writes(const struct snn_tape *tape, int i, int k, const struct snn_tensor *t, bool late) {
+    const struct snn_node *node = tape->node[i];
+    if (!node->in[k] || node->in[k]->root != t || node->shut[k]) return false;
+    return !late || node->post.on || node->out->root->is_late;
+}
+
 /* Who writes a gradient first, and who adds to it: backward order decides. */
 static void order_writers(struct snn_tape *tape) {
     for (int i = 0; i < tape->nodes; ++i) {
@@ -255,12 +296,35 @@ static void order_writers(struct snn_tape *tape) {
             const struct snn_tensor *x = node->in[k]->root;
             bool twice = k == 0 && node->in[1] && node->in[1]->root == x; /* input 1 is written before input 0 */
             node->adds[k] = x == tape->output->root || twice;
+            node->late_adds[k] = twice;
             for (int j = 0; j < tape->nodes; ++j)
-                for (int l = 0; l < SNN_NODE_INPUTS; ++l)
-                    if (j != i && tape->node[j]->in[l] && tape->node[j]->in[l]->root == x &&
-                        tape->node[j]->backward_at < tape->node[i]->backward_at)
-                        node->adds[k] = true;
+                for (int l = 0; l < SNN_NODE_INPUTS; ++l) {
+                    if (j == i || tape->node[j]->backward_at >= tape->node[i]->backward_at) continue;
+                    if (writes(tape, j, l, x, false)) node->adds[k] = true;
+                    if (writes(tape, j, l, x, true)) node->late_adds[k] = true;
+                }
         }
+    }
+}
+
+/* Is there a weight between t and the spikes or the input that it is made of? */
+static bool has_weight(const struct snn_tape *tape, const struct snn_tensor *t) {
+    const struct snn_node *node = t->producer < 0 ? NULL : tape->node[t->producer];
+    if (!node || t->is_weight || snn_makes_spikes(node)) return false;
+    if (node->op->flags & SNN_OP_TRACES) return true;
+    for (int k = 0; k < SNN_NODE_INPUTS; ++k)
+        if (node->in[k] && has_weight(tape, node->in[k]->root)) return true;
+    return false;
+}
+
+/* Tensors on the way from a spiking layer that sends late errors to weights. */
+static void find_late(struct snn_tape *tape) {
+    for (int i = 0; i < tape->tensors; ++i) tape->tensor[i]->is_late = false;
+    for (int i = tape->nodes - 1; i >= 0 && tape->recorded; --i) {
+        const struct snn_node *node = tape->node[i];
+        for (int k = 0; k < SNN_NODE_INPUTS; ++k)
+            if (node->in[k] && (node->post.on || node->out->root->is_late))
+                node->in[k]->root->is_late = has_weight(tape, node->in[k]->root);
     }
 }
 
@@ -305,6 +369,13 @@ static void place(struct snn_tape *tape) {
     free(order);
 }
 
+static void plan_trace(struct snn_tape *tape, struct snn_node *node) {
+    node->traced = -1;
+    if (!node->trace.on || !tape->recorded) return;
+    size_t row = (size_t)node->in[0]->units * sizeof(real);
+    node->traced = snn_tape_buffer(tape, node, (size_t)snn_plan_rows(tape, node->in[0]) * row, SNN_LASTING);
+}
+
 void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
     tape->max_T = what->T, tape->max_B = what->B;
     tape->recorded = what->recorded, tape->many_cuts = what->many_cuts, tape->smooth = what->smooth;
@@ -315,12 +386,15 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
     SNN_CHECK(!what->recompute || !what->many_cuts, "what is computed again over several cuts");
     tape->spiking = what->recorded ? what->recompute : 0;
     tape->segments = divide(tape, tape->spiking);
+    put_in_order(tape);
     lay_times(tape);
+    find_late(tape);
     for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0;
     for (int i = 0; i < tape->tensors; ++i)
         if (tape->tensor[i]->root == tape->tensor[i])
             (tape->tensor[i]->is_weight ? plan_weight : plan_tensor)(tape, tape->tensor[i]);
     if (tape->recorded) share_gradients(tape);
+    for (int i = 0; i < tape->nodes; ++i) plan_trace(tape, tape->node[i]);
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->op->plan) tape->node[i]->op->plan(tape, tape->node[i]);
     order_writers(tape);
@@ -356,6 +430,7 @@ void snn_tape_bind(struct snn_tape *tape, struct snn_arena *arena) {
         struct snn_tensor *t = tape->tensor[i], *root = t->root;
         t->data = snn_tape_memory(tape, root->data_buffer);
         t->grad = snn_tape_memory(tape, root->grad_buffer);
+        t->late = snn_tape_memory(tape, root->late_buffer);
         t->bits = snn_tape_memory(tape, root->bits_buffer);
         t->nonzero = snn_tape_memory(tape, root->nonzero_buffer);
         t->words = root->words;

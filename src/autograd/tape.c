@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "autograd/math.h"
 #include "autograd/memory.h"
 #include "core/status.h"
 
@@ -30,7 +31,7 @@ void snn_tape_free(struct snn_tape *tape) {
     for (int i = 0; i < tape->tensors; ++i) free(tape->tensor[i]->name), free(tape->tensor[i]);
     for (int i = 0; i < tape->aux_count; ++i) free(tape->aux_list[i]);
     free(tape->numbers_host[0]), free(tape->numbers_host[1]);
-    free(tape->node), free(tape->tensor), free(tape->aux_list), free(tape->buffer);
+    free(tape->node), free(tape->tensor), free(tape->aux_list), free(tape->buffer), free(tape->order);
     *tape = (struct snn_tape){0};
 }
 
@@ -120,11 +121,39 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* The late pass of a node whose output has a late gradient, which is on its way to weights: gradients of what lies on
+ * the way are the late ones, and those of weights the same as ever. */
+static void late_pass(struct snn_node *node, const struct snn_run *run) {
+    struct snn_run late = *run;
+    real *out = node->out->grad, *in[SNN_NODE_INPUTS] = {0};
+    late.late = true;
+    node->out->grad = node->out->late;
+    for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
+        if (!node->in[k] || node->in[k]->is_weight) continue;
+        in[k] = node->in[k]->grad;
+        node->in[k]->grad = node->in[k]->late;
+    }
+    node->op->backward(node, &late);
+    node->out->grad = out;
+    for (int k = 0; k < SNN_NODE_INPUTS; ++k)
+        if (node->in[k] && !node->in[k]->is_weight) node->in[k]->grad = in[k];
+}
+
+static void backward_pass(struct snn_node *node, const struct snn_run *run) {
+    real *in[SNN_NODE_INPUTS] = {0};
+    for (int k = 0; k < SNN_NODE_INPUTS; ++k)
+        if (node->shut[k]) in[k] = node->in[k]->grad, node->in[k]->grad = NULL;
+    node->op->backward(node, run);
+    for (int k = 0; k < SNN_NODE_INPUTS; ++k)
+        if (node->shut[k]) node->in[k]->grad = in[k];
+    if (node->out->late) late_pass(node, run);
+}
+
 /* Run one pass of node i, timed when somebody asked for it. */
 static void pass(struct snn_tape *tape, int i, const struct snn_run *run, bool backward) {
     struct snn_node *node = tape->node[i];
     double started = tape->profile ? seconds() : 0;
-    (backward ? node->op->backward : node->op->forward)(node, run);
+    (backward ? backward_pass : node->op->forward)(node, run);
     if (!tape->profile) return;
     run->device->memory->download(run->device, NULL, NULL, 0); /* wait for it; a failure is seen later */
     tape->profile[2 * i + (backward || run->again)] += seconds() - started;
@@ -147,24 +176,58 @@ void snn_tape_prepare(struct snn_tape *tape, struct snn_device *device) {
     device->memory->upload(device, tape->numbers, host[0], tape->numbers_bytes);
 }
 
-void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
-    for (int i = 0; i < tape->nodes; ++i) {
-        const struct snn_node *node = tape->node[i];
-        if (node->scope != scope) continue;
-        pass(tape, i, run, false);
+/* Blocks of any number: -1. */
+static void forward(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope, int block) {
+    for (int at = 0; at < tape->nodes; ++at) {
+        const struct snn_node *node = tape->node[tape->order[at]];
+        if (node->scope != scope || (block >= 0 && node->block != block) || (node->in_training && !run->train))
+            continue;
+        pass(tape, tape->order[at], run, false);
         if (scope == SNN_SCOPE_WEIGHTS && node->out->grad) /* all who read it add */
             run->device->memory->zero(run->device, node->out->grad, (size_t)node->out->units * sizeof(real));
     }
 }
 
-void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
+static void backward(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope, int block) {
     int segment = -1;
-    for (int i = tape->nodes - 1; i >= 0; --i) {
+    for (int at = tape->nodes - 1; at >= 0; --at) {
+        const int i = tape->order[at];
         const struct snn_node *node = tape->node[i];
-        if (node->scope == scope && node->segment >= 0 && node->segment != segment) {
+        if (node->scope != scope || (block >= 0 && node->block != block)) continue;
+        if (node->segment >= 0 && node->segment != segment) {
             segment = node->segment;
             pass_again(tape, i, run);
         }
-        if (node->scope == scope && node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
+        if (node->op->backward && node->out->needs_grad) pass(tape, i, run, true);
     }
+}
+
+void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
+    forward(tape, run, scope, -1);
+}
+void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope) {
+    backward(tape, run, scope, -1);
+}
+void snn_tape_forward_block(struct snn_tape *tape, const struct snn_run *run, int block) {
+    forward(tape, run, SNN_SCOPE_CUT, block);
+}
+void snn_tape_backward_block(struct snn_tape *tape, const struct snn_run *run, int block) {
+    backward(tape, run, SNN_SCOPE_CUT, block);
+}
+
+struct snn_rows snn_node_learns_from(const struct snn_tape *tape, const struct snn_node *node,
+                                     const struct snn_run *run) {
+    if (!node->trace.on || run->late) return snn_tensor_rows(node->in[0]);
+    return (struct snn_rows){.dense = snn_tape_memory(tape, node->traced)};
+}
+
+void snn_node_trace(const struct snn_tape *tape, const struct snn_node *node, const struct snn_run *run) {
+    const struct snn_tensor *x = node->in[0];
+    struct snn_rows rows = snn_tensor_rows(x);
+    real *trace = snn_tape_memory(tape, node->traced);
+    if (!node->trace.on || !trace || !run->train) return;
+    /* Only the last cut may be shorter than the plan's: the step before this cut is the last one there is room for. */
+    const real *before = run->cut ? trace + (tape->max_T - 1) * run->B * x->units : NULL;
+    run->device->math->trace(run->device, run->T, run->B, x->units, &rows, (real)node->trace.decay,
+                             (real)node->trace.gain, before, trace);
 }

@@ -18,6 +18,7 @@
 #define SNN_TAPE_H
 
 #include "autograd/device.h"
+#include "autograd/learning.h"
 #include "autograd/params.h"
 #include "autograd/tensor.h"
 #include "core/arena.h"
@@ -39,6 +40,7 @@ struct snn_run { /* one cut of one batch, as the nodes see it */
     bool train;                    /* batch statistics, dropout; membranes are kept */
     bool first_cut;                /* gradients of batch-scope tensors start here */
     bool again;                    /* a forward pass made again for backward: running statistics have moved already */
+    bool late;                     /* a backward pass of the late errors: see learning.h */
     enum snn_smooth smooth;
     const uint8_t *mask;   /* (appended + T, B) of this cut: see snn_run_mask; NULL: all steps are within recordings */
     int32_t appended;      /* steps that all delays together put behind the last one; the batch is then one cut */
@@ -59,7 +61,10 @@ enum snn_op_flags {
     SNN_OP_COUPLES_STEPS = 256,  /* a step's result depends on later ones: all must be there at once */
     SNN_OP_COUPLES_SAMPLES = 64, /* in training, a sample's result depends on the others of its batch */
     SNN_OP_SOFT_SPIKES = 2048,   /* the output stands for spikes: 0 to 1 */
-    SNN_OP_WHOLE_BATCH = 1024    /* each slice costs more than its samples (spectra of kernels): batches pass whole */
+    SNN_OP_WHOLE_BATCH = 1024,   /* each slice costs more than its samples (spectra of kernels): batches pass whole */
+    SNN_OP_TRACES = 4096,        /* its weight can learn from a trace of what it reads (learning.h) */
+    SNN_OP_FOLLOWS = 8192,       /* it spikes, and can follow its psi */
+    SNN_OP_READS_ERROR = 16384   /* backward reads the gradient of the network's output */
 };
 
 struct snn_op {
@@ -78,7 +83,13 @@ struct snn_node {
     const struct snn_op *op;
     struct snn_tensor *in[SNN_NODE_INPUTS], *out; /* in[0] is NULL where only parameters are read */
     struct snn_param *param[SNN_NODE_PARAMS];
-    bool adds[SNN_NODE_INPUTS]; /* a later node has already written this input's gradient: accumulate */
+    bool adds[SNN_NODE_INPUTS];      /* a later node has already written this input's gradient: accumulate */
+    bool late_adds[SNN_NODE_INPUTS]; /* the same of its late gradient */
+    bool shut[SNN_NODE_INPUTS];      /* no gradient passes */
+    struct snn_trace trace, post;    /* learning.h */
+    int traced;                      /* buffer of the trace: (T,B,units) */
+    int block;                       /* of a rule whose errors do not come down: in order */
+    bool in_training;                /* it has nothing to do in evaluation */
     enum snn_scope scope;
     const void *options; /* the op's own attributes, owned by the model's layers; read at every run so that they may be
                             annealed */
@@ -117,6 +128,8 @@ struct snn_tape {
     const struct snn_device *device;
     struct snn_buffer *buffer;
     int buffers, buffer_room;
+    int *order; /* (nodes): as they run */
+    enum snn_signal signal;
     int loss_at, end_at;   /* times of the plan */
     int segments, spiking; /* that are computed again; layers of spikes of each */
     size_t pool_bytes;
@@ -201,7 +214,7 @@ static inline const uint8_t *snn_run_mask(const struct snn_run *run, const struc
 /* 1 when gradient must be added to what input k's gradient holds, 0 when it is the first to be written. */
 static inline int snn_adds(const struct snn_node *node, int k, const struct snn_run *run) {
     bool batch_input = node->in[k]->is_static && node->scope == SNN_SCOPE_CUT;
-    return node->adds[k] || node->in[k]->is_weight || (batch_input && !run->first_cut);
+    return (run->late ? node->late_adds : node->adds)[k] || node->in[k]->is_weight || (batch_input && !run->first_cut);
 }
 
 /* The weight of a layer: what a node of WEIGHTS scope made of parameters (its input 1), else its first parameter. */
@@ -216,6 +229,15 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     return (struct snn_weight){p->value, snn_param_gradient(p)};
 }
 
+/* What the weight's gradient is to read, and where a bias' or any other parameter's goes: learning.h. */
+struct snn_rows snn_node_learns_from(const struct snn_tape *tape, const struct snn_node *node,
+                                     const struct snn_run *run);
+static inline real *snn_node_gradient(const struct snn_param *p, const struct snn_run *run) {
+    return run->late ? NULL : snn_param_gradient(p);
+}
+/* From an op's forward(), in training: the trace takes in the present cut, rows (T,B,units) of what it follows. */
+void snn_node_trace(const struct snn_tape *tape, const struct snn_node *node, const struct snn_run *run);
+
 /* Are spikes made here, one a step or several or soft ones, rather than passed on? */
 static inline bool snn_makes_spikes(const struct snn_node *node) {
     const struct snn_tensor *x = node->in[0] ? node->in[0]->root : NULL, *y = node->out->root;
@@ -228,5 +250,8 @@ static inline bool snn_makes_spikes(const struct snn_node *node) {
  * are added to the slab. */
 void snn_tape_forward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope);
 void snn_tape_backward_scope(struct snn_tape *tape, const struct snn_run *run, enum snn_scope scope);
+/* One block of a cut, where nodes have been given blocks. */
+void snn_tape_forward_block(struct snn_tape *tape, const struct snn_run *run, int block);
+void snn_tape_backward_block(struct snn_tape *tape, const struct snn_run *run, int block);
 
 #endif

@@ -41,9 +41,11 @@ struct snn_tensor {
     bool is_spikes;   /* every number is 0 or 1 */
     bool is_sparse;   /* mostly zeros that were made from spikes or events: counts as synaptic operations, not MACs */
     bool needs_grad;  /* some parameter lies upstream */
+    bool is_late;     /* has a late gradient */
 
     real *data;          /* (rows, units), or NULL when only the bits are kept */
     real *grad;          /* (rows, units), or NULL */
+    real *late;          /* (rows, units) a second one, or NULL: see learning.h */
     uint64_t *bits;      /* (rows, words): unit i is bit i%64 of word i/64; bits beyond `units` are 0. NULL: not kept */
     int32_t *nonzero;    /* (rows): units that are not 0; NULL where not counted */
     const int32_t *seen; /* the same where the host can read it, after snn_network_look */
@@ -55,7 +57,7 @@ struct snn_tensor {
     int producer;            /* node index, -1: an input of the network */
     int consumers;           /* nodes that read it or a view of it */
     struct snn_tensor *root; /* a view shares the root's memory; itself otherwise */
-    int data_buffer, grad_buffer, bits_buffer, nonzero_buffer;
+    int data_buffer, grad_buffer, late_buffer, bits_buffer, nonzero_buffer;
 };
 
 /* How a kernel gets rows: as lists or bits when there are any, else as numbers. */

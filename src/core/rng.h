@@ -20,7 +20,8 @@ enum snn_purpose {
     SNN_RNG_AUGMENT,
     SNN_RNG_TEST,
     SNN_RNG_SYNTHETIC,
-    SNN_RNG_NOISE
+    SNN_RNG_NOISE,
+    SNN_RNG_STEPS
 };
 
 /* Ten rounds on counter `ctr` with `key`. */

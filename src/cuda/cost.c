@@ -65,6 +65,11 @@ static void launch(struct snn_device *device, const char *kernel, double bytes, 
 }
 
 /* `batch` products C (m,n) = A (m,k) B (k,n), or += when `adds`; `shared`: they have one A. */
+static void fill(struct snn_device *device, ptrdiff_t n, real value, real *y) {
+    (void)value, (void)y;
+    if (n >= 1) launch(device, "math.fill_numbers", NUMBER * (double)n, 0);
+}
+
 static void multiply(struct snn_device *device, const char *kernel, double batch, bool shared, double m, double n,
                      double k, bool adds) {
     double a = (shared ? 1 : batch) * m * k, b = batch * k * n, c = batch * m * n;
@@ -275,6 +280,29 @@ static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, con
     if (n >= 1) launch(device, "math.sum_steps", NUMBER * (steps + (double)n * (adds ? 2 : 1)), steps);
 }
 
+static void multiply_pairs(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, bool adds, real *y) {
+    (void)a, (void)b, (void)y;
+    if (n >= 1)
+        launch(device, "math.multiply_numbers", NUMBER * (double)n * (adds ? 4 : 3), (double)n * (adds ? 2 : 1));
+}
+
+static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
+                  real decay, real gain, const real *before, real *y) {
+    double n = (double)B * (double)units, events = costs_of(device)->events * n;
+    (void)decay, (void)gain, (void)y;
+    if (T < 1 || B < 1) return;
+    if (!x->lists.row) {
+        double row = x->bits ? (double)B * x->words * WORD : NUMBER * n;
+        launch(device, "math.follow_rows", T * (row + NUMBER * n) + (before ? NUMBER * n : 0), 3 * T * n);
+        return;
+    }
+    for (int32_t t = 0; t < T; ++t) {
+        launch(device, "math.fade_numbers", NUMBER * n * (t || before ? 2 : 1), n);
+        launch(device, "math.add_events",
+               events * (COUNT + 2 * NUMBER + (x->lists.value ? sizeof(float) : 0)) + B * 2 * COUNT, 2 * events);
+    }
+}
+
 static double mask_bytes(const struct snn_dropout_shape *s) {
     return (double)s->T * s->B * (double)snn_dropout_words(s) * WORD;
 }
@@ -333,9 +361,23 @@ static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t
            0);
 }
 
-static const struct snn_math_kernels math_table = {
-    linear_scratch, linear,  linear_grad_input, linear_grad_weight, add,         accumulate,  sum_over_time,
-    dropout_mask,   dropout, count_nonzero,     add_counts,         cut_lengths, load_frames, load_events};
+static const struct snn_math_kernels math_table = {linear_scratch,
+                                                   linear,
+                                                   linear_grad_input,
+                                                   linear_grad_weight,
+                                                   add,
+                                                   accumulate,
+                                                   sum_over_time,
+                                                   fill,
+                                                   multiply_pairs,
+                                                   trace,
+                                                   dropout_mask,
+                                                   dropout,
+                                                   count_nonzero,
+                                                   add_counts,
+                                                   cut_lengths,
+                                                   load_frames,
+                                                   load_events};
 
 /* ---- convolution ---- */
 

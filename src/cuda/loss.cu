@@ -117,6 +117,7 @@ struct job {
     int32_t target_stride;
     const double *class_weight;
     const double *scale;
+    int32_t t0, last;
 };
 
 struct sample {
@@ -127,6 +128,7 @@ struct sample {
     ptrdiff_t y_stride; /* as s.stride; 0: one for all steps */
     const double *w;    /* class weights of the present term, or NULL */
     double scale;       /* of the gradient */
+    int32_t silent;     /* steps at the start that no errors are sent at */
 };
 
 /* Class c's share of the target of step t. */
@@ -173,7 +175,7 @@ static __device__ double over_steps(const struct snn_loss_term &term, const stru
         EACH_CLASS(a.s, live, c) {
             double gz;
             loss += snn_point_loss(&term, o[c], share_of(a, t, c), a.w ? a.w[c] : 1, row, &gz) / a.total;
-            if (a.g) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
+            if (a.g && t >= a.silent) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
         }
     }
     return loss;
@@ -272,6 +274,7 @@ static __global__ void __launch_bounds__(BLOCK, 1)
         struct sample a;
         a.s = outputs_of(job, b), a.g = gradient ? gradient + (ptrdiff_t)b * job.C : NULL;
         a.length = job.length ? job.length[b] : job.T, a.total = job.total ? job.total[b] : job.steps;
+        a.silent = job.last ? a.total - job.last - job.t0 : 0;
         a.label = job.label[b], a.scale = job.scale ? *job.scale : 1;
         a.y = job.target ? job.target + (ptrdiff_t)b * job.C : NULL, a.y_stride = (ptrdiff_t)job.target_stride * job.C;
         if (a.g) EACH_ROUND(a.s, t, job.T) {
@@ -344,6 +347,7 @@ static struct job job_of(const struct snn_loss_call *call) {
     job.target = call->target, job.target_stride = call->target_stride;
     job.class_weight = call->class_weight;
     job.scale = call->scale;
+    job.t0 = call->t0, job.last = call->last;
     return job;
 }
 

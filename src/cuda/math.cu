@@ -6,6 +6,7 @@
 #include "cuda/backend.h"
 #include "cuda/linear.h"
 #include "cuda/reduce.cuh"
+#include "cuda/rows.cuh"
 #include "cuda/tiling.cuh"
 
 #include "core/rng.h"
@@ -48,6 +49,25 @@ static __global__ void __launch_bounds__(BLOCK)
 static void sum_over_time(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, bool adds, real *y) {
     if (n < 1) return;
     LAUNCH(sum_steps, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, T, n, x, adds, y);
+}
+
+static __global__ void __launch_bounds__(BLOCK) fill_numbers(ptrdiff_t n, real value, real *y) {
+    for (ptrdiff_t i = first_item(); i < n; i += item_step()) y[i] = value;
+}
+
+static void fill(struct snn_device *device, ptrdiff_t n, real value, real *y) {
+    if (n < 1) return;
+    LAUNCH(fill_numbers, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, n, value, y);
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    multiply_numbers(ptrdiff_t n, const real *a, const real *b, bool adds, real *y) {
+    for (ptrdiff_t i = first_item(); i < n; i += item_step()) y[i] = adds ? y[i] + a[i] * b[i] : a[i] * b[i];
+}
+
+static void multiply(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, bool adds, real *y) {
+    if (n < 1) return;
+    LAUNCH(multiply_numbers, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, n, a, b, adds, y);
 }
 
 /* ---- dropout ---- */
@@ -140,6 +160,56 @@ template <bool WIDE> static __device__ __forceinline__ void team_sync() {
         if ((units) >= WIDE_FROM) LAUNCH(kernel<true>, blocks_for((rows)*BLOCK), BLOCK, 0, stream, __VA_ARGS__);       \
         else LAUNCH(kernel<false>, blocks_for((rows)*32), BLOCK, 0, stream, __VA_ARGS__);                              \
     } while (0)
+
+/* ---- traces ---- */
+
+/* A thread has a unit of a sample, and goes through the steps; `before` may lie within y. */
+template <bool BITS>
+static __global__ void __launch_bounds__(BLOCK)
+    follow_rows(int32_t T, int32_t B, ptrdiff_t units, struct snn_rows x, real decay, real gain,
+                const real *before /* (B,units) or NULL */, real *y /* (T,B,units) */) {
+    for (ptrdiff_t b = first_row(); b < B; b += row_step())
+        for (ptrdiff_t i = first_item(); i < units; i += item_step()) {
+            real now = before ? decay * before[b * units + i] : 0;
+            for (int32_t t = 0; t < T; ++t) {
+                const ptrdiff_t r = (ptrdiff_t)t * B + b;
+                now = (t ? decay * now : now) + gain * row_value<BITS>(x, r, units, i);
+                y[r * units + i] = now;
+            }
+        }
+}
+
+/* Step t of events, in two: y = decay before, and what has happened is added to it. */
+static __global__ void __launch_bounds__(BLOCK)
+    fade_numbers(ptrdiff_t n, real decay, const real *before /* (n) or NULL */, real *y) {
+    for (ptrdiff_t i = first_item(); i < n; i += item_step()) y[i] = before ? decay * before[i] : 0;
+}
+
+template <bool WIDE>
+static __global__ void __launch_bounds__(BLOCK) add_events(ptrdiff_t first, int32_t B, ptrdiff_t units,
+                                                           struct snn_lists lists, real gain, real *y /* (B,units) */) {
+    for (ptrdiff_t b = team_index<WIDE>(); b < B; b += teams<WIDE>()) {
+        const struct snn_entries e = snn_lists_row(&lists, first + b);
+        for (ptrdiff_t k = team_lane<WIDE>(); k < e.count; k += team_size<WIDE>())
+            y[b * units + e.index[k]] += e.value ? gain * (real)e.value[k] : gain;
+    }
+}
+
+static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
+                  real decay, real gain, const real *before, real *y) {
+    cudaStream_t stream = cuda_of(device)->compute;
+    if (T < 1 || B < 1) return;
+    if (!x->lists.row) {
+        struct tiling tiling = tiling_for(B, units);
+        LAUNCH((x->bits ? follow_rows<true> : follow_rows<false>), tiling.grid, tiling.block, 0, stream, T, B, units,
+               *x, decay, gain, before, y);
+        return;
+    }
+    for (int32_t t = 0; t < T; ++t, before = y, y += B * units) {
+        LAUNCH(fade_numbers, blocks_for(B * units), BLOCK, 0, stream, B * units, decay, before, y);
+        LAUNCH_TEAMS(add_events, (ptrdiff_t)B, units, stream, (ptrdiff_t)t * B, B, units, x->lists, gain, y);
+    }
+}
 
 /* ---- counts ---- */
 
@@ -281,6 +351,9 @@ const struct snn_math_kernels snn_math_cuda = {
     add,
     accumulate,
     sum_over_time,
+    fill,
+    multiply,
+    trace,
     dropout_mask,
     dropout,
     count_nonzero,

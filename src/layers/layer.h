@@ -54,6 +54,8 @@ struct snn_model_input {
     bool hard;           /* neurons whose spikes are numbers in training give ones and zeros: for evaluation alone */
     int32_t steps;       /* of every sample; 0: not known before the data is read */
     const struct snn_loss *loss; /* whose terms over activity are recorded behind the layers they name; NULL: none */
+    bool every_step;             /* what does not depend on time is worked out at every step all the same */
+    struct snn_conf *psi;        /* a surrogate that all spiking layers get in the place of their own; NULL: none */
 };
 
 /* Build from the `model` list. SNN_EUSAGE errors are located in the config. `classes` > 0: the output must have that
@@ -79,6 +81,7 @@ struct snn_builder {
     bool hard;     /* of snn_model_input */
     int32_t steps; /* as in the input */
     const struct snn_loss *loss;
+    struct snn_conf *psi;
     uint32_t dropouts, noises; /* number the random streams */
 };
 

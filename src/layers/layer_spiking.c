@@ -29,9 +29,12 @@ int snn_build_neuron(struct snn_builder *b, struct snn_conf *node, int variant) 
     struct snn_neuron_options *o = snn_builder_options(b, sizeof *o);
     struct snn_neuron_params params = {0};
     SNN_TRY(snn_neuron_read(node, variant, b->step_seconds, o));
+    const int theta = snn_cell_shapes[snn_neuron_models[variant].cell].theta;
+    if (b->psi && o->surrogate_node)
+        SNN_TRY(snn_surrogate_read(b->psi, theta < 0 ? 1 : o->number[theta], &o->surrogate));
     if (snn_cell_shapes[snn_neuron_models[variant].cell].stepped >= 0) SNN_TRY(snn_builder_steps(b, node, &o->steps));
     snn_builder_bind(b, node, snn_neuron_models[variant].keys, o);
-    if (o->surrogate_node)
+    if (o->surrogate_node && !b->psi)
         snn_builder_bind(b, o->surrogate_node, snn_surrogate_keys(o->surrogate.which), &o->surrogate);
     for (int j = 0; j < SNN_CELL_COEFS; ++j)
         if (o->learned & 1u << j) params.learned[j] = learned(b, o, j);

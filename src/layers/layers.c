@@ -314,10 +314,12 @@ int snn_model_build(struct snn_conf *list, const struct snn_model_input *input, 
                             .step_seconds = input->step_seconds,
                             .hard = input->hard,
                             .steps = input->steps,
-                            .loss = input->loss};
+                            .loss = input->loss,
+                            .psi = input->psi};
     b.x = snn_tape_input(&out->tape, flat ? 1 : 3, dim, input->is_static);
     b.x->is_sparse = input->is_sparse;
     b.x->needs_grad = input->wants_grad;
+    if (input->every_step) b.x = snn_every_step(&out->tape, "input", b.x);
     snprintf(b.path, sizeof b.path, "model");
     int rc = snn_build_list(&b, list);
     char shape[48];

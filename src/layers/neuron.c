@@ -9,6 +9,7 @@
 #include "autograd/math.h"
 #include "autograd/memory.h"
 #include "core/status.h"
+#include "layers/cells/lif.h"
 
 struct neuron {
     const struct snn_tape *tape;
@@ -25,6 +26,8 @@ struct neuron {
     int last[2];     /* spikes of the last step of the cut before, by cuts in turn: backward hears them once more */
     bool resumed[2]; /* which are numbers then, whatever the layer gives (snn_neuron_resume) */
     int scratch[2];  /* of the product with all neurons, forward and backward; -1: each hears itself alone */
+    /* of what the layer follows */
+    int psi, ready, sent; /* (T,B,N); (T+1,B,N) h before each step and after the last; (T,B,N) m h, -1: not its own */
 };
 
 /* What the kernels read from memory, because options may be annealed. */
@@ -130,6 +133,11 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     size_t sets =
         (size_t)(shape->coefs + (shape->stepped < 0 ? 0 : node->most_steps - 1)); /* the stepped one is last */
     aux->learned = o->learned ? snn_tape_buffer(tape, node, sets * row, SNN_KEPT) : -1;
+    const bool follows = node->post.on && keeps;
+    aux->psi = follows ? snn_tape_buffer(tape, node, dense, SNN_IN_FORWARD) : -1;
+    aux->ready = follows ? snn_tape_buffer(tape, node, dense + (size_t)tape->max_B * row, SNN_LASTING) : -1;
+    aux->sent =
+        follows && again && !node->in[0]->root->is_late ? snn_tape_buffer(tape, node, dense, SNN_IN_BACKWARD) : -1;
     aux->current = aux->last[0] = aux->last[1] = -1;
     if (!again) return;
     for (int i = 0; i < 2; ++i) aux->running[i] = snn_tape_buffer(tape, node, states, SNN_KEPT), aux->scratch[i] = -1;
@@ -251,28 +259,48 @@ static void hear_back(const struct snn_node *node, const struct snn_run *run, co
     else run->device->math->linear_grad_input(run->device, &product, g, p[0]->value, true, gs);
 }
 
-/* The weight's gradient, of the currents g (T,B,N): step 0 hears the cut before; then all others. */
-static void hear_weights(const struct snn_node *node, const struct snn_run *run, const real *g) {
+static void add_heard(const struct snn_node *node, const struct snn_run *run, ptrdiff_t rows,
+                      const struct snn_rows *heard, const real *g, bool late) {
     const struct neuron *aux = node->aux;
     const struct snn_device *device = run->device;
     struct snn_param *const *p = recurrent_params(node);
+    ptrdiff_t n = node->out->units;
+    struct snn_linear_shape product = {rows, (int32_t)n, (int32_t)n};
+    if (options_of(node)->recurrent.which == SNN_HEARS_ITSELF)
+        device->neuron->itself_grad_weight(run->device, rows, n, heard, g, p[0]->grad);
+    else
+        device->math->linear_grad_weight(run->device, &product, heard, g, p[0]->grad,
+                                         late ? NULL : snn_param_gradient(p[1]),
+                                         snn_tape_memory(aux->tape, aux->scratch[1]));
+}
+
+/* The weight's gradient, of the currents g (T,B,N): step 0 hears the cut before; then all others. Or of a trace of all
+ * that. */
+static void hear_weights(const struct snn_node *node, const struct snn_run *run, const real *g, bool late) {
+    const struct neuron *aux = node->aux;
+    struct snn_param *const *p = recurrent_params(node);
     const int32_t steps = snn_run_steps(run, node->out);
     ptrdiff_t n = node->out->units;
-    real *gb = snn_param_gradient(p[1]);
+    struct snn_rows heard = {.dense = late ? NULL : snn_tape_memory(aux->tape, node->traced)};
     if (p[0]->frozen) return;
-    for (int later = 0; later < 2 && later < steps; ++later) {
+    if (heard.dense) add_heard(node, run, (ptrdiff_t)steps * run->B, &heard, g, late);
+    for (int later = 0; later < 2 && later < steps && !heard.dense; ++later) {
         struct snn_rows before = spikes_before(node, run, later);
-        ptrdiff_t rows = later ? (ptrdiff_t)(steps - 1) * run->B : run->B;
-        const real *from = g + later * run->B * n;
-        if (options_of(node)->recurrent.which == SNN_HEARS_ITSELF) {
-            device->neuron->itself_grad_weight(run->device, rows, n, &before, from, p[0]->grad);
-            continue;
-        }
-        struct snn_linear_shape product = {rows, (int32_t)n, (int32_t)n};
-        device->math->linear_grad_weight(run->device, &product, &before, from, p[0]->grad, gb,
-                                         snn_tape_memory(aux->tape, aux->scratch[1]));
+        add_heard(node, run, later ? (ptrdiff_t)(steps - 1) * run->B : run->B, &before, g + later * run->B * n, late);
     }
-    if (!options_of(node)->recurrent.diagonal) device->neuron->zero_diagonal(run->device, n, p[0]->grad);
+    if (!options_of(node)->recurrent.diagonal) run->device->neuron->zero_diagonal(run->device, n, p[0]->grad);
+}
+
+/* The trace takes in what is heard at step t. */
+static void trace_heard(const struct snn_node *node, const struct snn_run *run, int32_t t) {
+    const struct neuron *aux = node->aux;
+    ptrdiff_t row = run->B * node->out->units;
+    real *heard = snn_tape_memory(aux->tape, node->traced);
+    struct snn_rows before = spikes_before(node, run, t);
+    if (!heard || !run->train) return;
+    const real *past = t ? heard + (t - 1) * row : run->cut ? heard + (aux->tape->max_T - 1) * row : NULL;
+    run->device->math->trace(run->device, 1, run->B, node->out->units, &before, (real)node->trace.decay,
+                             (real)node->trace.gain, past, heard + t * row);
 }
 
 static void forward_again(struct snn_node *node, const struct snn_run *run, struct snn_scan *scan) {
@@ -293,6 +321,7 @@ static void forward_again(struct snn_node *node, const struct snn_run *run, stru
     for (int32_t t = 0; t < snn_run_steps(run, node->out); ++t) {
         real *now = current + (kept ? t * step : 0);
         hear(node, run, t, x + t * x_step, now);
+        trace_heard(node, run, t);
         scan->from = t, scan->to = t + 1;
         scan->x = kept ? current : now, scan->x_step = kept ? step : 0;
         if (t) scan->state_in = running[~t & 1];
@@ -325,7 +354,7 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
         run->device->neuron->backward(run->device, scan);
         if (t) hear_back(node, run, g + t * step, g + (t - 1) * step);
     }
-    hear_weights(node, run, g);
+    hear_weights(node, run, g, false);
     real *gx = node->in[0]->grad;
     if (!gx) return;
     if (node->in[0]->is_static)
@@ -352,6 +381,46 @@ static void draw_noise(const struct snn_node *node, const struct snn_run *run) {
     if (to && run->smooth == SNN_HARD) run->device->neuron->draw(run->device, &noise, to);
 }
 
+/* ---- what the layer follows (autograd/learning.h) ---- */
+
+/* After the forward scan: psi is what a spike's gradient of 1 comes to at the current of its own step, and h goes on.
+ */
+static void follow(const struct snn_node *node, const struct snn_run *run, const struct snn_scan *forward_scan,
+                   const struct snn_neuron_spec *spec) {
+    const struct neuron *aux = node->aux;
+    const struct snn_device *device = run->device;
+    const int32_t T = snn_run_steps(run, node->out);
+    const ptrdiff_t n = node->out->units, row = run->B * n;
+    real *psi = snn_tape_memory(aux->tape, aux->psi), *h = snn_tape_memory(aux->tape, aux->ready);
+    if (!h || !run->train) return;
+    struct snn_neuron_spec alone = *spec;
+    alone.apart = true;
+    struct snn_scan scan = *forward_scan;
+    scan.spec = &alone, scan.from = 0, scan.to = T;
+    scan.state_in = run->cut > 0 ? snn_tape_memory(aux->tape, aux->carry[run->cut & 1]) : NULL;
+    scan.gy = scan.gx = psi, scan.adds = false, scan.x_step = row;
+    if (!reads_input(node)) scan.x = NULL;
+    else if (options_of(node)->recurrent.which) scan.x = snn_tape_memory(aux->tape, aux->current);
+    device->math->fill(run->device, T * row, 1, psi);
+    device->neuron->backward(run->device, &scan);
+    struct snn_rows rows = {.dense = psi};
+    if (run->cut) device->memory->copy(run->device, h, h + aux->tape->max_T * row, (size_t)row * sizeof *h);
+    else device->memory->zero(run->device, h, (size_t)row * sizeof *h);
+    device->math->trace(run->device, T, run->B, n, &rows, (real)node->post.decay, (real)node->post.gain, h, h + row);
+}
+
+/* Before the backward scan takes the place of the spikes' gradient m: m h, of h before each step, is sent down. */
+static void send_late(const struct snn_node *node, const struct snn_run *run) {
+    const struct neuron *aux = node->aux;
+    real *down = node->in[0]->late, *late = down ? down : snn_tape_memory(aux->tape, aux->sent);
+    if (!late) return;
+    struct snn_run as_late = *run;
+    as_late.late = true;
+    run->device->math->multiply(run->device, snn_run_rows(run, node->out) * node->out->units, node->out->grad,
+                                snn_tape_memory(aux->tape, aux->ready), down && snn_adds(node, 0, &as_late), late);
+    if (options_of(node)->recurrent.which) hear_weights(node, run, late, true);
+}
+
 /* ---- the node ---- */
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
@@ -369,10 +438,11 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
     draw_noise(node, run);
     if (options_of(node)->recurrent.which) {
         forward_again(node, run, &scan);
-        return;
+    } else {
+        kernels->forward(run->device, &scan);
+        count_spikes(node, run, 0, snn_run_steps(run, node->out));
     }
-    kernels->forward(run->device, &scan);
-    count_spikes(node, run, 0, snn_run_steps(run, node->out));
+    follow(node, run, &scan, &spec);
 }
 
 static void backward(struct snn_node *node, const struct snn_run *run) {
@@ -380,6 +450,7 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     struct snn_neuron_spec spec = spec_of(node);
     struct snn_scan scan = scan_of(node, run, &spec);
     ptrdiff_t n = node->out->units;
+    send_late(node, run);
     scan.gy = node->out->grad;
     scan.gx = node->in[0]->grad;
     scan.adds = snn_adds(node, 0, run);
@@ -417,21 +488,35 @@ void snn_neuron_resume(const struct snn_node *node, int32_t cut, int32_t B, cons
     aux->resumed[cut & 1] = true;
 }
 
-static const struct snn_op spiking_op = {"spiking neuron", SNN_OP_GRAD_IN_PLACE, plan, prepare, forward, backward};
+static const struct snn_op spiking_op = {
+    "spiking neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_FOLLOWS, plan, prepare, forward, backward};
 static const struct snn_op membrane_op = {"membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE, plan, prepare, forward,
                                           backward};
 static const struct snn_op input_op = {/* one whose backward reads the input again */
-                                       "neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT, plan, prepare, forward,
-                                       backward};
-static const struct snn_op recurrent_op =
-    {/* keeps the whole current itself */
-     "recurrent neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT, plan, prepare, forward, backward};
+                                       "neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT | SNN_OP_FOLLOWS,
+                                       plan,     prepare,
+                                       forward,  backward};
+static const struct snn_op recurrent_op = {/* keeps the whole current itself */
+                                           "recurrent neuron",
+                                           SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT | SNN_OP_FOLLOWS | SNN_OP_TRACES,
+                                           plan,
+                                           prepare,
+                                           forward,
+                                           backward};
 
 static const struct snn_op *op_of(const struct snn_neuron_options *o) {
     const struct snn_neuron_model *m = &snn_neuron_models[o->model];
     if (o->recurrent.which) return &recurrent_op;
     if (o->learned || snn_cell_shapes[m->cell].reads_x) return &input_op;
     return m->spikes ? &spiking_op : &membrane_op;
+}
+
+bool snn_neuron_leak(const struct snn_node *node, double *leak) {
+    const struct snn_op *op = node->op;
+    if (op != &spiking_op && op != &membrane_op && op != &input_op && op != &recurrent_op) return false;
+    if (model_of(node)->cell != SNN_CELL_lif || options_of(node)->learned & 1u << LIF_BETA) return false;
+    *leak = snn_neuron_number(options_of(node), LIF_BETA);
+    return true;
 }
 
 int snn_neuron_kept(const struct snn_node *node, bool *reads) {

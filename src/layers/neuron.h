@@ -294,6 +294,8 @@ struct snn_neuron_params {
 /* Of a node that snn_neuron made, planned for training: numbers of each neuron and step that are kept for backward, and
  * whether that reads the input again. */
 int snn_neuron_kept(const struct snn_node *node, bool *reads_input);
+/* What the membrane of a node keeps from step to step. False: it is no neuron of the LIF family, or that is learned. */
+bool snn_neuron_leak(const struct snn_node *node, double *leak);
 /* Record the layer: x -> spikes (or membrane). */
 struct snn_tensor *snn_neuron(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                               const struct snn_neuron_options *options, const struct snn_neuron_params *params);

@@ -277,9 +277,9 @@ static int check_outputs(const struct snn_experiment *e, const struct snn_conf *
 
 /* Steps that delays append belong to no cut and have no target of their own. */
 static int check_appended(const struct snn_experiment *e, const struct snn_conf *model) {
-    int steps = (int)e->network.model.tape.output->appended, many = 1 << 20;
+    int steps = (int)e->network.model.tape.output->appended;
     if (!steps) return SNN_OK;
-    if (e->trainer->cut(many) != many)
+    if (!snn_trainer_sees_all(&e->trainer))
         return snn_conf_error(e->train.rule, "cuts the steps, but delays append %d to the last one (right): use bptt",
                               steps);
     if (e->network.target_steps)
@@ -293,13 +293,13 @@ static int settle_recompute(struct snn_experiment *e) {
     struct snn_network *n = &e->network;
     const struct snn_tape *tape = &n->model.tape;
     struct snn_conf *at = snn_conf_at(e->doc, "train.recompute");
-    int many = 1 << 20, spiking = 0;
+    int spiking = 0;
     n->recompute = e->train.recompute == -1   ? 0
                    : e->train.recompute == -2 ? SNN_RECOMPUTE_AUTO
                                               : (int)e->train.recompute;
     if (!n->recompute) return SNN_OK;
-    if (e->trainer->cut(many) != many)
-        return snn_conf_error(at, "expected none with the rule %s, which cuts the steps", e->trainer->name);
+    if (!snn_trainer_sees_all(&e->trainer))
+        return snn_conf_error(at, "expected none with the rule %s, which cuts the steps", e->trainer.ops->name);
     for (int i = 0; i < tape->nodes; ++i) spiking += snn_makes_spikes(tape->node[i]);
     if (n->recompute >= spiking && n->recompute > 1)
         return snn_conf_error(at, "expected less than the %d layers of spikes that the network has, got %d", spiking,
@@ -312,13 +312,31 @@ static int read_rule_and_loss(struct snn_experiment *e) {
     return snn_loss_read(e->train.loss, &e->network.loss);
 }
 
+/* As the rule needs it, and with what it wants of the layers. The gradient check is of gradients: it takes only the
+ * rule's word for whether it can train the network. */
+static int build_model(struct snn_experiment *e, struct snn_conf *model, struct snn_model_input input) {
+    struct snn_network *n = &e->network;
+    struct snn_model_input plain = input;
+    if (e->trainer.ops->need) e->trainer.ops->need(&e->trainer, &input);
+    SNN_TRY(snn_model_build(model, &input, e->about.classes, &n->model));
+    n->learner.steps = snn_trainer_update(&e->trainer);
+    if (n->learner.steps && e->train.accumulate > 1)
+        return snn_conf_error(snn_conf_at(e->doc, "train.accumulate"),
+                              "expected 1 with a rule whose weights change within a sequence (update)");
+    SNN_TRY(snn_trainer_settle(&e->trainer, n, e->train.rule, e->train.loss));
+    if (!e->options.double_check) return SNN_OK;
+    snn_model_free(&n->model);
+    n->blocks = 0;
+    return snn_model_build(model, &plain, e->about.classes, &n->model);
+}
+
 /* Everything else but the data and where results go; the shape of the input is known. */
 static int read_network(struct snn_experiment *e, struct snn_conf *model) {
     struct snn_network *n = &e->network;
     SNN_TRY(snn_loss_check_targets(&n->loss, e->train.loss, n->regression, n->target_steps));
     struct snn_model_input input = input_of(e, &e->options);
     input.loss = &n->loss;
-    SNN_TRY(snn_model_build(model, &input, e->about.classes, &n->model));
+    SNN_TRY(build_model(e, model, input));
     SNN_TRY(check_outputs(e, model));
     SNN_TRY(snn_loss_check_classes(&n->loss, e->about.classes));
     SNN_TRY(check_appended(e, model));
@@ -381,7 +399,7 @@ static char *parameters_of(const struct snn_model *m) {
 /* Read the config of stage k in the place of the present one. */
 static int read_stage(struct snn_experiment *e, int k) {
     struct snn_conf_doc *doc;
-    const struct snn_trainer_ops *rule = e->trainer;
+    const struct snn_trainer_ops *rule = e->trainer.ops;
     struct snn_network *n = &e->network;
     struct snn_network empty = {
         .device = n->device, .regression = n->regression, .targets = n->targets, .target_steps = n->target_steps};
@@ -394,7 +412,8 @@ static int read_stage(struct snn_experiment *e, int k) {
     struct snn_conf *train = snn_conf_at(doc, "train");
     int rc = snn_conf_read(train, snn_train_keys, &e->train);
     if (rc >= 0) rc = read_rule_and_loss(e);
-    if (rc >= 0 && !strcmp(rule->name, e->trainer->name)) e->trainer = rule; /* which may stand in for that one */
+    if (rc >= 0 && !strcmp(rule->name, e->trainer.ops->name))
+        e->trainer.ops = rule; /* which may stand in for that one */
     if (rc >= 0) rc = read_network(e, snn_conf_at(doc, "model"));
     return rc == SNN_EUSAGE ? snn_stage_error(&e->stages[k]) : rc;
 }

@@ -64,7 +64,7 @@ struct snn_experiment {
     int anneals;
     struct snn_dataset_info about; /* of the data set: as far as options tell, all once it is open */
     int32_t input[3];              /* (C,H,W) of one step, as the network gets it */
-    const struct snn_trainer_ops *trainer;
+    struct snn_trainer trainer;
     struct snn_device device;
     struct snn_network network;
 

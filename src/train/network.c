@@ -73,7 +73,9 @@ static void lay_out(struct snn_network *n, const struct snn_network_plan *plan) 
     lay_out_for(n, n->plan.slice);
     size_t bytes = n->model.tape.pool_bytes;
     size_t cache = n->device->cache;
-    if (plan->slice || !cache || bytes <= cache || plan->smooth || passes_whole(&n->model.tape, plan->train)) return;
+    if (plan->slice || !cache || n->learner.steps || bytes <= cache || plan->smooth ||
+        passes_whole(&n->model.tape, plan->train))
+        return;
     int32_t slices = (int32_t)((bytes + cache - 1) / cache), slice = (plan->B + slices - 1) / slices;
     n->plan.slice = slice < SLICE_LEAST ? SLICE_LEAST < plan->B ? SLICE_LEAST : plan->B : slice;
     lay_out_for(n, n->plan.slice);
@@ -257,7 +259,7 @@ static void set_lengths(struct snn_network *n, const struct snn_cut *cut) {
                                      cut->t0 - n->model.tape.output->appended, batch->length, n->cut_length, n->mask);
 }
 
-void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
+void snn_network_begin(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = cut->batch;
     SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d",
               (int)cut->T, (int)batch->B, (int)n->plan.cut, (int)n->plan.slice);
@@ -268,7 +270,22 @@ void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_run run = run_of(n, cut);
     if (run.first_cut && !cut->follows) snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
     if (run.first_cut) snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_BATCH);
+}
+
+void snn_network_forward(struct snn_network *n, const struct snn_cut *cut) {
+    snn_network_begin(n, cut);
+    struct snn_run run = run_of(n, cut);
     snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_CUT);
+}
+
+void snn_network_forward_block(struct snn_network *n, const struct snn_cut *cut, int block) {
+    struct snn_run run = run_of(n, cut);
+    snn_tape_forward_block(&n->model.tape, &run, block);
+}
+
+void snn_network_backward_block(struct snn_network *n, const struct snn_cut *cut, int block) {
+    struct snn_run run = run_of(n, cut);
+    snn_tape_backward_block(&n->model.tape, &run, block);
 }
 
 static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cut *cut) {
@@ -288,6 +305,8 @@ static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cu
                                   .length = length,
                                   .total = length && cut->T != batch->T ? batch->length : length,
                                   .steps = batch->T + n->model.tape.output->appended,
+                                  .t0 = cut->t0,
+                                  .last = cut->last,
                                   .class_weight = n->class_weight,
                                   .scale = &n->controls->scale};
 }
@@ -299,6 +318,17 @@ void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gra
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? n->model.tape.output->grad : NULL,
                               n->loss_scratch);
     if (cut->train) snn_penalty_loss(n, cut, staged(cut));
+}
+
+void snn_network_block_loss(struct snn_network *n, const struct snn_cut *cut, int block) {
+    const struct snn_tensor *z = n->readout[block];
+    if (!z) {
+        snn_network_loss(n, cut, true);
+        return;
+    }
+    struct snn_loss_call call = loss_call(n, cut);
+    call.output = z->data;
+    n->device->loss->evaluate(n->device, &call, n->sample_loss, z->grad, n->loss_scratch);
 }
 
 void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
@@ -350,11 +380,28 @@ void snn_network_backward_batch(struct snn_network *n, const struct snn_cut *cut
     if (!cut->followed) snn_penalty_gradient(n, cut);
 }
 
+void snn_network_learn(struct snn_network *n, const struct snn_cut *cut) {
+    const struct snn_learner *learner = &n->learner;
+    const int32_t end = cut->t0 + cut->T;
+    if (!learner->payload || !learner->steps || end >= cut->batch->T || end % learner->steps) return;
+    SNN_CHECK(!cut->follows && !cut->followed, "a batch in slices, whose weights change while it passes");
+    struct snn_run run = run_of(n, cut);
+    snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
+    snn_penalty_gradient(n, cut);
+    learner->now(learner->payload);
+    snn_tape_forward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
+}
+
 void snn_network_zero_gradients(struct snn_network *n) {
     n->device->memory->zero(n->device, n->model.params.grad, (size_t)n->model.params.learned * sizeof(real));
 }
 
 void snn_network_set_step(struct snn_network *n, uint64_t seed, uint32_t step, double scale) {
     struct snn_controls controls = {.clock = {(uint32_t)seed, (uint32_t)(seed >> 32), step}, .scale = scale};
+    n->step.seed = seed, n->step.number = step, n->step.scale = scale;
     n->device->memory->upload(n->device, n->controls, &controls, sizeof controls);
+}
+
+void snn_network_rescale(struct snn_network *n, double factor) {
+    snn_network_set_step(n, n->step.seed, n->step.number, n->step.scale * factor);
 }

@@ -31,7 +31,13 @@ struct snn_tally { /* sums over the training batches of an epoch */
     int64_t spikes[]; /* (layers) */
 };
 
-enum { SNN_RECOMPUTE_AUTO = -1 };
+enum { SNN_RECOMPUTE_AUTO = -1, SNN_BLOCKS = 256 };
+
+struct snn_learner { /* changes the weights while a batch is not over: see snn_network_learn */
+    int32_t steps;   /* every so many; 0: never */
+    void (*now)(void *payload);
+    void *payload; /* NULL: nobody does */
+};
 
 struct snn_network {
     struct snn_device *device;
@@ -43,7 +49,10 @@ struct snn_network {
     bool target_steps; /* there is one for every step */
     int recompute; /* layers of spikes of a segment whose forward pass is made again; 0: none; or SNN_RECOMPUTE_AUTO */
     struct snn_optim *optim; /* NULL when only evaluated */
-    struct snn_arena arena;  /* over device memory */
+    struct snn_learner learner;
+    int blocks; /* of rules whose errors do not come down from block to block (train/rules.h) */
+    struct snn_tensor *readout[SNN_BLOCKS]; /* of a block with a loss of its own, or NULL */
+    struct snn_arena arena;                 /* over device memory */
     struct snn_network_plan plan;
 
     /* Small arrays in the arena */
@@ -55,6 +64,12 @@ struct snn_network {
     real *total, *total_slope; /* (B) of terms over the activity of all layers, or NULL */
     double *class_weight;      /* (terms of the loss, classes), or NULL */
     double *loss_scratch;
+
+    struct {
+        uint64_t seed;
+        uint32_t number;
+        double scale;
+    } step; /* as snn_network_set_step has it */
 
     /* The batch, and where its arrays are in device memory */
     const struct snn_batch *batch;
@@ -90,10 +105,12 @@ struct snn_cut {
     const struct snn_batch *batch;  /* the slice */
     const struct snn_batch *staged; /* its arrays in device memory; NULL: it lies there already (CPU) */
     int32_t t0, T, index;
+    int32_t last; /* the gradient of the loss is that of the last so many steps of a recording; 0: of all */
     bool train;
     bool follows;  /* weights that are made of parameters stay as an earlier slice of the batch left them */
     bool followed; /* their gradient goes on gathering in later slices */
     enum snn_smooth smooth;
+    bool begun; /* of snn_slice_next */
 };
 /* The cut over all steps of a slice. */
 static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool train) {
@@ -103,6 +120,23 @@ static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool t
                             .train = train,
                             .follows = slice->follows,
                             .followed = slice->followed};
+}
+/* The next cut of at most `steps` steps, of a slice whose cut was that over all steps, or the one before. False when
+ * there is none. */
+static inline bool snn_slice_next(const struct snn_slice *slice, int32_t steps, struct snn_cut *cut) {
+    bool begins = cut->T == slice->batch.T && !cut->begun;
+    cut->t0 = begins ? 0 : cut->t0 + cut->T, cut->index = begins ? 0 : cut->index + 1, cut->begun = true;
+    int32_t left = slice->batch.T - cut->t0;
+    if (left <= 0) {
+        cut->t0 -= cut->T, --cut->index;
+        return false;
+    }
+    cut->T = steps < left ? steps : left;
+    return true;
+}
+/* Are errors sent at any step of the cut? */
+static inline bool snn_cut_has_errors(const struct snn_cut *cut) {
+    return !cut->last || cut->batch->masked || cut->t0 + cut->T > cut->batch->T - cut->last;
 }
 /* Valid steps of sample b within a cut, of the input and of a tensor t. */
 static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
@@ -132,8 +166,20 @@ void snn_network_backward(struct snn_network *network, const struct snn_cut *cut
 /* After the last cut of a slice: backward of nodes that are not run by the cut. */
 void snn_network_backward_batch(struct snn_network *network, const struct snn_cut *cut);
 
+/* The parts of the forward pass, the loss and the backward pass of a network in blocks, in this order: what comes
+ * before any block; and for each block in order. */
+void snn_network_begin(struct snn_network *network, const struct snn_cut *cut);
+void snn_network_forward_block(struct snn_network *network, const struct snn_cut *cut, int block);
+/* The loss at the block's own readout, or of the network where it has none. */
+void snn_network_block_loss(struct snn_network *network, const struct snn_cut *cut, int block);
+void snn_network_backward_block(struct snn_network *network, const struct snn_cut *cut, int block);
+/* After the backward pass of a cut: where weights are due to change before the batch is over, they do. */
+void snn_network_learn(struct snn_network *network, const struct snn_cut *cut);
+
 void snn_network_zero_gradients(struct snn_network *network);
 /* Of the step to come: its random streams, and the scale of the loss's gradient. */
 void snn_network_set_step(struct snn_network *network, uint64_t seed, uint32_t step, double scale);
+/* The scale times `factor`, until the next step. */
+void snn_network_rescale(struct snn_network *network, double factor);
 
 #endif

@@ -102,7 +102,7 @@ static int make_arrays(const struct snn_experiment *e, double events, struct snn
     return SNN_OK;
 }
 
-static int queue_step(struct snn_experiment *e, const struct snn_trainer_ops *trainer, const struct snn_batch *batch) {
+static int queue_step(struct snn_experiment *e, const struct snn_trainer *trainer, const struct snn_batch *batch) {
     int64_t batches = e->train.accumulate;
     for (int64_t i = 0; i < batches; ++i) {
         struct snn_step step = {.seed = e->seed,
@@ -116,10 +116,11 @@ static int queue_step(struct snn_experiment *e, const struct snn_trainer_ops *tr
     return SNN_OK;
 }
 
-int snn_count_step(struct snn_experiment *e, const struct snn_trainer_ops *trainer, struct snn_device *device,
+int snn_count_step(struct snn_experiment *e, const struct snn_trainer *trainer, struct snn_device *device,
                    struct snn_costs *costs) {
     struct snn_batch batch = snn_planned_batch(e);
-    struct snn_network_plan plan = {.T = batch.T, .B = batch.B, .cut = trainer->cut(batch.T), .train = true};
+    struct snn_network_plan plan = {
+        .T = batch.T, .B = batch.B, .cut = snn_trainer_cut(trainer, batch.T), .train = true};
     SNN_CHECK(!e->network.arena.base || e->network.device == device, "the network has memory of another device");
     e->network.device = device;
     SNN_TRY(snn_network_allocate(&e->network, &plan));

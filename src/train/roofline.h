@@ -29,7 +29,7 @@ struct snn_batch snn_planned_batch(const struct snn_experiment *e);
 
 /* Queue one training step (of all batches that share it) of the experiment's network on `device`, with made-up batches
  * as planned; on the one that counts, the costs are those of that step alone. The network stays on that device. */
-int snn_count_step(struct snn_experiment *e, const struct snn_trainer_ops *trainer, struct snn_device *device,
+int snn_count_step(struct snn_experiment *e, const struct snn_trainer *trainer, struct snn_device *device,
                    struct snn_costs *costs);
 
 struct snn_roof { /* of all launches of a kernel */

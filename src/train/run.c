@@ -147,7 +147,7 @@ static int find_fault(struct loop *l, int64_t bad) {
         snn_network_zero_gradients(&e->network);
         snn_network_set_step(&e->network, step.seed, (uint32_t)step.number, 1 / step.samples);
         SNN_TRY(snn_network_stage(&e->network, batch));
-        e->trainer->batch(&e->network);
+        e->trainer.ops->batch(&e->trainer, &e->network);
         SNN_TRY(snn_diagnose(&e->network, batch, bad));
     }
     return snn_error(SNN_EFAIL, "step %lld: the loss is not finite", (long long)bad);
@@ -175,7 +175,7 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) return SNN_OK;
         struct snn_step step = step_of(l, p->batch, p->step);
-        SNN_TRY(snn_step(n, e->trainer, batch, &step));
+        SNN_TRY(snn_step(n, &e->trainer, batch, &step));
         snn_metrics_expect(&p->epoch_sums, n, batch);
         ++p->batch;
         if (!step.last) continue;
@@ -317,7 +317,7 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
 static int allocate(struct loop *l) {
     struct snn_experiment *e = l->e;
     struct snn_network_plan plan = {
-        .T = e->steps, .B = (int32_t)e->train.batch, .cut = e->trainer->cut(e->steps), .train = true};
+        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = true};
     SNN_TRY(snn_network_allocate(&e->network, &plan));
     snn_metrics_free(&l->progress.epoch_sums), snn_metrics_free(&l->eval);
     snn_metrics_init(&l->progress.epoch_sums, &e->network, e->steps, NULL, 1);

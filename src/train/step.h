@@ -17,7 +17,7 @@ struct snn_step {
 };
 
 /* `batch` must stay until the next step. SNN_EFAIL when the device has failed. */
-int snn_step(struct snn_network *network, const struct snn_trainer_ops *trainer, const struct snn_batch *batch,
+int snn_step(struct snn_network *network, const struct snn_trainer *trainer, const struct snn_batch *batch,
              const struct snn_step *step);
 
 #endif
