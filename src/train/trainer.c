@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/status.h"
 
@@ -52,7 +53,8 @@ static int check_cuts(const struct snn_trainer *trainer, const struct snn_networ
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->op->flags & SNN_OP_COUPLES_STEPS)
             return snn_refuse_layer(tape->node[i], rule,
-                                    "needs all steps at once, and the rule %s sees a part of them at a time", name);
+                                    "needs all steps at once, and the rule %s sees a part of them at a time%s", name,
+                                    !strcmp(tape->node[i]->op->name, "batch norm") ? " (over: step works)" : "");
     return SNN_OK;
 }
 
