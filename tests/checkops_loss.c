@@ -203,8 +203,8 @@ static const struct {
     int32_t T, B, C;
 } shapes[] = {{1, 1, 1}, {1, 1, 10}, {4, 3, 10}, {7, 5, 2}, {3, 2, 127}, {5, 1, 17}};
 
-/* option: bit 0 lengths, bit 1 totals, bit 2 no gradient; targets: 0 labels, 1 shares, 2 shares for every step, whose
- * rows are those of a larger batch */
+/* option: bit 0 lengths, bit 1 totals, bit 2 no gradient, bit 3 errors of the last steps alone; targets: 0 labels, 1
+ * shares, 2 shares for every step, whose rows are those of a larger batch */
 static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, const char *what, int option,
                       int targets) {
     struct loss l = {.loss = *loss};
@@ -253,6 +253,10 @@ static void loss_case(struct ops *ops, int shape, const struct snn_loss *loss, c
             sample[b].n += (ptrdiff_t)call->T * call->C,
                 sample[b].terms += fabs(loss->term[i].weight) * 10; /* logits: up to 5 in size */
         }
+    if (option & 8) call->t0 = 1, call->last = 3;
+    for (int32_t b = 0; call->last && b < call->B; ++b)
+        for (int32_t t = 0; t < call->T && t + call->t0 < (call->total ? total[b] : call->steps) - call->last; ++t)
+            for (int32_t c = 0; c < call->C; ++c) g[((ptrdiff_t)t * call->B + b) * call->C + c] = (struct ops_sum){0};
     l.sample_loss = ops_output(ops, call->B, sizeof *l.sample_loss);
     ops_expect_double_sums(ops, l.sample_loss, sample, DBL_EPSILON);
     if (!(option & 4)) {
@@ -288,7 +292,7 @@ static void check_evaluate(struct ops *ops) {
             int most = over == SNN_OVER_STEP || over == SNN_OVER_FILTERED ? 3 : 2;
             for (int targets = 0; targets < most; ++targets) {
                 loss.term[0].numbers = targets == 2;
-                loss_case(ops, shape, &loss, what, (int)ops_below(ops, 8), targets);
+                loss_case(ops, shape, &loss, what, (int)ops_below(ops, 16), targets);
             }
         }
     }

@@ -122,7 +122,7 @@ struct snn_loss_call {
     const int32_t *length; /* (B) valid steps within this call, may be 0; NULL: all T */
     const int32_t *total; /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
     int32_t steps;
-    int32_t t0, last; /* the gradient is of the `last` steps of a recording alone; this call begins at t0. 0: of all */
+    int32_t t0, last; /* the gradient is 0 but for the `last` steps of a recording (0: all); this call begins at t0 */
     const double *class_weight; /* (terms,C); read of terms that are `weighted` */
     const double *scale;        /* of the gradient: 1 / samples of the (accumulated) batch; in device memory. NULL: 1 */
 };

@@ -54,11 +54,11 @@ static double row_loss(const struct snn_loss_term *term, const double *z, int32_
 struct sample { /* one sample's outputs and their gradient: step t at [t * stride] */
     const real *o;
     real *g;
-    ptrdiff_t stride, y_stride;       /* y_stride: as stride, of the targets; 0: one for all steps */
-    int32_t C, length, total, silent; /* silent: steps at the start that no errors are sent at */
-    struct answer answer;             /* of step 0 */
-    const double *w;                  /* class weights of the present term, or NULL */
-    double scale;                     /* of the gradient */
+    ptrdiff_t stride, y_stride; /* y_stride: as stride, of the targets; 0: one for all steps */
+    int32_t C, length, total;
+    struct answer answer; /* of step 0 */
+    const double *w;      /* class weights of the present term, or NULL */
+    double scale;         /* of the gradient */
 };
 
 static struct answer answer_of(const struct sample *s, int32_t t) {
@@ -72,7 +72,7 @@ static double over_steps(const struct snn_loss_term *term, const struct sample *
     for (int32_t t = 0; t < s->length; ++t) {
         for (int32_t c = 0; c < s->C; ++c) z[c] = s->o[t * s->stride + c];
         loss += row_loss(term, z, s->C, answer_of(s, t), s->w, s->total, gz) / s->total;
-        for (int32_t c = 0; s->g && t >= s->silent && c < s->C; ++c)
+        for (int32_t c = 0; s->g && c < s->C; ++c)
             s->g[t * s->stride + c] += (real)(s->scale * term->weight * gz[c] / s->total);
     }
     return loss;
@@ -185,7 +185,6 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
                                .total = call->total ? call->total[b] : call->steps,
                                .answer = {call->label[b], call->target ? call->target + (ptrdiff_t)b * call->C : NULL},
                                .scale = call->scale ? *call->scale : 1};
-            if (call->last) s.silent = s.total - call->last - call->t0;
             sample_loss[b] = 0;
             for (int i = 0; i < call->loss->terms && s.length > 0; ++i) {
                 const struct snn_loss_term *term = &call->loss->term[i];
@@ -194,6 +193,9 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
                                                   : term->over == SNN_OVER_FILTERED ? over_filtered(term, &s)
                                                                                     : over_reduced(term, &s, z, gz, p));
             }
+            const int32_t silent = call->last ? s.total - call->last - call->t0 : 0; /* steps without errors */
+            for (int32_t t = 0; s.g && t < silent && t < call->T; ++t)
+                memset(s.g + t * s.stride, 0, (size_t)s.C * sizeof *s.g);
         }
 }
 

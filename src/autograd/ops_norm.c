@@ -79,12 +79,9 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
 static const struct snn_op batch_op = {
     "batch norm", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS, plan, NULL, forward, backward};
 static const struct snn_op joint_op = {
-    "batch norm",
-    SNN_OP_COUPLES_SAMPLES | SNN_OP_COUPLES_STEPS | SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS,
-    plan,
-    NULL,
-    forward,
-    backward};
+    "batch norm", SNN_OP_COUPLES_SAMPLES | SNN_OP_COUPLES_STEPS | SNN_OP_NEEDS_INPUT | SNN_OP_TIMELESS,
+    plan,         NULL,
+    forward,      backward};
 static const struct snn_op own_step_op = {
     "batch norm of steps", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT, plan, NULL, forward, backward};
 
@@ -93,8 +90,11 @@ struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struc
                                   struct snn_param *mean, struct snn_param *var) {
     bool own = options->over == SNN_NORM_OVER_OWN_STEP;
     if (own) x = snn_every_step(tape, name, x);
-    struct snn_node *node =
-        snn_tape_node(tape, own ? &own_step_op : options->over == SNN_NORM_OVER_JOINT ? &joint_op : &batch_op, name, x, NULL, x->nd, x->dim, options, sizeof(struct norm));
+    struct snn_node *node = snn_tape_node(tape,
+                                          own                                    ? &own_step_op
+                                          : options->over == SNN_NORM_OVER_JOINT ? &joint_op
+                                                                                 : &batch_op,
+                                          name, x, NULL, x->nd, x->dim, options, sizeof(struct norm));
     struct norm *aux = node->aux;
     aux->channels = x->dim[0];
     aux->inner = x->units / x->dim[0];

@@ -128,7 +128,6 @@ struct sample {
     ptrdiff_t y_stride; /* as s.stride; 0: one for all steps */
     const double *w;    /* class weights of the present term, or NULL */
     double scale;       /* of the gradient */
-    int32_t silent;     /* steps at the start that no errors are sent at */
 };
 
 /* Class c's share of the target of step t. */
@@ -175,7 +174,7 @@ static __device__ double over_steps(const struct snn_loss_term &term, const stru
         EACH_CLASS(a.s, live, c) {
             double gz;
             loss += snn_point_loss(&term, o[c], share_of(a, t, c), a.w ? a.w[c] : 1, row, &gz) / a.total;
-            if (a.g && t >= a.silent) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
+            if (a.g) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
         }
     }
     return loss;
@@ -274,7 +273,6 @@ static __global__ void __launch_bounds__(BLOCK, 1)
         struct sample a;
         a.s = outputs_of(job, b), a.g = gradient ? gradient + (ptrdiff_t)b * job.C : NULL;
         a.length = job.length ? job.length[b] : job.T, a.total = job.total ? job.total[b] : job.steps;
-        a.silent = job.last ? a.total - job.last - job.t0 : 0;
         a.label = job.label[b], a.scale = job.scale ? *job.scale : 1;
         a.y = job.target ? job.target + (ptrdiff_t)b * job.C : NULL, a.y_stride = (ptrdiff_t)job.target_stride * job.C;
         if (a.g) EACH_ROUND(a.s, t, job.T) {
@@ -287,6 +285,13 @@ static __global__ void __launch_bounds__(BLOCK, 1)
             loss += term.weight * (term.over == SNN_OVER_STEP       ? over_steps(term, a)
                                    : term.over == SNN_OVER_FILTERED ? over_filtered(term, a)
                                                                     : over_reduced(term, a, &shared, memory));
+        }
+        if (gradient && job.last) { /* steps that no errors are sent at */
+            const int32_t silent = (job.total ? job.total[b] : job.steps) - job.last - job.t0;
+            const int32_t steps = silent < job.T ? silent : job.T;
+            __syncthreads(); /* other threads may have written there */
+            for (int32_t i = (int32_t)threadIdx.x; i < steps * job.C; i += (int32_t)blockDim.x)
+                gradient[((ptrdiff_t)(i / job.C) * job.B + b) * job.C + i % job.C] = 0;
         }
         loss = block_sum(loss, sums);
         if (threadIdx.x == 0) sample_loss[b] = loss;
