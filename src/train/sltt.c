@@ -96,9 +96,14 @@ void snn_sltt_k_batch(struct snn_network *network, const bool *learns) {
     }
 }
 
+static int32_t errors(const struct snn_trainer *trainer, int32_t T) {
+    const struct some *o = (const void *)&trainer->options;
+    return o->k < T ? (int32_t)o->k : T;
+}
+
 static void some_batch(const struct snn_trainer *trainer, struct snn_network *network) {
     const struct some *o = (const void *)&trainer->options;
-    const int32_t T = network->batch->T, k = o->k < T ? (int32_t)o->k : T;
+    const int32_t T = network->batch->T, k = errors(trainer, T);
     bool *learns = malloc((size_t)T * sizeof *learns);
     SNN_CHECK(learns, "out of memory for %d steps", (int)T);
     draw_steps(network, T, k, learns);
@@ -112,4 +117,5 @@ const struct snn_trainer_ops snn_trainer_sltt_k = {.name = "sltt_k",
                                                    .keys = some_keys,
                                                    .cut = one,
                                                    .batch = some_batch,
+                                                   .errors = errors,
                                                    .varies = true};

@@ -42,6 +42,11 @@ static int32_t one(const struct snn_trainer *trainer, int32_t T) {
     return 1;
 }
 
+static int32_t errors_at(const struct snn_trainer *trainer, int32_t T) {
+    const long long last = options_of(trainer)->last;
+    return last > 0 && last < T ? (int32_t)last : T;
+}
+
 static void need(const struct snn_trainer *trainer, struct snn_model_input *input) {
     snn_two_traces_need(&options_of(trainer)->traces, input);
 }
@@ -86,4 +91,5 @@ const struct snn_trainer_ops snn_trainer_stllr = {.name = "stllr",
                                                   .cut = one,
                                                   .settle = settle,
                                                   .batch = batch,
-                                                  .update = update};
+                                                  .update = update,
+                                                  .errors = errors_at};
