@@ -245,7 +245,9 @@ static const struct {
     {TRAIN, "train: {from: f.safetensors}", "3:15: train.from: expected none or {file: F, map: {...}}"},
     {TRAIN, "train: {from: {file: f.safetensors, map: {a: model.9.w}}}",
      "3:46: train.from.map.a: expected the name of a parameter (`snntrain plan` lists them)"},
-    {TRAIN, "train: {rule: stlt}", "3:15: train.rule: expected a learning rule, got 'stlt' (known: bptt)"},
+    {TRAIN, "train: {rule: stlt}",
+     "3:15: train.rule: expected a learning rule, got 'stlt' (known: bptt, tbptt, sltt, "
+     "sltt_k, ottt, stllr, tess)"},
     {TRAIN, "train: {loss: {name: ce, over: steps}}",
      "3:32: train.loss.over: expected one of mean, sum, step, last, max, softmax_sum, got 'steps' (did you mean "
      "'step'?)"},

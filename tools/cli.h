@@ -21,7 +21,7 @@ struct cli { /* what the user typed */
     const char *data, *device, *out, *split, *checkpoint, *predictions, *timesteps, *protocol, *output, *unit, *format,
         *map, *cache;
     long threads, iters, warmup, index;
-    const char *seed, *rule, *roofline;
+    const char *seed, *rule, *roofline, *density;
     bool json, quiet, resume, profile, clear, hard, help;
     FILE *text;     /* where words for people go: stdout, or stderr with --json */
     double started; /* when the process began */

@@ -35,9 +35,14 @@ const struct cli_command cli_commands[] = {
      "accuracy against timesteps (timesteps.csv, timesteps.png), training speed and memory, the share of the memory's "
      "bandwidth that each neuron's scan makes use of on the processor, or the speed of loading data",
      COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint", cmd_bench},
-    {"plan", "plan CONFIG [--rule NAME|all] [--device cuda] [--roofline CARD]",
-     "bytes by layer and purpose, before anything runs; the floor of a step on a CUDA card",
-     COMMON " --rule --roofline", cmd_plan},
+    {"plan", "plan CONFIG|RUN [--rule NAME|all] [--density SHARE] [--device cuda] [--roofline CARD]",
+     "bytes by layer and purpose and operations of a training step, before anything runs; the floor of a step on a "
+     "CUDA "
+     "card\n\n--rule reads the config with another learning rule in its place: with default keys, and a loss of each "
+     "step where it has\none of the mean over the steps and the rule cannot see that. all: every rule, side by side; "
+     "one "
+     "that cannot train the\nnetwork is named with the reason.",
+     COMMON " --rule --density --roofline", cmd_plan},
     {"check", "check [CONFIG]",
      "validate a config and prove its gradients in double; no CONFIG: every layer, neuron, surrogate and loss", COMMON,
      cmd_check},

@@ -52,7 +52,7 @@ int snn_card_find(const char *name, const struct snn_card **out) {
 /* ---- one step, counted ---- */
 
 int snn_costs_open(struct snn_costs *costs, struct snn_device *out) {
-    *costs = (struct snn_costs){.spikes = 0.1, .events = 0.05};
+    *costs = (struct snn_costs){.spikes = SNN_SPIKES_ASSUMED, .events = SNN_EVENTS_ASSUMED};
     return snn_cuda_cost_open(costs, out);
 }
 

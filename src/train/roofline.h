@@ -21,7 +21,10 @@ extern const struct snn_card snn_cards[];
 /* SNN_EUSAGE, with the names there are. */
 int snn_card_find(const char *name, const struct snn_card **out);
 
-/* The device that counts, with the shares of spikes and input events that are assumed where nobody says otherwise. */
+/* Shares of the neurons that spike and of the events that are there, where nobody says otherwise. */
+#define SNN_SPIKES_ASSUMED 0.1
+#define SNN_EVENTS_ASSUMED 0.05
+/* The device that counts, with these shares. */
 int snn_costs_open(struct snn_costs *costs, struct snn_device *out);
 
 /* A batch as the experiment's data make it, without arrays: what memory is planned for. */
