@@ -14,10 +14,9 @@ static int read_text(const char *text, size_t size, struct snn_experiment *out) 
 }
 
 static void measure(struct snn_experiment *e) {
-    int32_t T = e->data.timesteps > 0 ? (int32_t)e->data.timesteps : 10;
+    e->steps = e->data.timesteps > 0 ? (int32_t)e->data.timesteps : 10;
     for (int train = 0; train < 2; ++train) {
-        struct snn_network_plan plan = {
-            .T = T, .B = (int32_t)e->train.batch, .cut = train ? e->trainer->cut(T) : T, .train = train};
+        struct snn_network_plan plan = snn_experiment_plan(e, train);
         struct snn_arena arena;
         snn_network_measure(&e->network, &plan, &arena);
         size_t sum = 0;

@@ -162,7 +162,7 @@ static double losses_of(const char *device, const char *yaml, int steps, double 
     int64_t done = 0;
     double before = 0;
     open_run_on(device, yaml, 0, &e);
-    struct snn_network_plan plan = {.T = e.steps, .B = (int32_t)e.train.batch, .cut = e.steps, .train = true};
+    struct snn_network_plan plan = snn_experiment_plan(&e, true);
     ck_ok(snn_network_allocate(&e.network, &plan));
     ck_ok(snn_experiment_init(&e));
     snn_metrics_init(&m, &e.network, e.steps, NULL, 1);
@@ -212,7 +212,7 @@ START_TEST(nothing_waits) {
     struct snn_experiment e;
     const struct snn_batch *batch;
     open_run_on("cuda", runs[0], 0, &e);
-    struct snn_network_plan plan = {.T = e.steps, .B = (int32_t)e.train.batch, .cut = e.steps, .train = true};
+    struct snn_network_plan plan = snn_experiment_plan(&e, true);
     ck_ok(snn_network_allocate(&e.network, &plan));
     ck_ok(snn_experiment_init(&e));
     ck_ok(snn_loader_start(e.loader[0], 0, 0));

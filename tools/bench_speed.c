@@ -194,8 +194,7 @@ static int run(const struct cli *cli, struct bench *b) {
         free(times);
         return snn_error(SNN_EFAIL, "out of memory");
     }
-    struct snn_network_plan plan = {
-        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = true};
+    struct snn_network_plan plan = snn_experiment_plan(e, true);
     int rc = snn_network_allocate(&e->network, &plan);
     if (rc >= 0) rc = snn_experiment_init(e);
     snn_metrics_init(&b->metrics, &e->network, e->steps, NULL, 1);

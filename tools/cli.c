@@ -319,7 +319,7 @@ static int ready(const struct cli *cli, int subset, int32_t timesteps, bool data
     e->data.augments = 0; /* what is evaluated is the samples as they are */
     SNN_TRY(snn_experiment_data(e, cli->data, 1u << subset, 0, timesteps));
     if (!e->loader[subset]) return snn_error(SNN_EUSAGE, "this run has no validation split (data.validation is none)");
-    struct snn_network_plan plan = {.T = e->steps, .B = (int32_t)e->train.batch, .cut = e->steps};
+    struct snn_network_plan plan = snn_experiment_plan(e, false);
     SNN_TRY(snn_network_allocate(&e->network, &plan));
     return snn_checkpoint_trained(out->checkpoint, e);
 }

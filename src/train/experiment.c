@@ -447,6 +447,11 @@ int snn_experiment_enter(struct snn_experiment *e, int k) {
     return e->set ? snn_experiment_data(e, NULL, open, 0, 0) : SNN_OK;
 }
 
+struct snn_network_plan snn_experiment_plan(const struct snn_experiment *e, bool train) {
+    return (struct snn_network_plan){
+        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = train};
+}
+
 long long snn_experiment_epochs(const struct snn_experiment *e) {
     long long sum = e->stage_count ? 0 : e->train.epochs;
     for (int k = 0; k < e->stage_count; ++k) sum += e->stages[k].epochs;

@@ -87,6 +87,9 @@ int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned
 /* Become stage k: another network, without memory, a fresh optimiser and schedule; loaders stay, but for another size
  * of batches. Refused stages were refused when the config was read. */
 int snn_experiment_enter(struct snn_experiment *e, int k);
+/* What the network's memory is planned for once data are open: batches of the present stage, in the cuts of its rule,
+ * also where nothing is learned. */
+struct snn_network_plan snn_experiment_plan(const struct snn_experiment *e, bool train);
 /* Epochs of all stages. */
 long long snn_experiment_epochs(const struct snn_experiment *e);
 void snn_experiment_close(struct snn_experiment *e);

@@ -316,8 +316,7 @@ static int close_epoch(struct loop *l, double seconds, bool *stop) {
 /* Memory for the network of the present stage. */
 static int allocate(struct loop *l) {
     struct snn_experiment *e = l->e;
-    struct snn_network_plan plan = {
-        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = true};
+    struct snn_network_plan plan = snn_experiment_plan(e, true);
     SNN_TRY(snn_network_allocate(&e->network, &plan));
     snn_metrics_free(&l->progress.epoch_sums), snn_metrics_free(&l->eval);
     snn_metrics_init(&l->progress.epoch_sums, &e->network, e->steps, NULL, 1);
