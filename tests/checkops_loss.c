@@ -307,55 +307,114 @@ static void check_evaluate(struct ops *ops) {
     }
 }
 
-static void call_tally(struct ops *ops, struct snn_device *device, const void *argument) {
+static void call_add_losses(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct loss *l = argument;
-    void *scratch = ops_scratch(ops, (size_t)snn_loss_scratch(device->threads, l->call.C) * sizeof(double));
-    device->loss->tally(device, &l->call, l->how, l->losses, l->sum, l->correct, scratch);
+    (void)ops;
+    device->loss->add_losses(device, l->call.B, l->losses, l->sum);
 }
 
-/* Outputs are multiples of 1/4, so that every score but a softmax is exact and ties are frequent. */
-static void tally_case(struct ops *ops, int how, int shape, bool cut, bool labelled) {
-    struct loss l = {.how = how, .loss = {.terms = 1}};
-    struct snn_loss_call *call = &l.call;
-    *call = (struct snn_loss_call){
-        .loss = &l.loss, .T = shapes[shape].T, .B = shapes[shape].B, .C = shapes[shape].C, .steps = shapes[shape].T};
-    ops_begin(ops, "decide %s, T %d, B %d, C %d, lengths %d, labels %d", snn_decide_names[how], call->T, call->B,
-              call->C, cut, labelled);
-    ptrdiff_t n = (ptrdiff_t)call->T * call->B * call->C;
+static void check_add_losses(struct ops *ops) {
+    static const int32_t samples[] = {1, 2, 31, 256, 257, 1000};
+    for (int i = 0; i < OPS_COUNT(samples); ++i) {
+        struct loss l = {.call.B = samples[i]};
+        ops_begin(ops, "%d samples", (int)samples[i]);
+        double *losses = ops_input(ops, samples[i], sizeof *losses);
+        struct ops_sum *sum = ops_memory(ops, 1, sizeof *sum);
+        l.sum = ops_output(ops, 1, sizeof *l.sum), l.losses = losses;
+        ops_term(sum, *l.sum = 0.75);
+        for (int32_t b = 0; b < samples[i]; ++b) ops_term(sum, losses[b] = ops_unit(ops));
+        ops_expect_double_sums(ops, l.sum, sum, DBL_EPSILON);
+        ops_run(ops, call_add_losses, &l);
+    }
+}
+
+/* The batch in calls of `each` steps; lengths (calls, B). */
+struct parts {
+    struct loss of;
+    int32_t each;
+    bool alone; /* one call, without scores that go on */
+    const int32_t *length;
+};
+
+static void call_count_correct(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct parts *p = argument;
+    struct snn_loss_call call = p->of.call;
+    void *scratch = ops_scratch(ops, (size_t)snn_loss_scratch(device->threads, call.C) * sizeof(double));
+    double *running = p->alone ? NULL : ops_scratch(ops, (size_t)call.B * (size_t)call.C * sizeof *running);
+    for (int32_t t0 = 0, i = 0; t0 < call.steps; t0 += p->each, ++i) {
+        call.t0 = t0, call.T = call.steps - t0 < p->each ? call.steps - t0 : p->each;
+        call.output = p->of.call.output + (ptrdiff_t)t0 * call.B * call.C;
+        if (p->length) call.length = p->length + (ptrdiff_t)i * call.B;
+        device->loss->count_correct(device, &call, p->of.how, running, p->of.correct, scratch);
+    }
+}
+
+/* What the first `steps` outputs of sample b are drawn together to. */
+static void scores_of(const struct snn_loss_call *call, int how, int32_t b, int32_t steps, double *scores) {
+    for (int32_t c = 0; c < call->C; ++c) {
+        double sum = 0, most = -HUGE_VAL, last = 0, first = -HUGE_VAL;
+        for (int32_t t = 0; t < steps; ++t) {
+            const real *o = call->output + ((ptrdiff_t)t * call->B + b) * call->C;
+            double top = o[0], all = 0;
+            for (int32_t k = 1; k < call->C; ++k) top = fmax(top, o[k]);
+            for (int32_t k = 0; k < call->C; ++k) all += exp(o[k] - top);
+            sum += how == SNN_DECIDE_SOFTMAX_SUM ? exp(o[c] - top) / all : o[c];
+            most = fmax(most, o[c]), last = o[c];
+            if (o[c] > 0 && first == -HUGE_VAL) first = -t;
+        }
+        scores[c] = how == SNN_DECIDE_MAX           ? most
+                    : how == SNN_DECIDE_LAST        ? last
+                    : how == SNN_DECIDE_FIRST_SPIKE ? first
+                    : how == SNN_DECIDE_MEAN        ? sum / steps
+                                                    : sum;
+    }
+}
+
+/* each: steps of a call; 0: all. Outputs are multiples of 1/4, so that every score but a
+ * softmax is exact and ties are frequent; what a softmax gives is a sum in the order of the steps. */
+static void decide_case(struct ops *ops, int how, int shape, int32_t each, bool lengths) {
+    struct parts p = {.of = {.how = how, .loss = {.terms = 1}}, .each = each ? each : shapes[shape].T, .alone = !each};
+    struct snn_loss_call *call = &p.of.call;
+    *call = (struct snn_loss_call){.loss = &p.of.loss, .T = shapes[shape].T, .steps = shapes[shape].T};
+    call->B = shapes[shape].B, call->C = shapes[shape].C;
+    ops_begin(ops, "decide %s, T %d in calls of %d, B %d, C %d, lengths %d", snn_decide_names[how], call->T, (int)each,
+              call->B, call->C, lengths);
+    ptrdiff_t n = (ptrdiff_t)call->T * call->B * call->C, calls = (call->T - 1) / p.each + 1;
     real *output = ops_input(ops, n, sizeof *output);
-    int32_t *label = ops_input(ops, call->B, sizeof *label), *length = ops_input(ops, call->B, sizeof *length);
-    double *losses = ops_input(ops, call->B, sizeof *losses);
+    int32_t *label = ops_input(ops, call->B, sizeof *label), *total = ops_input(ops, call->B, sizeof *total);
+    int32_t *length = ops_input(ops, calls * call->B, sizeof *length);
     for (ptrdiff_t i = 0; i < n; ++i) output[i] = (real)((int)ops_below(ops, 9) - 3) / 4;
-    struct ops_sum *sum = ops_memory(ops, 1, sizeof *sum);
     int64_t *correct = ops_memory(ops, 1, sizeof *correct);
     double *scores = ops_memory(ops, call->C, sizeof *scores);
-    l.sum = ops_output(ops, 1, sizeof *l.sum), l.correct = labelled ? ops_output(ops, 1, sizeof *l.correct) : NULL;
-    *l.sum = 0.75, *correct = 41;
-    if (labelled) *l.correct = 41;
-    ops_term(sum, 0.75);
+    struct ops_sum *sums = ops_memory(ops, (ptrdiff_t)call->B * call->C, sizeof *sums);
+    p.of.correct = ops_output(ops, 1, sizeof *p.of.correct);
+    *p.of.correct = *correct = 41;
+    call->output = output, call->label = label;
     for (int32_t b = 0; b < call->B; ++b) {
-        length[b] = (int32_t)ops_below(ops, (uint32_t)call->T + 1), losses[b] = ops_unit(ops);
-        snn_decide_scores(how, cut ? length[b] : call->T, call->B, call->C, b, output, scores);
-        int32_t choice = snn_first_largest(scores, call->C);
+        total[b] = lengths ? 1 + (int32_t)ops_below(ops, (uint32_t)call->T) : call->T;
+        for (int32_t i = 0; i < calls; ++i) {
+            int32_t left = total[b] - i * p.each;
+            length[i * call->B + b] = left < 0 ? 0 : left < p.each ? left : p.each;
+        }
+        scores_of(call, how, b, total[b], scores);
+        int32_t choice = 0;
+        for (int32_t c = 1; c < call->C; ++c) choice = scores[c] > scores[choice] ? c : choice;
         label[b] = ops_below(ops, 2) ? choice : (int32_t)ops_below(ops, (uint32_t)call->C);
         *correct += label[b] == choice;
-        ops_term(sum, losses[b]);
     }
-    call->output = output, call->label = label, call->length = cut ? length : NULL;
-    l.losses = losses;
-    ops_expect_double_sums(ops, l.sum, sum, DBL_EPSILON);
-    if (labelled) ops_expect(ops, l.correct, correct);
-    ops_run(ops, call_tally, &l);
+    if (lengths) call->total = total, p.length = length;
+    ops_expect(ops, p.of.correct, correct);
+    ops_run(ops, call_count_correct, &p);
 }
 
-static void check_tally(struct ops *ops) {
+static void check_count_correct(struct ops *ops) {
     for (int how = 0; how <= SNN_DECIDE_FIRST_SPIKE; ++how)
         for (int shape = 0; shape < OPS_COUNT(shapes); ++shape)
-            for (int cut = 0; cut < 2; ++cut)
-                for (int labelled = 0; labelled < 2; ++labelled) tally_case(ops, how, shape, cut, labelled);
+            for (int32_t each = 0; each < 4; ++each)
+                for (int lengths = 0; lengths < 2; ++lengths) decide_case(ops, how, shape, each, lengths);
 }
 
-#define CASES(X) X(evaluate) X(tally)
+#define CASES(X) X(evaluate) X(add_losses) X(count_correct)
 #define OPS_ENTRY_(name) OPS_ROW(snn_loss_kernels, name)
 OPS_TABLE(snn_loss_kernels, CASES)
 OPS_TCASE(loss)

@@ -254,8 +254,8 @@ static void compare_scores(struct golden_net *net, const char *name) {
     const struct snn_tensor *v = net->network.model.tape.output;
     int32_t B = net->batch.B, C = (int32_t)v->units, T = net->batch.T + v->appended;
     double *m = golden_own(net->c, (size_t)B * (size_t)C, sizeof *m);
-    for (int32_t b = 0; b < B; ++b)
-        snn_decide_scores(SNN_DECIDE_SOFTMAX_SUM, T, B, C, b, v->data, m + (ptrdiff_t)b * C);
+    for (int32_t i = 0; i < T * B; ++i)
+        snn_decide_step(SNN_DECIDE_SOFTMAX_SUM, i / B, C, v->data + (ptrdiff_t)i * C, m + (ptrdiff_t)(i % B) * C);
     golden_compare(net->c, name, m, (size_t)B * (size_t)C, GOLDEN_GRADIENT);
 }
 

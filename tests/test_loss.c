@@ -372,7 +372,9 @@ static void evaluate(const char *yaml, double *sample, real *gradient) {
         .loss = &loss, .T = T, .B = B, .C = C, .output = output, .label = label, .length = length, .steps = T};
     double *scratch = calloc((size_t)snn_loss_scratch(1, C), sizeof *scratch), scores[C];
     device.loss->evaluate(&device, &call, sample, gradient, scratch);
-    snn_decide_scores(SNN_DECIDE_FIRST_SPIKE, 4, B, C, 1, output, scores);
+    snn_decide_start(SNN_DECIDE_FIRST_SPIKE, C, scores);
+    for (int t = 0; t < 4; ++t) snn_decide_step(SNN_DECIDE_FIRST_SPIKE, t, C, output + (t * B + 1) * C, scores);
+    snn_decide_end(SNN_DECIDE_FIRST_SPIKE, 4, C, scores);
     ck_assert(scores[0] == -3 && scores[1] == -HUGE_VAL && scores[2] == -1);
     free(scratch);
     snn_device_close(&device);

@@ -69,8 +69,8 @@ START_TEST(linear_by_hand) {
         {"linear.turn_weights", 1, 4 * 2 * IN * OUT, 0},
         {"linear.add_listed_weights", 1, lists + 4 * (IN * OUT + OUT + ROWS * OUT), products},
         {"loss.evaluate_samples", 1, 4 * 2 * ROWS * OUT + 4 * (8 + 4), 4 * ROWS * OUT},
-        {"loss.count_correct", 1, 4 * ROWS * OUT + 4 * 4, ROWS * OUT},
-        {"loss.add_losses", 1, 4 * 8, 4},
+        {"loss.sum_losses", 1, 4 * 8, 4},
+        {"loss.decide_samples", 1, 4 * ROWS * OUT + 4 * 4, ROWS * OUT},
         {"linear.add_columns", 1, 4 * (ROWS * OUT + OUT), ROWS * OUT},
         {"linear.add_column_parts", 1, 4 * (OUT + 2 * OUT), OUT},
         {"linear.add_listed_gradients", 1, lists + 4 * (ROWS * OUT + IN * 32), products}, /* rows of 32 numbers */

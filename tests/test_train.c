@@ -703,14 +703,14 @@ START_TEST(first_steps) {
         struct snn_cut cut = {.batch = &made.batch, .T = STEPS};
         snn_metrics_init(&after, &m.net, STEPS, steps, 2), snn_metrics_init(&alone, &m.net, STEPS, NULL, 1);
         snn_network_forward(&m.net, &cut);
-        ck_ok(snn_metrics_add(&after, &m.net, &cut, false, NULL));
+        ck_ok(snn_metrics_add(&after, &m.net, &cut, false));
         int32_t length[SAMPLES];
         struct snn_batch shorter = made.batch;
         shorter.T = n, shorter.length = length;
         for (int32_t b = 0; b < SAMPLES; ++b) length[b] = made.length[b] < n ? made.length[b] : n;
         struct snn_cut first = {.batch = &shorter, .T = n};
         snn_network_forward(&m.net, &first);
-        ck_ok(snn_metrics_add(&alone, &m.net, &first, false, NULL));
+        ck_ok(snn_metrics_add(&alone, &m.net, &first, false));
         ck_assert_int_eq(after.score[0].correct, alone.score[0].correct);
         ck_assert_msg(fabs(after.score[0].loss - alone.score[0].loss) < 1e-5 * alone.score[0].loss,
                       "loss after %d steps: %g, alone %g", (int)n, after.score[0].loss, alone.score[0].loss);

@@ -497,7 +497,7 @@ START_TEST(hard_evaluation) {
         struct snn_cut cut = {.batch = &made.batch, .T = STEPS};
         snn_metrics_init(&metrics, &m.net, STEPS, NULL, 1);
         snn_network_forward(&m.net, &cut);
-        ck_ok(snn_metrics_add(&metrics, &m.net, &cut, true, NULL));
+        ck_ok(snn_metrics_add(&metrics, &m.net, &cut, true));
         ck_assert(m.net.model.soft);
         const struct snn_tensor *s = m.net.model.layer[2].out;
         ck_assert(s->is_spikes == hard && (s->bits != NULL) == hard);

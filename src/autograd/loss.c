@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/loss_point.h"
 #include "core/status.h"
 
 static const char *const over_names[] = {"mean", "sum", "step", "last", "max", "softmax_sum", NULL};
@@ -404,21 +405,22 @@ enum snn_decide snn_loss_decide(const struct snn_loss *loss) {
 
 const char *const snn_decide_names[] = {"mean", "sum", "max", "last", "softmax_sum", "first_spike", NULL};
 
-void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output,
-                       double *scores) {
-    for (int32_t c = 0; c < C; ++c) scores[c] = how == SNN_DECIDE_MAX || how == SNN_DECIDE_FIRST_SPIKE ? -HUGE_VAL : 0;
-    for (int32_t t = how == SNN_DECIDE_LAST && steps ? steps - 1 : 0; t < steps; ++t) {
-        const real *o = output + ((ptrdiff_t)t * B + b) * C;
-        double top = o[0], sum = 0;
-        for (int32_t c = 1; c < C && how == SNN_DECIDE_SOFTMAX_SUM; ++c) top = o[c] > top ? o[c] : top;
-        for (int32_t c = 0; c < C && how == SNN_DECIDE_SOFTMAX_SUM; ++c) sum += exp(o[c] - top);
-        for (int32_t c = 0; c < C; ++c) {
-            if (how == SNN_DECIDE_MAX) scores[c] = o[c] > scores[c] ? o[c] : scores[c];
-            else if (how == SNN_DECIDE_FIRST_SPIKE) scores[c] = scores[c] == -HUGE_VAL && o[c] > 0 ? -t : scores[c];
-            else scores[c] += how == SNN_DECIDE_SOFTMAX_SUM ? exp(o[c] - top) / sum : o[c];
-        }
+void snn_decide_start(enum snn_decide how, int32_t C, double *scores) {
+    for (int32_t c = 0; c < C; ++c) scores[c] = snn_point_score(how);
+}
+
+void snn_decide_step(enum snn_decide how, int32_t t, int32_t C, const real *o, double *scores) {
+    double top = o[0], sum = 0;
+    for (int32_t c = 1; c < C && how == SNN_DECIDE_SOFTMAX_SUM; ++c) top = o[c] > top ? o[c] : top;
+    for (int32_t c = 0; c < C && how == SNN_DECIDE_SOFTMAX_SUM; ++c) sum += exp(o[c] - top);
+    for (int32_t c = 0; c < C; ++c) {
+        double x = how == SNN_DECIDE_SOFTMAX_SUM ? exp(o[c] - top) / sum : o[c];
+        scores[c] = snn_point_score_step(how, scores[c], x, t);
     }
-    for (int32_t c = 0; c < C && how == SNN_DECIDE_MEAN; ++c) scores[c] /= steps;
+}
+
+void snn_decide_end(enum snn_decide how, int32_t steps, int32_t C, double *scores) {
+    for (int32_t c = 0; c < C; ++c) scores[c] = snn_point_score_end(how, scores[c], steps);
 }
 
 int32_t snn_first_largest(const double *scores, int32_t n) {

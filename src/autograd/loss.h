@@ -121,8 +121,9 @@ struct snn_loss_call {
     int32_t target_stride; /* samples from a step's targets to the next's; 0: a sample has one for all steps */
     const int32_t *length; /* (B) valid steps within this call, may be 0; NULL: all T */
     const int32_t *total; /* (B) valid steps of the whole recording (normaliser of over: step); NULL: `steps` for all */
-    int32_t steps;
-    int32_t t0, last; /* the gradient is 0 but for the `last` steps of a recording (0: all); this call begins at t0 */
+    int32_t steps;        /* of the whole batch, */
+    int32_t t0;           /* and those before this call: it may be a part of them */
+    int32_t last;         /* the gradient is 0 but for the `last` steps of a recording; 0: all */
     const double *class_weight; /* (terms,C); read of terms that are `weighted` */
     const double *scale;        /* of the gradient: 1 / samples of the (accumulated) batch; in device memory. NULL: 1 */
 };
@@ -131,19 +132,22 @@ struct snn_loss_kernels {
     /* sample_loss (B): loss of each sample, unscaled. gradient (T,B,C) is written, or NULL. scratch: see below */
     void (*evaluate)(struct snn_device *device, const struct snn_loss_call *call, double *sample_loss, real *gradient,
                      double *scratch);
-    /* *loss += sum of sample_loss (B), *correct += samples whose first largest score after all (valid) steps is their
-     * label's; NULL: they have no labels. scratch: as above */
-    void (*tally)(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
-                  const double *sample_loss, double *loss, int64_t *correct, double *scratch);
+    /* *loss += sum of sample_loss (B) */
+    void (*add_losses)(struct snn_device *device, int32_t B, const double *sample_loss, double *loss);
+    /* Take this call's steps into the running scores (B,C), and after the last step: *correct += samples whose first
+     * largest score is their label's. running NULL: the call is the whole batch. scratch: as above */
+    void (*count_correct)(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                          double *running, int64_t *correct, double *scratch);
 };
 /* Doubles of scratch for C classes and T steps. */
 static inline int64_t snn_loss_scratch(int threads, int32_t C) { return (int64_t)threads * 3 * C; }
 
 extern const char *const snn_decide_names[];
-/* Scores (C) of sample b after the first `steps` steps; the class is the first largest. output (T,B,C) in host memory.
- */
-void snn_decide_scores(enum snn_decide how, int32_t steps, int32_t B, int32_t C, int32_t b, const real *output,
-                       double *scores);
+/* Scores (C) of a sample, in host memory: they start, take the outputs (C) of its steps in their order, and end after
+ * so many; the class is the first largest. */
+void snn_decide_start(enum snn_decide how, int32_t C, double *scores);
+void snn_decide_step(enum snn_decide how, int32_t t, int32_t C, const real *output, double *scores);
+void snn_decide_end(enum snn_decide how, int32_t steps, int32_t C, double *scores);
 int32_t snn_first_largest(const double *scores, int32_t n);
 
 #endif

@@ -199,18 +199,29 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
         }
 }
 
-static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
-                  const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
+static void add_losses(struct snn_device *device, int32_t B, const double *sample_loss, double *loss) {
     (void)device;
     double sum = 0;
-    for (int32_t b = 0; b < call->B; ++b) {
-        sum += sample_loss[b];
-        if (!correct) continue;
-        snn_decide_scores(how, call->length ? call->length[b] : call->T, call->B, call->C, b, call->output, scratch);
-        *correct += snn_first_largest(scratch, call->C) == call->label[b];
-    }
+    for (int32_t b = 0; b < B; ++b) sum += sample_loss[b];
     *loss += sum;
 }
 
+static void count_correct(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                          double *running, int64_t *correct, double *scratch) {
+    (void)device;
+    bool ends = call->t0 + call->T == call->steps;
+    for (int32_t b = 0; b < call->B; ++b) {
+        double *scores = running ? running + (ptrdiff_t)b * call->C : scratch;
+        int32_t n = call->length ? call->length[b] : call->T;
+        if (call->t0 == 0) snn_decide_start(how, call->C, scores);
+        for (int32_t t = 0; t < n; ++t)
+            snn_decide_step(how, call->t0 + t, call->C, call->output + ((ptrdiff_t)t * call->B + b) * call->C, scores);
+        if (!ends) continue;
+        snn_decide_end(how, call->total ? call->total[b] : call->steps, call->C, scores);
+        *correct += snn_first_largest(scores, call->C) == call->label[b];
+    }
+}
+
 extern const struct snn_loss_kernels SNN_ISA(snn_loss_cpu);
-const struct snn_loss_kernels SNN_ISA(snn_loss_cpu) = {.evaluate = evaluate, .tally = tally};
+const struct snn_loss_kernels SNN_ISA(snn_loss_cpu) = {
+    .evaluate = evaluate, .add_losses = add_losses, .count_correct = count_correct};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * loss_point.h - one number of l(z) and its derivative: the element-wise part of every loss, which both backends share.
+ * loss_point.h - one number of l(z) and its derivative: the element-wise part of every loss, which both backends share;
+ * and one number of what the steps are drawn together to, to read a class out.
  *
  * What concerns all outputs of a row (a softmax's sum, the weight of its class) is worked out by the caller first. */
 #ifndef SNN_LOSS_POINT_H
@@ -88,5 +89,27 @@ SNN_HD double snn_point_of_time_slope(int inverse, double z) {
 
 /* Evenly spaced spikes: step t of a train with `rate` spikes a step. */
 SNN_HD double snn_point_train(double rate, int32_t t) { return floor((t + 1) * rate) - floor(t * rate); }
+
+/* The score of an output: it starts, takes the steps one by one in their order, and ends. There is no other way to it,
+ * so that steps may come in parts: the bits are the same. */
+SNN_HD double snn_point_score(enum snn_decide how) {
+    return how == SNN_DECIDE_MAX || how == SNN_DECIDE_FIRST_SPIKE ? -HUGE_VAL : 0;
+}
+/* x of step t: the output, of softmax_sum its share of the softmax. A first spike is minus its step. */
+SNN_HD double snn_point_score_step(enum snn_decide how, double score, double x, int32_t t) {
+    switch (how) {
+    case SNN_DECIDE_MAX:
+        return x > score ? x : score;
+    case SNN_DECIDE_LAST:
+        return x;
+    case SNN_DECIDE_FIRST_SPIKE:
+        return score == -HUGE_VAL && x > 0 ? -t : score;
+    default:
+        return score + x;
+    }
+}
+SNN_HD double snn_point_score_end(enum snn_decide how, double score, int32_t steps) {
+    return how == SNN_DECIDE_MEAN ? score / steps : score;
+}
 
 #endif

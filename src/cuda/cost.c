@@ -1026,16 +1026,22 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
            n * call->loss->terms * (gradient ? 4 : 2));
 }
 
-static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
-                  const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
-    double n = (double)call->T * call->B * call->C;
-    (void)how, (void)sample_loss, (void)loss, (void)scratch;
-    if (call->B == 0) return;
-    if (correct) launch(device, "loss.count_correct", NUMBER * n + (double)call->B * COUNT, n);
-    launch(device, "loss.add_losses", (double)call->B * sizeof(double), call->B);
+static void add_losses(struct snn_device *device, int32_t B, const double *sample_loss, double *loss) {
+    (void)sample_loss, (void)loss;
+    if (B == 0) return;
+    launch(device, "loss.sum_losses", (double)B * sizeof(double), B);
 }
 
-static const struct snn_loss_kernels loss_table = {evaluate, tally};
+static void count_correct(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                          double *running, int64_t *correct, double *scratch) {
+    double samples = (double)call->B * call->C, n = call->T * samples;
+    (void)how, (void)correct, (void)scratch;
+    if (call->B == 0) return;
+    launch(device, "loss.decide_samples",
+           NUMBER * n + (double)call->B * COUNT + (running ? 2 * samples * sizeof(double) : 0), n);
+}
+
+static const struct snn_loss_kernels loss_table = {evaluate, add_losses, count_correct};
 
 /* ---- regularisers: spikes are read once and a gradient is added to; the rest is a number a sample and neuron ---- */
 

@@ -51,54 +51,54 @@ static __device__ __forceinline__ void softmax_figures(const struct outputs &s, 
 
 /* ---- class by class ---- */
 
-enum drawing { DRAW_SUM, DRAW_LARGEST, DRAW_SHARES, DRAW_FIRST_SPIKE }; /* shares: of the softmax of a step */
+enum { AHEAD = 2 }; /* numbers that a thread fetches at a time */
 
 struct drawn { /* shared memory of draw() */
-    double value[BLOCK], top[BLOCK], sum[BLOCK];
-    int32_t step[BLOCK];
+    double value[AHEAD * BLOCK], top[BLOCK], sum[BLOCK];
 };
 
-/* z (C): steps [from, to) of every class drawn together; a first spike is minus its step, or -inf. first (C) or NULL:
- * the first step that has the largest output. Ends with a barrier: z may be read. */
-static __device__ void draw(const struct outputs &s, enum drawing how, int32_t from, int32_t to, struct drawn *shared,
-                            double *z, double *first) {
-    int32_t line = (int32_t)threadIdx.x / s.abreast, lines = BLOCK / s.abreast;
+/* The scores z (C), which have started, take steps [from, to) of s, whose step 0 is step t0. The block fetches, and one
+ * thread a class adds in the order of the steps: the bits do not depend on how many come at a time. first (C) or NULL:
+ * it becomes the step that moved the score last. Ends with a barrier: z may be read. */
+static __device__ void draw(const struct outputs &s, enum snn_decide how, int32_t t0, int32_t from, int32_t to,
+                            struct drawn *shared, double *z, double *first) {
+    int32_t line = (int32_t)threadIdx.x / s.abreast, lines = BLOCK / s.abreast, width = lines * s.abreast;
     for (int32_t c0 = 0; c0 < s.C; c0 += s.abreast) {
-        int32_t c = c0 + (int32_t)threadIdx.x % s.abreast, at = from;
+        int32_t c = c0 + (int32_t)threadIdx.x % s.abreast;
         if (line >= lines) c = s.C; /* a rest of the block that makes no line has nothing to do */
-        double value = how == DRAW_FIRST_SPIKE || how == DRAW_LARGEST ? -HUGE_VAL : 0;
-        if (how == DRAW_LARGEST && c < s.C && from < to) value = s.o[from * s.stride + c];
-        for (int32_t t0 = from; t0 < to; t0 += BLOCK) {
-            int32_t count = min(to - t0, (int32_t)BLOCK);
-            if (how == DRAW_SHARES) {
-                __syncthreads();
+        bool adds = line == 0 && c < s.C;
+        for (int32_t t1 = from; t1 < to; t1 += BLOCK) {
+            int32_t count = min(to - t1, (int32_t)BLOCK);
+            const real *o = s.o + t1 * s.stride;
+            if (how == SNN_DECIDE_SOFTMAX_SUM) {
                 EACH_ROUND(s, t, count) {
                     double top, sum;
-                    softmax_figures(s, s.o + (t0 + t) * s.stride, t < count, &top, &sum);
+                    softmax_figures(s, o + t * s.stride, t < count, &top, &sum);
                     if (t < count && threadIdx.x % s.width == 0) shared->top[t] = top, shared->sum[t] = sum;
                 }
                 __syncthreads();
             }
-            for (int32_t t = line; c < s.C && t < count; t += lines) {
-                double o = s.o[(t0 + t) * s.stride + c];
-                if (how == DRAW_SUM) value += o;
-                else if (how == DRAW_SHARES) value += exp(o - shared->top[t]) / shared->sum[t];
-                else if (how == DRAW_LARGEST && o > value) value = o, at = t0 + t;
-                else if (how == DRAW_FIRST_SPIKE && o > 0 && value == -HUGE_VAL) value = -(t0 + t), at = t0 + t;
+            for (int32_t base = 0; base < count; base += AHEAD * lines) {
+                for (int k = 0; k < AHEAD; ++k) {
+                    int32_t t = base + k * lines + line;
+                    if (c >= s.C || t >= count) continue;
+                    double x = o[t * s.stride + c];
+                    if (how == SNN_DECIDE_SOFTMAX_SUM) x = exp(x - shared->top[t]) / shared->sum[t];
+                    shared->value[k * width + (int32_t)threadIdx.x] = x;
+                }
+                __syncthreads();
+                double score = adds ? z[c] : 0;
+                int32_t moved = -1;
+                for (int32_t k = 0; adds && k < AHEAD * lines && base + k < count; ++k) {
+                    int32_t t = t1 + base + k;
+                    double next = snn_point_score_step(how, score, shared->value[threadIdx.x + k * s.abreast], t0 + t);
+                    if (next != score) moved = t;
+                    score = next;
+                }
+                if (adds) z[c] = score;
+                if (first && moved >= 0) first[c] = moved;
+                __syncthreads();
             }
-        }
-        __syncthreads();
-        shared->value[threadIdx.x] = value, shared->step[threadIdx.x] = at;
-        __syncthreads();
-        if (line == 0 && c < s.C) {
-            for (int32_t k = 1; k < lines; ++k) {
-                double other = shared->value[threadIdx.x + k * s.abreast];
-                int32_t other_at = shared->step[threadIdx.x + k * s.abreast];
-                if (how == DRAW_SUM || how == DRAW_SHARES) value += other;
-                else if (other > value || (other == value && other_at < at)) value = other, at = other_at;
-            }
-            z[c] = value;
-            if (first) first[c] = at;
         }
     }
     __syncthreads();
@@ -109,7 +109,7 @@ static __device__ void draw(const struct outputs &s, enum drawing how, int32_t f
 struct job {
     struct snn_loss_term term[SNN_LOSS_TERMS];
     int32_t terms;
-    int32_t T, B, steps, width, abreast;
+    int32_t T, B, steps, t0, width, abreast;
     int32_t C;
     const real *output;
     const int32_t *label, *length, *total;
@@ -117,7 +117,7 @@ struct job {
     int32_t target_stride;
     const double *class_weight;
     const double *scale;
-    int32_t t0, last;
+    int32_t last;
 };
 
 struct sample {
@@ -222,11 +222,15 @@ static __device__ double over_reduced(const struct snn_loss_term &term, const st
     int32_t C = a.s.C, n = a.length;
     double *z = memory, *gz = memory + C, *first = memory + 2 * C, loss = 0, top = 0, sum = 1;
     bool timed = term.over == SNN_OVER_FIRST_SPIKE;
-    enum drawing how = term.over == SNN_OVER_MAX           ? DRAW_LARGEST
-                       : term.over == SNN_OVER_SOFTMAX_SUM ? DRAW_SHARES
-                       : timed                             ? DRAW_FIRST_SPIKE
-                                                           : DRAW_SUM;
-    draw(a.s, how, term.over == SNN_OVER_LAST ? n - 1 : 0, n, shared, z, first);
+    enum snn_decide how = term.over == SNN_OVER_MAX           ? SNN_DECIDE_MAX
+                          : term.over == SNN_OVER_SOFTMAX_SUM ? SNN_DECIDE_SOFTMAX_SUM
+                          : timed                             ? SNN_DECIDE_FIRST_SPIKE
+                                                              : SNN_DECIDE_SUM;
+    __syncthreads(); /* the term before this one has been read */
+    for (int32_t c = (int32_t)threadIdx.x; c < C; c += BLOCK)
+        z[c] = how == SNN_DECIDE_MAX ? a.s.o[c] : snn_point_score(how), first[c] = 0;
+    __syncthreads();
+    draw(a.s, how, 0, term.over == SNN_OVER_LAST ? n - 1 : 0, n, shared, z, first);
     double factor = term.over == SNN_OVER_MEAN ? n : 1, k = a.scale * term.weight;
     for (int32_t c = (int32_t)threadIdx.x; c < C && (factor != 1 || timed); c += BLOCK) {
         z[c] /= factor;
@@ -298,27 +302,27 @@ static __global__ void __launch_bounds__(BLOCK, 1)
     }
 }
 
-/* ---- tally ---- */
+/* ---- classes ---- */
 
 /* Adds the samples whose class is their label: integers, so the order of the blocks does not matter. */
 static __global__ void __launch_bounds__(BLOCK, 1)
-    count_correct(struct job job, enum snn_decide how, double *scratch, int64_t *correct) {
+    decide_samples(struct job job, enum snn_decide how, double *running, double *scratch, int64_t *correct) {
     DYN_SHARED(double, dynamic);
     __shared__ struct drawn shared;
-    double *scores = scratch ? scratch : dynamic;
     unsigned long long hits = 0;
     for (int32_t b = (int32_t)blockIdx.x; b < job.B; b += (int32_t)gridDim.x) {
         struct outputs s = outputs_of(job, b);
+        double *scores = running ? running + (ptrdiff_t)b * s.C : scratch ? scratch : dynamic;
         int32_t n = job.length ? job.length[b] : job.T, lane = (int32_t)threadIdx.x % 32;
-        enum drawing drawing = how == SNN_DECIDE_MAX           ? DRAW_LARGEST
-                               : how == SNN_DECIDE_SOFTMAX_SUM ? DRAW_SHARES
-                               : how == SNN_DECIDE_FIRST_SPIKE ? DRAW_FIRST_SPIKE
-                                                               : DRAW_SUM;
-        draw(s, drawing, how == SNN_DECIDE_LAST && n > 0 ? n - 1 : 0, n, &shared, scores, NULL);
-        double steps = how == SNN_DECIDE_MEAN ? n : 1, best = scores[0] / steps;
+        for (int32_t c = (int32_t)threadIdx.x; c < s.C && job.t0 == 0; c += BLOCK) scores[c] = snn_point_score(how);
+        __syncthreads();
+        draw(s, how, job.t0, how == SNN_DECIDE_LAST && n > 0 ? n - 1 : 0, n, &shared, scores, NULL);
+        if (job.t0 + job.T < job.steps) continue;
+        int32_t steps = job.total ? job.total[b] : job.steps;
+        double best = snn_point_score_end(how, scores[0], steps);
         int32_t best_at = 0; /* of the first largest */
         for (int32_t c = lane; c < s.C; c += 32) {
-            double score = scores[c] / steps;
+            double score = snn_point_score_end(how, scores[c], steps);
             if (score > best) best = score, best_at = c;
         }
         for (int offset = 16; offset > 0; offset /= 2) {
@@ -332,7 +336,7 @@ static __global__ void __launch_bounds__(BLOCK, 1)
     if (threadIdx.x == 0 && hits > 0) atomicAdd((unsigned long long *)correct, hits);
 }
 
-static __global__ void __launch_bounds__(BLOCK) add_losses(int32_t B, const double *sample_loss, double *loss) {
+static __global__ void __launch_bounds__(BLOCK) sum_losses(int32_t B, const double *sample_loss, double *loss) {
     __shared__ double sums[WARPS];
     double sum = 0;
     for (int32_t b = (int32_t)threadIdx.x; b < B; b += BLOCK) sum += sample_loss[b];
@@ -346,13 +350,13 @@ static struct job job_of(const struct snn_loss_call *call) {
     struct job job;
     for (int i = 0; i < SNN_LOSS_TERMS; ++i) job.term[i] = call->loss->term[i];
     job.terms = call->loss->terms;
-    job.T = call->T, job.B = call->B, job.C = call->C, job.steps = call->steps;
+    job.T = call->T, job.B = call->B, job.C = call->C, job.steps = call->steps, job.t0 = call->t0;
     job.width = power_of_two(call->C, 32), job.abreast = power_of_two(call->C, BLOCK);
     job.output = call->output, job.label = call->label, job.length = call->length, job.total = call->total;
     job.target = call->target, job.target_stride = call->target_stride;
     job.class_weight = call->class_weight;
     job.scale = call->scale;
-    job.t0 = call->t0, job.last = call->last;
+    job.last = call->last;
     return job;
 }
 
@@ -366,16 +370,22 @@ static void evaluate(struct snn_device *device, const struct snn_loss_call *call
     cuda_note(cuda, cudaGetLastError());
 }
 
-static void tally(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
-                  const double *sample_loss, double *loss, int64_t *correct, double *scratch) {
+static void add_losses(struct snn_device *device, int32_t B, const double *sample_loss, double *loss) {
     struct snn_cuda *cuda = cuda_of(device);
-    bool fits = call->C <= SHARED_CLASSES;
-    if (call->B == 0) return;
-    if (correct)
-        LAUNCH(count_correct, (unsigned)(fits ? call->B : 1), BLOCK, (fits ? (size_t)call->C : 1) * sizeof(double),
-               cuda->compute, job_of(call), how, fits ? NULL : scratch, correct);
-    LAUNCH(add_losses, 1, BLOCK, 0, cuda->compute, call->B, sample_loss, loss);
+    if (B == 0) return;
+    LAUNCH(sum_losses, 1, BLOCK, 0, cuda->compute, B, sample_loss, loss);
     cuda_note(cuda, cudaGetLastError());
 }
 
-const struct snn_loss_kernels snn_loss_cuda = {evaluate, tally};
+static void count_correct(struct snn_device *device, const struct snn_loss_call *call, enum snn_decide how,
+                          double *running, int64_t *correct, double *scratch) {
+    struct snn_cuda *cuda = cuda_of(device);
+    bool fits = call->C <= SHARED_CLASSES;
+    if (call->B == 0) return;
+    LAUNCH(decide_samples, (unsigned)(fits || running ? call->B : 1), BLOCK,
+           (fits && !running ? (size_t)call->C : 1) * sizeof(double), cuda->compute, job_of(call), how, running,
+           fits ? NULL : scratch, correct);
+    cuda_note(cuda, cudaGetLastError());
+}
+
+const struct snn_loss_kernels snn_loss_cuda = {evaluate, add_losses, count_correct};

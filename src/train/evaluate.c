@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/evaluate.h"
 
-#include <stdlib.h>
-
 #include "core/status.h"
 
 /* The first line of the CSV; where the outputs are numbers: "sample,target_0,...,predicted_0,...", as the outputs are
- * drawn together by `train.decide`, or "sample,step,..." with a row for every step when there is a target a step. */
+ * drawn together by `train.decide`, or "sample,step,..." with a row for every step when there is a target a step; rows
+ * of batches that pass in cuts come cut by cut. */
 static void head(const struct snn_network *n, FILE *out) {
     static const char *const column[] = {"target", "predicted"};
     if (!n->regression) {
@@ -19,53 +18,55 @@ static void head(const struct snn_network *n, FILE *out) {
     fprintf(out, "\n");
 }
 
-static void write_numbers(const struct snn_network *n, const struct snn_cut *cut, double *scratch, FILE *out) {
+static void write_row(FILE *out, int32_t n, const float *target, const real *output, const double *drawn) {
+    for (int32_t i = 0; i < n; ++i) fprintf(out, ",%.7g", (double)target[i]);
+    for (int32_t i = 0; i < n; ++i) fprintf(out, ",%.7g", output ? (double)output[i] : drawn[i]);
+    fprintf(out, "\n");
+}
+
+/* The rows of a cut, where there is a target a step. */
+static void write_steps(const struct snn_network *n, const struct snn_cut *cut, FILE *out) {
     const struct snn_batch *batch = cut->batch;
-    int32_t K = n->targets, stride = snn_batch_stride(batch);
+    ptrdiff_t K = n->targets, stride = snn_batch_stride(batch);
     for (int32_t b = 0; b < batch->B; ++b)
-        for (int32_t t = 0; t < (n->target_steps ? snn_cut_length(cut, b) : 1); ++t) {
-            const float *target = batch->target + ((ptrdiff_t)t * stride + b) * K;
-            const real *output = n->output + ((ptrdiff_t)t * batch->B + b) * K;
-            fprintf(out, "%d", (int)batch->sample[b]);
-            if (n->target_steps) fprintf(out, ",%d", (int)t);
-            else
-                snn_decide_scores(n->decide, snn_cut_length_of(cut, n->model.tape.output, b), batch->B, K, b, n->output,
-                                  scratch);
-            for (int32_t i = 0; i < K; ++i) fprintf(out, ",%.7g", (double)target[i]);
-            for (int32_t i = 0; i < K; ++i) fprintf(out, ",%.7g", n->target_steps ? (double)output[i] : scratch[i]);
-            fprintf(out, "\n");
+        for (int32_t t = 0; t < snn_cut_length(cut, b); ++t) {
+            fprintf(out, "%d,%d", (int)batch->sample[b], (int)(cut->t0 + t));
+            write_row(out, (int32_t)K, batch->target + ((cut->t0 + t) * stride + b) * K,
+                      n->output + ((ptrdiff_t)t * batch->B + b) * K, NULL);
         }
 }
 
-static int pass(struct snn_experiment *e, const struct snn_evaluate_options *options, struct snn_metrics *m,
-                int32_t *decided) {
+/* The rows of a slice that has passed. */
+static void write_samples(const struct snn_metrics *m, const struct snn_batch *batch, FILE *out) {
+    for (int32_t b = 0; b < batch->B; ++b) {
+        fprintf(out, "%d", (int)batch->sample[b]);
+        if (m->classes) fprintf(out, ",%d,%d\n", (int)batch->label[b], (int)snn_metrics_class(m, b));
+        else write_row(out, m->outputs, batch->target + (ptrdiff_t)b * m->outputs, NULL, snn_metrics_drawn(m, b));
+    }
+}
+
+int snn_evaluate(struct snn_experiment *e, const struct snn_evaluate_options *options, struct snn_metrics *m) {
     struct snn_loader *loader = e->loader[options->subset];
+    struct snn_network *n = &e->network;
+    FILE *out = options->predictions;
     const struct snn_batch *batch;
     SNN_TRY(snn_loader_start(loader, 0, 0));
-    if (options->predictions) head(&e->network, options->predictions);
+    if (out) head(n, out);
     for (;;) {
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) return SNN_OK;
         if (options->stop && *options->stop) return snn_error(SNN_EINTR, "interrupted");
         struct snn_slice slice;
-        SNN_TRY(snn_network_stage(&e->network, batch));
-        for (int32_t first = 0, at = 0; snn_network_slice(&e->network, &first, &slice); at = first) {
+        SNN_TRY(snn_network_stage(n, batch));
+        for (int32_t first = 0; snn_network_slice(n, &first, &slice);) {
             struct snn_cut cut = snn_slice_cut(&slice, false);
-            snn_network_forward(&e->network, &cut);
-            SNN_TRY(snn_metrics_add(m, &e->network, &cut, options->costs, decided + at));
-            if (options->predictions && m->classes == 0)
-                write_numbers(&e->network, &cut, m->scratch, options->predictions);
+            while (snn_slice_next(&slice, n->plan.cut, &cut)) {
+                snn_network_forward(n, &cut);
+                SNN_TRY(snn_metrics_add(m, n, &cut, options->costs));
+                if (out && n->target_steps) write_steps(n, &cut, out);
+            }
+            if (out && !n->target_steps) write_samples(m, &slice.batch, out);
         }
-        for (int32_t b = 0; options->predictions && m->classes && b < batch->B; ++b)
-            fprintf(options->predictions, "%d,%d,%d\n", (int)batch->sample[b], (int)batch->label[b], (int)decided[b]);
         if (options->bar) snn_bar_move(options->bar, m->samples, NULL);
     }
-}
-
-int snn_evaluate(struct snn_experiment *e, const struct snn_evaluate_options *options, struct snn_metrics *metrics) {
-    int32_t *decided = calloc((size_t)e->network.plan.B, sizeof *decided);
-    if (!decided) return snn_error(SNN_EFAIL, "out of memory");
-    int rc = pass(e, options, metrics, decided);
-    free(decided);
-    return rc;
 }

@@ -26,9 +26,11 @@ void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, 
     m->confusion = zeros((size_t)m->classes * (size_t)m->classes, sizeof *m->confusion);
     m->layer_spikes = zeros((size_t)m->layers, sizeof *m->layer_spikes);
     m->layer_slots = zeros((size_t)m->layers, sizeof *m->layer_slots);
-    m->scratch = zeros((size_t)m->outputs, sizeof *m->scratch);
     m->tally = zeros(1, snn_tally_bytes(network));
-    m->per_step = zeros(3 * (size_t)(T + network->model.tape.output->appended), sizeof *m->per_step);
+    m->samples_most = network->plan.slice;
+    size_t numbers = (size_t)m->samples_most * (size_t)m->outputs;
+    m->running = zeros(numbers, sizeof *m->running), m->drawn = zeros(numbers, sizeof *m->drawn);
+    m->losses = zeros((size_t)m->samples_most, sizeof *m->losses);
 }
 
 void snn_metrics_reset(struct snn_metrics *m) {
@@ -39,8 +41,8 @@ void snn_metrics_reset(struct snn_metrics *m) {
 }
 
 void snn_metrics_free(struct snn_metrics *m) {
-    free(m->score), free(m->confusion), free(m->layer_spikes), free(m->layer_slots), free(m->scratch),
-        free(m->per_step), free(m->tally);
+    free(m->score), free(m->confusion), free(m->layer_spikes), free(m->layer_slots), free(m->tally);
+    free(m->running), free(m->drawn), free(m->losses);
     *m = (struct snn_metrics){0};
 }
 
@@ -61,28 +63,55 @@ static void count_spikes(struct snn_metrics *m, const struct snn_network *networ
     }
 }
 
-/* Spikes and operations of each step, summed over the batch, into per_step. */
-static void count_costs(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
+/* Of score i: the steps of a batch that it is after, of the outputs. */
+static int32_t steps_of(const struct snn_metrics *m, int i, const struct snn_network *network,
+                        const struct snn_batch *batch) {
+    int32_t n = m->score[i].timesteps;
+    return n < batch->T ? n : batch->T + network->model.tape.output->appended;
+}
+
+/* Steps from the cut's first one on: beyond the cut, or below 0 when it has ended before. */
+static int32_t steps_left(const struct snn_metrics *m, int i, const struct snn_network *network,
+                          const struct snn_cut *cut) {
+    return steps_of(m, i, network, cut->batch) - cut->t0;
+}
+
+/* Valid steps of sample b's outputs in the whole batch. */
+static int32_t length_of(const struct snn_network *network, const struct snn_batch *batch, int32_t b) {
+    return (batch->masked ? batch->length[b] : batch->T) + network->model.tape.output->appended;
+}
+
+/* Spikes and operations of step t of the cut, summed over its samples. */
+static struct snn_score costs_of(const struct snn_network *network, const struct snn_cut *cut, int32_t t) {
     const struct snn_tape *tape = &network->model.tape;
-    int32_t T = snn_cut_steps(network, cut);
-    double *spikes = m->per_step, *synops = spikes + T, *macs = synops + T;
-    memset(m->per_step, 0, 3 * (size_t)T * sizeof *m->per_step);
-    for (int32_t b = 0; b < cut->batch->B; ++b)
-        for (int32_t t = 0; t < snn_cut_length_of(cut, tape->output, b); ++t) {
-            for (int i = 0; i < tape->tensors; ++i)
-                if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i] &&
-                    t < snn_cut_length_of(cut, tape->tensor[i], b))
-                    spikes[t] += active(tape->tensor[i], cut, t, b);
-            for (int i = 0; i < tape->nodes; ++i) {
-                const struct snn_node *node = tape->node[i];
-                if (node->macs <= 0) continue;
-                const struct snn_tensor *x = node->in[0]->root;
-                if (t >= snn_cut_length_of(cut, x, b)) continue;
-                if (x->is_spikes || x->is_sparse) synops[t] += active(x, cut, t, b) * node->macs / (double)x->units;
-                else if (node->scope == SNN_SCOPE_CUT || t == 0)
-                    macs[t] += node->macs; /* a static layer is computed once */
-            }
+    struct snn_score sum = {0};
+    for (int32_t b = 0; b < cut->batch->B; ++b) {
+        if (t >= snn_cut_length_of(cut, tape->output, b)) continue;
+        for (int i = 0; i < tape->tensors; ++i)
+            if (tape->tensor[i]->is_spikes && tape->tensor[i]->root == tape->tensor[i] &&
+                t < snn_cut_length_of(cut, tape->tensor[i], b))
+                sum.spikes += active(tape->tensor[i], cut, t, b);
+        for (int i = 0; i < tape->nodes; ++i) {
+            const struct snn_node *node = tape->node[i];
+            if (node->macs <= 0) continue;
+            const struct snn_tensor *x = node->in[0]->root;
+            if (t >= snn_cut_length_of(cut, x, b)) continue;
+            if (x->is_spikes || x->is_sparse) sum.synops += active(x, cut, t, b) * node->macs / (double)x->units;
+            else if (node->scope == SNN_SCOPE_CUT || cut->t0 + t == 0)
+                sum.macs += node->macs; /* a static layer is computed once */
         }
+    }
+    return sum;
+}
+
+static void count_costs(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut) {
+    for (int32_t t = 0; t < snn_cut_steps(network, cut); ++t) {
+        struct snn_score sum = costs_of(network, cut, t);
+        for (int i = 0; i < m->scores; ++i) {
+            if (cut->t0 + t >= steps_of(m, i, network, cut->batch)) continue;
+            m->score[i].spikes += sum.spikes, m->score[i].synops += sum.synops, m->score[i].macs += sum.macs;
+        }
+    }
 }
 
 void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network, const struct snn_batch *batch) {
@@ -95,6 +124,47 @@ void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network
     m->samples += batch->B;
 }
 
+/* Take the outputs of sample b in this cut; classes are read out where scores end. */
+static void decide(struct snn_metrics *m, const struct snn_network *network, const struct snn_cut *cut, int32_t b) {
+    const struct snn_batch *batch = cut->batch;
+    int32_t C = m->outputs, whole = length_of(network, batch, b), at = 0, T = snn_cut_steps(network, cut),
+            valid = snn_cut_length_of(cut, network->model.tape.output, b);
+    double *running = m->running + (ptrdiff_t)b * C, *drawn = m->drawn + (ptrdiff_t)b * C;
+    const real *output = network->output + (ptrdiff_t)b * C;
+    if (cut->t0 == 0) snn_decide_start(network->decide, C, running);
+    for (int i = 0; i <= m->scores; ++i) { /* after the last one: what is left of the cut */
+        int32_t left = i < m->scores ? steps_left(m, i, network, cut) : T;
+        for (; at < valid && at < left; ++at)
+            snn_decide_step(network->decide, cut->t0 + at, C, output + (ptrdiff_t)at * batch->B * C, running);
+        if (i == m->scores || left <= 0 || left > T) continue;
+        memcpy(drawn, running, (size_t)C * sizeof *drawn);
+        snn_decide_end(network->decide, whole < cut->t0 + left ? whole : cut->t0 + left, C, drawn);
+        if (!m->classes) continue;
+        int32_t choice = snn_first_largest(drawn, C);
+        m->score[i].correct += choice == batch->label[b];
+        if (i == m->scores - 1) m->confusion[(ptrdiff_t)batch->label[b] * m->classes + choice]++;
+    }
+}
+
+/* A loss that adds up over steps: the sum is divided where a score ends, by the steps that there are until then. */
+static int add_step_losses(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut) {
+    const struct snn_batch *batch = cut->batch;
+    int32_t from = 0, T = snn_cut_steps(network, cut);
+    if (cut->t0 == 0) memset(m->losses, 0, (size_t)batch->B * sizeof *m->losses);
+    for (int i = 0; i < m->scores; ++i) {
+        int32_t left = steps_left(m, i, network, cut), to = left < T ? left : T;
+        if (to > from) {
+            SNN_TRY(snn_network_step_losses(network, cut, from, to, m->losses));
+            from = to;
+        }
+        for (int32_t b = 0; left == to && to > 0 && b < batch->B; ++b) {
+            int32_t whole = length_of(network, batch, b), steps = cut->t0 + left;
+            m->score[i].loss += m->losses[b] / (whole < steps ? whole : steps);
+        }
+    }
+    return SNN_OK;
+}
+
 /* The loss of a cut whose forward pass just ran. */
 static int add_loss(struct snn_network *network, const struct snn_cut *cut, double *to) {
     double sum;
@@ -104,7 +174,7 @@ static int add_loss(struct snn_network *network, const struct snn_cut *cut, doub
     return SNN_OK;
 }
 
-/* The loss after n steps: the outputs are in order of time. */
+/* A loss that wants all steps at once, after n of them: the outputs are in order of time. */
 static int add_prefix_loss(struct snn_network *network, const struct snn_cut *cut, int32_t n, double *to) {
     struct snn_batch shorter = *cut->batch, staged;
     struct snn_cut prefix = *cut;
@@ -114,33 +184,17 @@ static int add_prefix_loss(struct snn_network *network, const struct snn_cut *cu
     return add_loss(network, &prefix, to);
 }
 
-int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs,
-                    int32_t *decided) {
+int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs) {
     const struct snn_batch *batch = cut->batch;
+    SNN_CHECK(batch->B <= m->samples_most, "%d samples, and metrics for %d", (int)batch->B, (int)m->samples_most);
     SNN_TRY(snn_network_look(network, cut));
-    const real *output = network->output;
-    const struct snn_tensor *out = network->model.tape.output;
-    int32_t T = snn_cut_steps(network, cut);
-    snn_metrics_expect(m, network, batch);
+    if (cut->t0 == 0) snn_metrics_expect(m, network, batch);
     count_spikes(m, network, cut);
     if (costs) count_costs(m, network, cut);
-    for (int i = 0; i < m->scores; ++i) {
-        struct snn_score *score = &m->score[i];
-        bool last = i == m->scores - 1;
-        int32_t n = score->timesteps < cut->T ? score->timesteps : T;
-        for (int32_t b = 0; m->classes && b < batch->B; ++b) {
-            int32_t valid = snn_cut_length_of(cut, out, b), steps = valid < n ? valid : n;
-            snn_decide_scores(network->decide, steps, batch->B, m->classes, b, output, m->scratch);
-            int32_t choice = snn_first_largest(m->scratch, m->classes);
-            score->correct += choice == batch->label[b];
-            if (!last) continue;
-            m->confusion[(ptrdiff_t)batch->label[b] * m->classes + choice]++;
-            if (decided) decided[b] = choice;
-        }
-        SNN_TRY(n == T ? add_loss(network, cut, &score->loss) : add_prefix_loss(network, cut, n, &score->loss));
-        for (int32_t t = 0; costs && t < n; ++t)
-            score->spikes += m->per_step[t], score->synops += m->per_step[T + t], score->macs += m->per_step[2 * T + t];
-    }
+    for (int32_t b = 0; b < batch->B; ++b) decide(m, network, cut, b);
+    if (snn_loss_is_stepwise(&network->loss)) return add_step_losses(m, network, cut);
+    for (int i = 0; i < m->scores; ++i)
+        SNN_TRY(add_prefix_loss(network, cut, steps_of(m, i, network, batch), &m->score[i].loss));
     return SNN_OK;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * metrics.h - what is counted while batches pass: loss, accuracy, spikes, operations.
  *
- * Counts are kept by step, so that one pass over the data gives the figures for every number of timesteps: what a
- * network has put out after n steps does not depend on the steps that follow. Padding does not count. */
+ * One pass over the data gives the figures for every number of timesteps: what a network has put out after n steps does
+ * not depend on the steps that follow. Figures are therefore added as the steps pass, and nothing is kept of them all:
+ * batches may come in cuts. Padding does not count. */
 #ifndef SNN_METRICS_H
 #define SNN_METRICS_H
 
@@ -24,21 +25,30 @@ struct snn_metrics {
     int64_t *confusion;       /* (classes, classes): [true][decided], of the last score */
     int layers;
     double *layer_spikes, *layer_slots; /* (layers): spikes, and neurons times steps */
-    double *scratch;                    /* (outputs) */
     struct snn_tally *tally;            /* on its way from or to the device */
-    double *per_step;                   /* (3, T) spikes, synops, macs of a batch */
+    /* Of the slice that passes, so far */
+    int32_t samples_most;
+    double *running; /* (samples, outputs): the scores that the classes will be read out of */
+    double *drawn;   /* (samples, outputs): these at the end, after the last score's steps */
+    double *losses;  /* (samples): sums over the steps, of a stepwise loss */
 };
 
-/* `timesteps` (scores, ascending) or NULL: one score for all T steps. */
+/* For a network that has its memory. `timesteps` (scores, ascending) or NULL: one score for all T steps. */
 void snn_metrics_init(struct snn_metrics *m, const struct snn_network *network, int32_t T, const int32_t *timesteps,
                       int scores);
 void snn_metrics_reset(struct snn_metrics *m);
 void snn_metrics_free(struct snn_metrics *m);
 
-/* Count the batch whose forward pass just ran in one cut; waits for it. `costs`: count spikes of inputs and operations
- * too. `decided` (B) receives the classes where there are some, may be NULL. */
-int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs,
-                    int32_t *decided);
+/* Count the cut whose forward pass just ran; waits for it. Cuts of a slice come in their order. `costs`: count spikes
+ * of inputs and operations too. */
+int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut, bool costs);
+/* Sample b of the slice whose last cut was added: what its outputs (outputs) are drawn together to, and its class. */
+static inline const double *snn_metrics_drawn(const struct snn_metrics *m, int32_t b) {
+    return m->drawn + (ptrdiff_t)b * m->outputs;
+}
+static inline int32_t snn_metrics_class(const struct snn_metrics *m, int32_t b) {
+    return snn_first_largest(snn_metrics_drawn(m, b), m->classes);
+}
 
 /* Training counts on the device, in the network's tally, and looks at it now and then: what of a batch is known
  * beforehand, how many samples and slots for spikes, is added here; */

@@ -30,6 +30,8 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     if (snn_loss_class_weights(&n->loss, 0, NULL))
         n->class_weight =
             snn_arena_alloc(arena, (size_t)n->loss.terms * (size_t)out->units * sizeof(double), SNN_MEM_STATE);
+    bool in_cuts = n->plan.cut < n->plan.T && n->plan.train && !n->regression;
+    n->running = in_cuts ? snn_arena_alloc(arena, B * (size_t)out->units * sizeof *n->running, SNN_MEM_STATE) : NULL;
     n->loss_scratch = snn_arena_alloc(
         arena, (size_t)snn_loss_scratch(n->device->threads, (int32_t)out->units) * sizeof(double), SNN_MEM_SCRATCH);
 }
@@ -174,6 +176,11 @@ static int upload_class_weights(struct snn_network *n) {
 }
 
 int snn_network_check(const struct snn_network *n, const struct snn_network_plan *plan) {
+    if (plan->cut < plan->T && !snn_loss_is_stepwise(&n->loss))
+        return snn_error(SNN_EUSAGE,
+                         "train.loss needs all %d steps at once, and they pass in cuts of %d (train.rule): losses with "
+                         "`over: step` do not",
+                         (int)plan->T, (int)plan->cut);
     for (int i = 0; i < n->model.tape.nodes; ++i) {
         const struct snn_node *node = n->model.tape.node[i];
         if (node->op->flags & SNN_OP_COUPLES_STEPS && plan->cut < plan->T)
@@ -252,11 +259,16 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
     else if (cut->index == 0) math->load_frames(n->device, 1, B, stride, units, batch->frames, x->data, x->nonzero);
 }
 
-static void set_lengths(struct snn_network *n, const struct snn_cut *cut) {
+/* Of steps from .. to-1 of the cut's output. */
+static void set_lengths_of(struct snn_network *n, const struct snn_cut *cut, int32_t from, int32_t to) {
     const struct snn_batch *batch = staged(cut);
     if (batch->masked)
-        n->device->math->cut_lengths(n->device, snn_cut_steps(n, cut), batch->B,
-                                     cut->t0 - n->model.tape.output->appended, batch->length, n->cut_length, n->mask);
+        n->device->math->cut_lengths(n->device, to - from, batch->B, cut->t0 + from - n->model.tape.output->appended,
+                                     batch->length, n->cut_length, n->mask);
+}
+
+static void set_lengths(struct snn_network *n, const struct snn_cut *cut) {
+    set_lengths_of(n, cut, 0, snn_cut_steps(n, cut));
 }
 
 void snn_network_begin(struct snn_network *n, const struct snn_cut *cut) {
@@ -333,8 +345,11 @@ void snn_network_block_loss(struct snn_network *n, const struct snn_cut *cut, in
 
 void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_loss_call call = loss_call(n, cut);
-    n->device->loss->tally(n->device, &call, n->decide, n->sample_loss, &n->tally->loss,
-                           n->regression ? NULL : &n->tally->correct, n->loss_scratch);
+    SNN_CHECK(cut->T == cut->batch->T || n->running || n->regression, "cuts of a network that is planned for one");
+    n->device->loss->add_losses(n->device, call.B, n->sample_loss, &n->tally->loss);
+    if (!n->regression)
+        n->device->loss->count_correct(n->device, &call, n->decide, cut->T == cut->batch->T ? NULL : n->running,
+                                       &n->tally->correct, n->loss_scratch);
     for (int l = 0; l < n->model.layers; ++l) {
         const struct snn_tensor *t = n->model.layer[l].out->root;
         if (t->is_spikes)
@@ -343,11 +358,29 @@ void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
     }
 }
 
+/* Wait for the losses of the samples. */
+static int look_at_losses(struct snn_network *n, const struct snn_cut *cut) {
+    if (n->losses == n->sample_loss) return SNN_OK;
+    return n->device->memory->download(n->device, (double *)n->losses, n->sample_loss,
+                                       (size_t)cut->batch->B * sizeof(double));
+}
+
+int snn_network_step_losses(struct snn_network *n, const struct snn_cut *cut, int32_t from, int32_t to, double *sum) {
+    struct snn_loss_call call = loss_call(n, cut);
+    SNN_CHECK(snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
+    call.T = to - from, call.t0 += from, call.total = NULL, call.steps = 1;
+    call.output += (ptrdiff_t)from * call.B * call.C;
+    if (call.target) call.target += (ptrdiff_t)from * call.target_stride * call.C;
+    set_lengths_of(n, cut, from, to);
+    n->device->loss->evaluate(n->device, &call, n->sample_loss, NULL, n->loss_scratch);
+    SNN_TRY(look_at_losses(n, cut));
+    for (int32_t b = 0; b < cut->batch->B; ++b) sum[b] += n->losses[b];
+    return SNN_OK;
+}
+
 int snn_network_loss_sum(struct snn_network *n, const struct snn_cut *cut, double *sum) {
     *sum = 0;
-    if (n->losses != n->sample_loss)
-        SNN_TRY(n->device->memory->download(n->device, (double *)n->losses, n->sample_loss,
-                                            (size_t)cut->batch->B * sizeof(double)));
+    SNN_TRY(look_at_losses(n, cut));
     for (int32_t b = 0; b < cut->batch->B; ++b) *sum += n->losses[b];
     return SNN_OK;
 }

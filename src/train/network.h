@@ -63,6 +63,7 @@ struct snn_network {
     double *sample_loss;       /* (B) */
     real *total, *total_slope; /* (B) of terms over the activity of all layers, or NULL */
     double *class_weight;      /* (terms of the loss, classes), or NULL */
+    double *running;           /* (B,units) scores that go on from cut to cut, or NULL: batches are one cut */
     double *loss_scratch;
 
     struct {
@@ -155,10 +156,14 @@ void snn_network_forward(struct snn_network *network, const struct snn_cut *cut)
 /* The loss of each sample of this cut into sample_loss; with gradient: into output->grad, scaled by controls->scale. */
 void snn_network_loss(struct snn_network *network, const struct snn_cut *cut, bool gradient);
 size_t snn_tally_bytes(const struct snn_network *network);
-/* Add loss, right decisions and spikes of this cut to the tally. */
+/* Add loss and spikes of this cut to the tally, and right decisions after the last one. Cuts come in their order. */
 void snn_network_tally(struct snn_network *network, const struct snn_cut *cut);
 /* Wait for the sum of the losses. */
 int snn_network_loss_sum(struct snn_network *network, const struct snn_cut *cut, double *sum);
+/* Wait for the losses of steps from .. to-1 of the cut's output, each by itself and not divided by their number: what a
+ * stepwise loss is the mean of, without regularisers. Added to sum (B). */
+int snn_network_step_losses(struct snn_network *network, const struct snn_cut *cut, int32_t from, int32_t to,
+                            double *sum);
 /* Wait for the output and the counts of this cut: network->output, and tensor->seen of every tensor that counts. */
 int snn_network_look(struct snn_network *network, const struct snn_cut *cut);
 /* Backward through the cut; parameters' gradients are added to the slab. */
