@@ -9,6 +9,7 @@
 #include "autograd/memory.h"
 #include "folder.h"
 #include "made_npy.h"
+#include "train/diagnose.h"
 #include "train/evaluate.h"
 
 enum { N = 22, HALF = N / 2, STEPS = 7, UNITS = 6, OUTPUTS = 4 };
@@ -290,6 +291,34 @@ START_TEST(evaluation) {
 }
 END_TEST
 
+/* What is not finite is found in the cut that it is in. */
+START_TEST(not_finite) {
+    struct snn_experiment e;
+    const struct snn_batch *batch;
+    char expected[100];
+    make_folder();
+    write_set(CLASSES, false);
+    open_set("cpu", CLASSES, losses[CLASSES][0], "mean", &e);
+    for (int32_t steps = 0; steps < 4; ++steps)
+        for (int k = 0; k < 2; ++k) {
+            plan(&e, steps, 2, true);
+            e.network.model.params.value[0] = (real)(k ? 1e37 : 1);
+            ck_ok(snn_loader_start(e.loader[SNN_SUBSET_TRAIN], 0, 0));
+            ck_ok(snn_loader_next(e.loader[SNN_SUBSET_TRAIN], &batch));
+            ck_assert_int_eq(batch->form, SNN_BATCH_FRAMES);
+            ck_ok(snn_diagnose(&e.network, batch, 8));
+            batch->frames[(5 * batch->B + 3) * UNITS] = k ? 100 : INFINITY; /* the next batch is another */
+            snprintf(expected, sizeof expected,
+                     "step 8: %s gives a number that is not finite at time step 5 of sample "
+                     "%d",
+                     k ? e.network.model.tape.node[0]->name : "the input", (int)batch->sample[3]);
+            ck_error(snn_diagnose(&e.network, batch, 8), SNN_EFAIL, expected);
+        }
+    snn_experiment_close(&e);
+    remove_folder();
+}
+END_TEST
+
 /* Memory of what is counted does not grow with the steps. */
 START_TEST(memory) {
     struct snn_experiment e;
@@ -331,6 +360,7 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, training, 0, 4 * KINDS);
     tcase_add_loop_test(t, evaluation, 0, 4 * KINDS);
+    tcase_add_test(t, not_finite);
     tcase_add_test(t, memory);
     tcase_add_test(t, refused);
     suite_add_tcase(suite, t);

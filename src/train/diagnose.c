@@ -24,27 +24,31 @@ static int first_bad_of(struct snn_device *device, real *memory, ptrdiff_t n, pt
     return SNN_OK;
 }
 
-static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, int64_t step) {
+/* Does the last of the first `count` nodes, or the input, give such a number in this cut? SNN_OK: no. */
+static int diagnose_cut(struct snn_network *n, const struct snn_cut *cut, int count, int64_t step) {
     struct snn_tape *tape = &n->model.tape;
-    const struct snn_tensor *input = tape->input;
-    const struct snn_batch *batch = &slice->batch;
-    struct snn_cut cut = {.batch = batch, .staged = &slice->staged, .T = batch->T, .train = true};
+    const struct snn_batch *batch = cut->batch;
+    const struct snn_tensor *t = count ? tape->node[count - 1]->out : tape->input;
+    const char *name = count ? tape->node[count - 1]->name : "the input";
     int nodes = tape->nodes;
-    for (int count = 0; count <= nodes; ++count) { /* the first `count` nodes only */
-        tape->nodes = count;
-        snn_network_forward(n, &cut);
-        tape->nodes = nodes;
-        const struct snn_tensor *t = count ? tape->node[count - 1]->out : input;
-        ptrdiff_t rows = t->is_weight ? 1 : (ptrdiff_t)batch->B * (t->is_static ? 1 : batch->T + t->appended), at;
-        SNN_TRY(first_bad_of(n->device, t->data, rows * t->units, &at));
-        if (at < 0) continue;
-        if (t->is_weight)
-            return snn_error(SNN_EFAIL, "step %lld: the weight of %s is not finite", (long long)step,
-                             tape->node[count - 1]->name);
-        ptrdiff_t row = at / t->units;
-        return snn_error(SNN_EFAIL, "step %lld: %s gives a number that is not finite at time step %td of sample %d",
-                         (long long)step, count ? tape->node[count - 1]->name : "the input",
-                         t->is_static ? 0 : row / batch->B, (int)batch->sample[row % batch->B]);
+    tape->nodes = count;
+    snn_network_forward(n, cut);
+    tape->nodes = nodes;
+    ptrdiff_t rows = t->is_weight ? 1 : (ptrdiff_t)batch->B * (t->is_static ? 1 : cut->T + t->appended), at;
+    SNN_TRY(first_bad_of(n->device, t->data, rows * t->units, &at));
+    if (at < 0) return SNN_OK;
+    if (t->is_weight) return snn_error(SNN_EFAIL, "step %lld: the weight of %s is not finite", (long long)step, name);
+    ptrdiff_t row = at / t->units;
+    return snn_error(SNN_EFAIL, "step %lld: %s gives a number that is not finite at time step %td of sample %d",
+                     (long long)step, name, t->is_static ? 0 : cut->t0 + row / batch->B,
+                     (int)batch->sample[row % batch->B]);
+}
+
+static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, int64_t step) {
+    for (int count = 0; count <= n->model.tape.nodes; ++count) {
+        struct snn_cut cut = snn_slice_cut(slice, true);
+        cut.follows = false; /* weights are made again too */
+        while (snn_slice_next(slice, n->plan.cut, &cut)) SNN_TRY(diagnose_cut(n, &cut, count, step));
     }
     return SNN_OK;
 }
