@@ -329,7 +329,7 @@ START_TEST(online_is_one_by_one) {
 }
 END_TEST
 
-/* Every N steps with N >= T is once a sequence, to the bit; every 3 steps is something else. */
+/* Every N steps with N >= T is once a sequence; every 3 steps is something else. */
 START_TEST(updates) {
     static const char model[] = "[flatten, linear: 30, lif: {tau: 3, threshold: 0.4}, linear: 4]";
     static const char *const form[] = {"{name: %s}", "{name: %s, update: 7}", "{name: %s, update: 3}"},
@@ -354,7 +354,7 @@ START_TEST(updates) {
                     apart_by[other] =
                         fmax(apart_by[other],
                              fabs((double)(p->list[i]->value[j] - r[1 + other].of.net.model.params.list[i]->value[j])));
-        ck_assert_msg(apart_by[0] == 0, "%s: %g apart", names[k], apart_by[0]);
+        ck_assert_msg(apart_by[0] <= 1e-14, "%s: %g apart", names[k], apart_by[0]); /* other cuts, another order */
         ck_assert_msg(apart_by[1] > 1e-6, "%s: an update every 3 steps changes nothing", names[k]);
         for (int i = 0; i < 3; ++i) close_ruled(&r[i]), snn_conf_free(&doc[i]);
     }
@@ -393,6 +393,7 @@ START_TEST(local_errors_need_less) {
     struct snn_arena arena[2];
     for (int i = 0; i < 2; ++i) {
         ck_ok(build_ruled("cpu", model, i ? "tess" : "stllr", NULL, false, &r[i]));
+        r[i].of.device.cache = 1; /* a step at a time */
         struct snn_network_plan plan = {.T = 20, .B = 512, .cut = 1, .slice = 512, .train = true};
         snn_network_measure(&r[i].of.net, &plan, &arena[i]);
         close_ruled(&r[i]);

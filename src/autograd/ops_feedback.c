@@ -22,7 +22,8 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
                                              snn_adds(node, 0, run), x->grad);
 }
 
-static const struct snn_op op = {"feedback", SNN_OP_READS_ERROR | SNN_OP_READS_BITS, plan, NULL, forward, backward};
+static const struct snn_op op = {
+    "feedback", SNN_OP_READS_ERROR | SNN_OP_READS_BITS | SNN_OP_TIMELESS, plan, NULL, forward, backward};
 
 struct snn_node *snn_feedback(struct snn_tape *tape, const char *name, struct snn_tensor *x, struct snn_param *matrix) {
     const int32_t one = 1;

@@ -27,7 +27,7 @@ static void every_backward(struct snn_node *node, const struct snn_run *run) {
                                          node->out->grad, snn_adds(node, 0, run), node->in[0]->grad);
 }
 
-static const struct snn_op every_op = {"every step", 0, NULL, NULL, every_forward, every_backward};
+static const struct snn_op every_op = {"every step", SNN_OP_APART, NULL, NULL, every_forward, every_backward};
 
 struct snn_tensor *snn_every_step(struct snn_tape *tape, const char *name, struct snn_tensor *x) {
     if (!x->is_static || x->is_weight) return x;

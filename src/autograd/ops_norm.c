@@ -83,7 +83,7 @@ static const struct snn_op joint_op = {
     plan,         NULL,
     forward,      backward};
 static const struct snn_op own_step_op = {
-    "batch norm of steps", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT, plan, NULL, forward, backward};
+    "batch norm of steps", SNN_OP_COUPLES_SAMPLES | SNN_OP_NEEDS_INPUT | SNN_OP_APART, plan, NULL, forward, backward};
 
 struct snn_tensor *snn_batch_norm(struct snn_tape *tape, const char *name, struct snn_tensor *x,
                                   const struct snn_norm_options *options, struct snn_param *w, struct snn_param *b,

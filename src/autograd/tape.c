@@ -215,6 +215,13 @@ void snn_tape_backward_block(struct snn_tape *tape, const struct snn_run *run, i
     backward(tape, run, SNN_SCOPE_CUT, block);
 }
 
+bool snn_tape_keeps_apart(const struct snn_tape *tape) {
+    for (int i = 0; i < tape->nodes; ++i)
+        if (tape->node[i]->scope == SNN_SCOPE_CUT && !(tape->node[i]->op->flags & (SNN_OP_TIMELESS | SNN_OP_APART)))
+            return false;
+    return true;
+}
+
 struct snn_rows snn_node_learns_from(const struct snn_tape *tape, const struct snn_node *node,
                                      const struct snn_run *run) {
     if (!node->trace.on || run->late) return snn_tensor_rows(node->in[0]);
@@ -226,8 +233,7 @@ void snn_node_trace(const struct snn_tape *tape, const struct snn_node *node, co
     struct snn_rows rows = snn_tensor_rows(x);
     real *trace = snn_tape_memory(tape, node->traced);
     if (!node->trace.on || !trace || !run->train) return;
-    /* Only the last cut may be shorter than the plan's: the step before this cut is the last one there is room for. */
-    const real *before = run->cut ? trace + (tape->max_T - 1) * run->B * x->units : NULL;
+    const real *before = run->cut ? trace + (run->before - 1) * run->B * x->units : NULL;
     run->device->math->trace(run->device, run->T, run->B, x->units, &rows, (real)node->trace.decay,
                              (real)node->trace.gain, before, trace);
 }

@@ -37,6 +37,7 @@ struct snn_run { /* one cut of one batch, as the nodes see it */
     const struct snn_batch *batch; /* its arrays are in device memory */
     int32_t T, B;                  /* steps of this cut, samples */
     int32_t t0, cut;               /* first step of this cut in the batch, and which cut it is */
+    int32_t before;                /* steps of the cut before */
     bool train;                    /* batch statistics, dropout; membranes are kept */
     bool first_cut;                /* gradients of batch-scope tensors start here */
     bool again;                    /* a forward pass made again for backward: running statistics have moved already */
@@ -64,6 +65,7 @@ enum snn_op_flags {
     SNN_OP_WHOLE_BATCH = 1024,   /* each slice costs more than its samples (spectra of kernels): batches pass whole */
     SNN_OP_TRACES = 4096,        /* its weight can learn from a trace of what it reads (learning.h) */
     SNN_OP_FOLLOWS = 8192,       /* it spikes, and can follow its psi */
+    SNN_OP_APART = 32768,        /* can keep the steps of a cut apart (struct snn_tape) */
     SNN_OP_READS_ERROR = 16384   /* backward reads the gradient of the network's output */
 };
 
@@ -130,6 +132,7 @@ struct snn_tape {
     int buffers, buffer_room;
     int *order; /* (nodes): as they run */
     enum snn_signal signal;
+    bool apart;            /* no gradient passes from a step to the one before, within a cut either */
     int loss_at, end_at;   /* times of the plan */
     int segments, spiking; /* that are computed again; layers of spikes of each */
     size_t pool_bytes;
@@ -228,6 +231,9 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     const struct snn_param *p = node->param[0];
     return (struct snn_weight){p->value, snn_param_gradient(p)};
 }
+
+/* Can the steps of a cut be kept apart? */
+bool snn_tape_keeps_apart(const struct snn_tape *tape);
 
 /* What the weight's gradient is to read, and where a bias' or any other parameter's goes: learning.h. */
 struct snn_rows snn_node_learns_from(const struct snn_tape *tape, const struct snn_node *node,

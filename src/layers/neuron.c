@@ -74,13 +74,14 @@ static bool wants_sums(const struct snn_node *node) {
 static struct snn_neuron_spec spec_of(const struct snn_node *node) {
     const struct snn_neuron_options *o = options_of(node);
     const struct snn_cell_shape *shape = cell_of(node);
+    const struct neuron *aux = node->aux;
     struct snn_neuron_spec spec = {.cell = model_of(node)->cell,
                                    .reset = o->reset,
                                    .delay = o->delay,
                                    .firing = o->spikes,
                                    .strict = o->fire,
                                    .detached = o->detach_reset || o->delay == SNN_DELAY_NEXT,
-                                   .apart = o->detach_state,
+                                   .apart = o->detach_state || aux->tape->apart,
                                    .levels = (int)o->levels,
                                    .surrogate = o->surrogate.which,
                                    .options = model_of(node)->flags};
@@ -298,7 +299,7 @@ static void trace_heard(const struct snn_node *node, const struct snn_run *run, 
     real *heard = snn_tape_memory(aux->tape, node->traced);
     struct snn_rows before = spikes_before(node, run, t);
     if (!heard || !run->train) return;
-    const real *past = t ? heard + (t - 1) * row : run->cut ? heard + (aux->tape->max_T - 1) * row : NULL;
+    const real *past = t ? heard + (t - 1) * row : run->cut ? heard + (run->before - 1) * row : NULL;
     run->device->math->trace(run->device, 1, run->B, node->out->units, &before, (real)node->trace.decay,
                              (real)node->trace.gain, past, heard + t * row);
 }
@@ -345,14 +346,15 @@ static void backward_again(struct snn_node *node, const struct snn_run *run, str
     ptrdiff_t step = run->B * out->units;
     real *running[2] = {snn_tape_memory(aux->tape, aux->running[0]), snn_tape_memory(aux->tape, aux->running[1])};
     real *g = out->grad;
+    const bool apart = aux->tape->apart;
     if (reads_input(node)) scan->x = snn_tape_memory(aux->tape, aux->current), scan->x_step = step;
     scan->gx = g, scan->adds = false, scan->x_step = step;
     for (int32_t t = snn_run_steps(run, node->out) - 1; t >= 0; --t) {
         scan->from = t, scan->to = t + 1;
-        scan->gstate_in = t == snn_run_steps(run, node->out) - 1 ? NULL : running[~t & 1];
+        scan->gstate_in = apart || t == snn_run_steps(run, node->out) - 1 ? NULL : running[~t & 1];
         scan->gstate_out = running[t & 1];
         run->device->neuron->backward(run->device, scan);
-        if (t) hear_back(node, run, g + t * step, g + (t - 1) * step);
+        if (t && !apart) hear_back(node, run, g + t * step, g + (t - 1) * step);
     }
     hear_weights(node, run, g, false);
     real *gx = node->in[0]->grad;
@@ -404,7 +406,7 @@ static void follow(const struct snn_node *node, const struct snn_run *run, const
     device->math->fill(run->device, T * row, 1, psi);
     device->neuron->backward(run->device, &scan);
     struct snn_rows rows = {.dense = psi};
-    if (run->cut) device->memory->copy(run->device, h, h + aux->tape->max_T * row, (size_t)row * sizeof *h);
+    if (run->cut) device->memory->copy(run->device, h, h + run->before * row, (size_t)row * sizeof *h);
     else device->memory->zero(run->device, h, (size_t)row * sizeof *h);
     device->math->trace(run->device, T, run->B, n, &rows, (real)node->post.decay, (real)node->post.gain, h, h + row);
 }
@@ -489,16 +491,20 @@ void snn_neuron_resume(const struct snn_node *node, int32_t cut, int32_t B, cons
 }
 
 static const struct snn_op spiking_op = {
-    "spiking neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_FOLLOWS, plan, prepare, forward, backward};
-static const struct snn_op membrane_op = {"membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE, plan, prepare, forward,
-                                          backward};
+    "spiking neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_FOLLOWS | SNN_OP_APART, plan, prepare, forward, backward};
+static const struct snn_op membrane_op = {
+    "membrane", SNN_OP_IN_PLACE | SNN_OP_GRAD_IN_PLACE | SNN_OP_APART, plan, prepare, forward, backward};
 static const struct snn_op input_op = {/* one whose backward reads the input again */
-                                       "neuron", SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT | SNN_OP_FOLLOWS,
-                                       plan,     prepare,
-                                       forward,  backward};
+                                       "neuron",
+                                       SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_INPUT | SNN_OP_FOLLOWS | SNN_OP_APART,
+                                       plan,
+                                       prepare,
+                                       forward,
+                                       backward};
 static const struct snn_op recurrent_op = {/* keeps the whole current itself */
                                            "recurrent neuron",
-                                           SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT | SNN_OP_FOLLOWS | SNN_OP_TRACES,
+                                           SNN_OP_GRAD_IN_PLACE | SNN_OP_NEEDS_OUTPUT | SNN_OP_FOLLOWS | SNN_OP_APART |
+                                               SNN_OP_TRACES,
                                            plan,
                                            prepare,
                                            forward,

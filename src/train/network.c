@@ -43,7 +43,7 @@ static void lay_out_for(struct snn_network *n, int32_t samples) {
     struct snn_plan_for what = {.T = plan->cut,
                                 .B = samples,
                                 .recorded = plan->train,
-                                .many_cuts = plan->cut < plan->T,
+                                .many_cuts = plan->cut < plan->T || (n->model.tape.apart && plan->T > 1),
                                 .smooth = plan->smooth,
                                 .device = n->device};
     struct snn_tape *tape = &n->model.tape;
@@ -69,9 +69,26 @@ static bool passes_whole(const struct snn_tape *tape, bool train) {
     return false;
 }
 
+enum { APART_MOST = 8, APART_ROOM = 1 << 26 }; /* steps; bytes where there is no cache to fill */
+
+/* Steps that learn by themselves may pass together, which changes nothing but the time it takes. */
+static void join_steps(struct snn_network *n, const struct snn_network_plan *plan) {
+    const struct snn_tape *tape = &n->model.tape;
+    size_t room = n->device->cache ? n->device->cache : APART_ROOM;
+    if (plan->cut != 1 || !tape->apart || plan->smooth || !snn_tape_keeps_apart(tape)) return;
+    for (int32_t steps = APART_MOST; steps > 1; steps /= 2) {
+        if (n->learner.steps % steps) continue;
+        n->plan.cut = steps < plan->T ? steps : plan->T;
+        lay_out_for(n, n->plan.slice);
+        if (tape->pool_bytes <= room) return;
+    }
+    n->plan.cut = 1;
+}
+
 static void lay_out(struct snn_network *n, const struct snn_network_plan *plan) {
     n->plan = *plan;
     if (!n->plan.slice) n->plan.slice = plan->B;
+    join_steps(n, plan);
     lay_out_for(n, n->plan.slice);
     size_t bytes = n->model.tape.pool_bytes;
     size_t cache = n->device->cache;
@@ -232,6 +249,7 @@ static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
                             .B = cut->batch->B,
                             .t0 = cut->t0,
                             .cut = cut->index,
+                            .before = cut->before,
                             .train = cut->train,
                             .first_cut = cut->index == 0,
                             .smooth = cut->smooth,

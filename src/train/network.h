@@ -14,10 +14,11 @@
 
 struct snn_network_plan { /* what memory is planned for */
     int32_t T, B;         /* the most of one batch */
-    int32_t cut;          /* the most steps of one cut; = T when the batch is one cut */
-    int32_t slice;        /* samples that pass through the network together; 0: chosen for the cache (see network.c) */
-    bool train;           /* gradients and optimiser */
-    bool smooth;          /* gradient check */
+    int32_t cut;   /* the most steps of one cut; = T when the batch is one cut. Where no gradient passes from step
+                      to step (tape.apart), more than were asked for: as many as the cache has room for */
+    int32_t slice; /* samples that pass through the network together; 0: chosen for the cache (see network.c) */
+    bool train;    /* gradients and optimiser */
+    bool smooth;   /* gradient check */
 };
 
 struct snn_controls {  /* what changes from step to step */
@@ -106,7 +107,8 @@ struct snn_cut {
     const struct snn_batch *batch;  /* the slice */
     const struct snn_batch *staged; /* its arrays in device memory; NULL: it lies there already (CPU) */
     int32_t t0, T, index;
-    int32_t last; /* the gradient of the loss is that of the last so many steps of a recording; 0: of all */
+    int32_t before; /* steps of the cut before */
+    int32_t last;   /* the gradient of the loss is that of the last so many steps of a recording; 0: of all */
     bool train;
     bool follows;  /* weights that are made of parameters stay as an earlier slice of the batch left them */
     bool followed; /* their gradient goes on gathering in later slices */
@@ -126,6 +128,7 @@ static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool t
  * there is none. */
 static inline bool snn_slice_next(const struct snn_slice *slice, int32_t steps, struct snn_cut *cut) {
     bool begins = cut->T == slice->batch.T && !cut->begun;
+    cut->before = begins ? 0 : cut->T;
     cut->t0 = begins ? 0 : cut->t0 + cut->T, cut->index = begins ? 0 : cut->index + 1, cut->begun = true;
     int32_t left = slice->batch.T - cut->t0;
     if (left <= 0) {

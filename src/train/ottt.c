@@ -75,7 +75,7 @@ static void batch(const struct snn_trainer *trainer, struct snn_network *network
     (void)trainer;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, 1, &cut)) {
+        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
             snn_network_forward(network, &cut); /* traces go on */
             snn_network_loss(network, &cut, true);
             snn_network_tally(network, &cut);
@@ -93,5 +93,6 @@ const struct snn_trainer_ops snn_trainer_ottt = {.name = "ottt",
                                                  .need = need,
                                                  .cut = one,
                                                  .settle = settle,
+                                                 .apart = true,
                                                  .batch = batch,
                                                  .update = update};

@@ -37,7 +37,7 @@ static void batch(const struct snn_trainer *trainer, struct snn_network *network
     (void)trainer;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, 1, &cut)) {
+        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
             snn_network_forward(network, &cut);
             snn_network_loss(network, &cut, true);
             snn_network_tally(network, &cut);
@@ -54,6 +54,7 @@ const struct snn_trainer_ops snn_trainer_sltt = {.name = "sltt",
                                                  .keys = keys,
                                                  .need = need,
                                                  .cut = one,
+                                                 .apart = true,
                                                  .batch = batch,
                                                  .update = update};
 
@@ -82,11 +83,19 @@ static void draw_steps(const struct snn_network *network, int32_t T, int32_t k, 
     free(order);
 }
 
+/* Steps of the next cut: one that learns, or as many as do not until the next one that does. */
+static int32_t stretch(const struct snn_network *network, const bool *learns, int32_t T, const struct snn_cut *cut) {
+    const int32_t from = cut->begun ? cut->t0 + cut->T : 0;
+    int32_t steps = 1;
+    while (from < T && !learns[from] && from + steps < T && !learns[from + steps] && steps < network->plan.cut) ++steps;
+    return steps;
+}
+
 void snn_sltt_k_batch(struct snn_network *network, const bool *learns) {
     struct snn_slice slice;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, 1, &cut)) {
+        while (snn_slice_next(&slice, stretch(network, learns, slice.batch.T, &cut), &cut)) {
             snn_network_forward(network, &cut);
             snn_network_loss(network, &cut, learns[cut.t0]);
             snn_network_tally(network, &cut);
@@ -116,6 +125,7 @@ const struct snn_trainer_ops snn_trainer_sltt_k = {.name = "sltt_k",
                                                    .help = "as sltt, at k steps of each batch alone",
                                                    .keys = some_keys,
                                                    .cut = one,
+                                                   .apart = true,
                                                    .batch = some_batch,
                                                    .errors = errors,
                                                    .varies = true};

@@ -71,7 +71,7 @@ static void batch(const struct snn_trainer *trainer, struct snn_network *network
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
         cut.last = o->last > 0 ? (int32_t)o->last : 0;
-        while (snn_slice_next(&slice, 1, &cut)) {
+        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
             bool errors = snn_cut_has_errors(&cut);
             snn_network_forward(network, &cut); /* traces go on */
             snn_network_loss(network, &cut, errors);
@@ -90,6 +90,7 @@ const struct snn_trainer_ops snn_trainer_stllr = {.name = "stllr",
                                                   .need = need,
                                                   .cut = one,
                                                   .settle = settle,
+                                                  .apart = true,
                                                   .batch = batch,
                                                   .update = update,
                                                   .errors = errors_at};

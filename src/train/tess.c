@@ -89,7 +89,7 @@ static void batch(const struct snn_trainer *trainer, struct snn_network *network
     (void)trainer;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, 1, &cut)) {
+        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
             snn_network_begin(network, &cut);
             for (int block = 0; block < network->blocks; ++block) {
                 snn_network_forward_block(network, &cut, block);
@@ -111,5 +111,6 @@ const struct snn_trainer_ops snn_trainer_tess = {.name = "tess",
                                                  .need = need,
                                                  .cut = one,
                                                  .settle = settle,
+                                                 .apart = true,
                                                  .batch = batch,
                                                  .update = update};

@@ -61,5 +61,6 @@ static int check_cuts(const struct snn_trainer *trainer, const struct snn_networ
 int snn_trainer_settle(const struct snn_trainer *trainer, struct snn_network *network, struct snn_conf *rule,
                        struct snn_conf *loss) {
     if (!snn_trainer_sees_all(trainer)) SNN_TRY(check_cuts(trainer, network, rule, loss));
+    network->model.tape.apart = trainer->ops->apart;
     return trainer->ops->settle ? trainer->ops->settle(trainer, network, rule) : SNN_OK;
 }

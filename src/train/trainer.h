@@ -26,6 +26,8 @@ struct snn_trainer_ops {
     int (*check)(struct snn_trainer *trainer, struct snn_conf *rule);
     /* What the model must be built with; NULL: nothing. */
     void (*need)(const struct snn_trainer *trainer, struct snn_model_input *input);
+    /* No gradient passes from a step to the one before: the network may let several pass together. */
+    bool apart;
     /* Steps of one cut when a batch has T: the plan's size. */
     int32_t (*cut)(const struct snn_trainer *trainer, int32_t T);
     /* Settle what the rule wants of the layers, or refuse one: SNN_EUSAGE at `rule`, or at the layer in the config.
