@@ -13,6 +13,11 @@ size_t snn_tally_bytes(const struct snn_network *n) {
     return sizeof(struct snn_tally) + (size_t)n->model.layers * sizeof(int64_t);
 }
 
+/* A rule that keeps steps apart may make any cuts (sltt_k), whatever there is room for. */
+static bool passes_in_cuts(const struct snn_network *n) {
+    return n->plan.cut < n->plan.T || (n->model.tape.apart && n->plan.T > 1);
+}
+
 /* Everything that takes memory, in one order for both passes. */
 static void take(struct snn_network *n, struct snn_arena *arena) {
     struct snn_model *m = &n->model;
@@ -30,7 +35,7 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     if (snn_loss_class_weights(&n->loss, 0, NULL))
         n->class_weight =
             snn_arena_alloc(arena, (size_t)n->loss.terms * (size_t)out->units * sizeof(double), SNN_MEM_STATE);
-    bool in_cuts = n->plan.cut < n->plan.T && n->plan.train && !n->regression;
+    bool in_cuts = passes_in_cuts(n) && n->plan.train && !n->regression;
     n->running = in_cuts ? snn_arena_alloc(arena, B * (size_t)out->units * sizeof *n->running, SNN_MEM_STATE) : NULL;
     n->loss_scratch = snn_arena_alloc(
         arena, (size_t)snn_loss_scratch(n->device->threads, (int32_t)out->units) * sizeof(double), SNN_MEM_SCRATCH);
@@ -43,7 +48,7 @@ static void lay_out_for(struct snn_network *n, int32_t samples) {
     struct snn_plan_for what = {.T = plan->cut,
                                 .B = samples,
                                 .recorded = plan->train,
-                                .many_cuts = plan->cut < plan->T || (n->model.tape.apart && plan->T > 1),
+                                .many_cuts = passes_in_cuts(n),
                                 .smooth = plan->smooth,
                                 .device = n->device};
     struct snn_tape *tape = &n->model.tape;
