@@ -11,7 +11,7 @@
 #include "autograd/loss.h"
 #include "autograd/memory.h"
 #include "layers/neuron.h"
-#include "net_rig.h"
+#include "rule_rig.h"
 
 /* Bound on a difference, relative to the largest number of the tensor: orders of addition differ. */
 #define BOUND 1e-5
@@ -341,6 +341,43 @@ START_TEST(computed_again) {
 }
 END_TEST
 
+/* ---- learning rules ---- */
+
+static const char *const rules[] = {"sltt",
+                                    "{name: sltt, update: 2}",
+                                    "{name: sltt_k, k: 3}",
+                                    "{name: tbptt, k: 3}",
+                                    "{name: ottt, input_trace: true, trace: 0.6}",
+                                    "{name: stllr, alpha_post: 0.7}",
+                                    "{name: stllr, signal: dfa, last: 4, readout_trace: 0.5}",
+                                    "{name: tess, pool: [2, 1]}"};
+enum { RULES = sizeof rules / sizeof *rules };
+static const char *const ruled_models[] = {
+    "[conv: {out: 4, kernel: 3, padding: 1, weight: standardised}, lif: {threshold: 0.4}, maxpool: 2, dropout: 0.2, "
+    "conv: {out: 5, kernel: 3, bias: false}, batchnorm, lif: {threshold: 0.2, reset: subtract}, flatten, linear: 4]",
+    "[flatten, linear: 40, lif: {tau: 3, threshold: 0.4, recurrent: true}, linear: {out: 20, weight: norm}, adlif: "
+    "{threshold: 0.2}, linear: 4, li]"};
+
+/* Whole passes: no spike may flip, or gradients would be far apart. */
+START_TEST(under_rules) {
+    for (int k = 0; k < RULES * 2; ++k)
+        for (int masked = 0; masked < 2; ++masked) {
+            static struct made_batch made;
+            struct ruled r[2];
+            make_batch(STEPS, _i, masked && !_i, &made);
+            for (int d = 0; d < 2; ++d) {
+                open_ruled(d ? "cuda" : "cpu", ruled_models[k % 2], rules[k / 2], _i, STEPS, &r[d]);
+                snn_network_zero_gradients(&r[d].of.net);
+                pass_ruled(&r[d], &made.batch, 1.0 / SAMPLES);
+            }
+            double off = apart(&r[0], &r[1], 1, "");
+            ck_assert_msg(off <= 1e-4, "%s, network %d, still %d, masked %d: %g apart", rules[k / 2], k % 2, _i, masked,
+                          off);
+            close_ruled(&r[0]), close_ruled(&r[1]);
+        }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cuda_layers");
     TCase *t = tcase_create("layers");
@@ -351,6 +388,7 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, layer_by_layer, 0, 8 * MODELS);
     tcase_add_loop_test(t, computed_again, 0, 4 * MODELS);
+    tcase_add_loop_test(t, under_rules, 0, 2);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }
