@@ -124,7 +124,8 @@ static void take_gradient(struct snn_network *n, const struct snn_cut *cut, stru
                    sizeof out->gradient[0][0]);
 }
 
-static void train_in_cuts(struct snn_experiment *e, int32_t steps, int32_t slice, struct counted *out) {
+/* last: steps of a recording whose errors count; 0: all. */
+static void train_in_cuts(struct snn_experiment *e, int32_t steps, int32_t slice, int32_t last, struct counted *out) {
     struct snn_network *n = &e->network;
     struct snn_metrics m;
     const struct snn_batch *batch;
@@ -141,6 +142,7 @@ static void train_in_cuts(struct snn_experiment *e, int32_t steps, int32_t slice
         struct snn_slice part;
         for (int32_t first = 0; snn_network_slice(n, &first, &part);) {
             struct snn_cut cut = snn_slice_cut(&part, true);
+            cut.last = last;
             while (snn_slice_next(&part, n->plan.cut, &cut)) {
                 snn_network_forward(n, &cut);
                 snn_network_loss(n, &cut, true);
@@ -184,13 +186,14 @@ START_TEST(training) {
         for (int how = k; how <= SNN_DECIDE_FIRST_SPIKE; how += kind == CLASSES ? 1 : 6) {
             struct snn_experiment e;
             open_set(device, kind, losses[kind][k], snn_decide_names[how], &e);
-            train_in_cuts(&e, 0, 0, &whole);
+            int32_t last = how % 2 ? 3 : 0;
+            train_in_cuts(&e, 0, 0, last, &whole);
             ck_assert(whole.spikes[1] > 10 && whole.loss > 0);
             for (struct trial trial = {0}; next_trial(_i % 2, k + how, &trial);) {
                 char what[200];
                 snprintf(what, sizeof what, "%s, %s, %s, cuts of %d", device, losses[kind][k], snn_decide_names[how],
                          (int)trial.steps);
-                train_in_cuts(&e, trial.steps, trial.slice, &parts);
+                train_in_cuts(&e, trial.steps, trial.slice, last, &parts);
                 expect_same_training(&whole, &parts, what);
             }
             snn_experiment_close(&e);

@@ -55,8 +55,7 @@ static void train_two_steps(const char *device, const char *rule, int network, s
     ck_ok(snn_conf_set(doc, set));
     ck_ok(snn_experiment_read(doc, &options, e));
     ck_ok(snn_experiment_data(e, networks[network].data, 7, 0, 0));
-    struct snn_network_plan plan = {
-        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = true};
+    struct snn_network_plan plan = snn_experiment_plan(e, true);
     ck_ok(snn_network_allocate(&e->network, &plan));
     ck_ok(snn_experiment_init(e));
     ck_ok(snn_loader_start(e->loader[0], 0, 0));

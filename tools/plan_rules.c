@@ -89,9 +89,7 @@ static int enter_widest_stage(struct planning *p) {
     for (int k = 0; k < e->stage_count; ++k) {
         struct snn_arena arena;
         SNN_TRY(snn_experiment_enter(e, k));
-        struct snn_batch batch = snn_planned_batch(e);
-        struct snn_network_plan what = {
-            .T = batch.T, .B = batch.B, .cut = snn_trainer_cut(&e->trainer, batch.T), .train = true};
+        struct snn_network_plan what = snn_experiment_plan(e, true);
         snn_network_measure(&e->network, &what, &arena);
         if (arena.used > most) most = arena.used, widest = k;
     }
@@ -186,8 +184,7 @@ static int measure(struct planning *p, struct planned_rule *r) {
     SNN_TRY(enter_widest_stage(p));
     struct snn_device *device = e->network.device;
     struct snn_batch batch = snn_planned_batch(e);
-    struct snn_network_plan what = {
-        .T = batch.T, .B = batch.B, .cut = snn_trainer_cut(&e->trainer, batch.T), .train = true};
+    struct snn_network_plan what = snn_experiment_plan(e, true);
     SNN_TRY(snn_network_check(&e->network, &what));
     snn_network_measure(&e->network, &what, &r->arena);
     r->batches = device->memory->stage_bytes(device, &batch);
