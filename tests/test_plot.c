@@ -398,6 +398,78 @@ START_TEST(impossible_strips_are_refused) {
 }
 END_TEST
 
+/* ---- things compared ---- */
+
+static struct snn_comparison comparison(const char *const *label, int rows, const struct snn_bars *bars, int bar_count,
+                                        const struct snn_heat *heat, int heat_count) {
+    return (struct snn_comparison){.title = "rules",
+                                   .note = "a note",
+                                   .scale = "a scale",
+                                   .label = label,
+                                   .rows = rows,
+                                   .reference = -1,
+                                   .bars = bars,
+                                   .bar_count = bar_count,
+                                   .heat = heat,
+                                   .heat_count = heat_count};
+}
+
+static struct picture compared(const struct snn_comparison *c) {
+    ck_ok(snn_plot_rows(path, c));
+    return load();
+}
+
+/* The longest bar is as long as the others are when they are the longest; half the value, half the bar. */
+START_TEST(bars_are_as_long_as_values) {
+    static const char *const label[] = {"one", "two"};
+    static const double value[][2] = {{4, NAN}, {4, 2}, {0, 0}};
+    int count[3];
+    for (int i = 0; i < 3; ++i) {
+        const struct snn_bars bars = {"title", "unit", value[i], false};
+        const struct snn_comparison c = comparison(label, 2, &bars, 1, NULL, 0);
+        struct picture p = compared(&c);
+        count[i] = find(&p, blue).count;
+        free(p.rgb);
+    }
+    ck_assert_int_gt(count[0], 1000);
+    ck_assert_int_le(abs(2 * count[1] - 3 * count[0]), 68); /* the axis stands on the first pixels */
+    ck_assert_int_eq(count[2], 0);
+}
+END_TEST
+
+/* Blue at 1, vermilion at -1, grey where there is none; the scale has the ends too. */
+START_TEST(heat_has_the_colours_of_its_scale) {
+    static const char *const label[] = {"row"}, *const column[] = {"a", "b"};
+    static const struct rgb one = {0, 80, 143}, none = {230, 230, 230};
+    static const double value[][2] = {{1, 1}, {0, 0}, {-1, -1}, {NAN, NAN}};
+    struct area of[4][3];
+    for (int i = 0; i < 4; ++i) {
+        const struct snn_heat heat = {"title", column, value[i], 2};
+        const struct snn_comparison c = comparison(label, 1, NULL, 0, &heat, 1);
+        struct picture p = compared(&c);
+        of[i][0] = find(&p, one), of[i][1] = find(&p, vermillion), of[i][2] = find(&p, none);
+        free(p.rgb);
+    }
+    ck_assert_int_gt(of[0][0].count, of[1][0].count + 3000);
+    ck_assert_int_gt(of[2][1].count, of[1][1].count + 3000);
+    ck_assert_int_gt(of[3][2].count, of[1][2].count + 3000);
+}
+END_TEST
+
+/* Columns become narrow, and lose their numbers and names, before the sheet becomes too wide. */
+START_TEST(many_columns_fit) {
+    enum { MANY = 300 };
+    static const char *column[MANY], *const label[] = {"a rather long name of a row", "\xff"};
+    static double value[2 * MANY];
+    for (int i = 0; i < MANY; ++i) column[i] = "12.residual.body.3.conv.weight", value[i] = value[MANY + i] = 0.5;
+    const struct snn_heat heat[] = {{"t", column, value, MANY}, {"u", column, value, MANY}};
+    const struct snn_comparison c = comparison(label, 2, NULL, 0, heat, 2);
+    struct picture p = compared(&c);
+    ck_assert(p.width > 2 * 2 * 300 * SNN_CANVAS_SCALE && p.width < 16000);
+    free(p.rgb);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("plot");
     TCase *pictures = tcase_create("pictures");
@@ -424,7 +496,10 @@ int main(void) {
                                   large_sensor_keeps_single_events,
                                   row_of_channels_is_stretched,
                                   strange_values_are_drawn,
-                                  impossible_strips_are_refused};
+                                  impossible_strips_are_refused,
+                                  bars_are_as_long_as_values,
+                                  heat_has_the_colours_of_its_scale,
+                                  many_columns_fit};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) tcase_add_test(pictures, cases[i]);
     suite_add_tcase(suite, pictures);
     return run_suite(suite);

@@ -31,6 +31,30 @@ struct snn_panel {                                    /* one pair of axes */
 /* Panels side by side. SNN_EFAIL with a sentence on failure. */
 int snn_plot_panels(const char *path, const char *title, const struct snn_panel *panels, int count);
 
+struct snn_bars { /* one number a row, as bars from 0 */
+    const char *title, *unit;
+    const double *value; /* (rows), not negative; NAN: none */
+    bool percent;        /* values are fractions */
+};
+
+struct snn_heat { /* several numbers a row, from -1 to 1, as colours */
+    const char *title;
+    const char *const *column; /* (columns) what stands below them */
+    const double *value;       /* (rows,columns); NAN: none */
+    int columns;
+};
+
+/* A picture of things compared: each has a row, through bars and heat maps side by side. */
+struct snn_comparison {
+    const char *title, *note, *scale; /* scale: what the colours are */
+    const char *const *label;         /* (rows) */
+    int rows, reference;              /* reference: the row whose bars the others are to be held against; -1: none */
+    const struct snn_bars *bars;
+    const struct snn_heat *heat;
+    int bar_count, heat_count;
+};
+int snn_plot_rows(const char *path, const struct snn_comparison *rows);
+
 struct snn_frames {      /* what a strip or an animation shows */
     const float *values; /* (T,C,H,W): C == 2: OFF in blue, ON in red over white; C == 1: grey; C == 3: colours */
     int T, C, H, W;
