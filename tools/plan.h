@@ -14,7 +14,7 @@ struct planned_rule { /* a learning rule, as it would train the network */
     bool by_step;  /* with a loss of each step, where the config's is of the mean over them */
     struct snn_arena arena;
     size_t batches, total; /* bytes, on their way to the device and of all */
-    int32_t T, B, slice;
+    int32_t T, B, cut, slice;
     struct snn_operations operations; /* of a training step */
     json_t *layers;                   /* name, shape, parameters, bytes; last what is in no layer */
     struct snn_roofline roof;         /* without kernels: not asked for */
@@ -44,8 +44,15 @@ struct planning {
     int rules;
 };
 
+/* Losses of the mean over the steps become losses of each step; was there one? `train` is the config's section. */
+int plan_loss_by_step(struct snn_conf *train, bool *changed);
+/* The name that a config gives its rule. */
+const char *plan_own_rule(struct snn_conf_doc *doc);
+
 /* The rules that were asked for, in p->rule, measured or refused: SNN_EUSAGE when all of them are. */
 int plan_rules(struct planning *p);
+/* The same, with the device and the rates of spikes that the command line asks for. */
+int plan_all(struct planning *p);
 void plan_close(struct planning *p);
 /* The floor of a step of the network at hand (cmd_plan.c). */
 int plan_roofline(struct planning *p, struct planned_rule *r);

@@ -32,6 +32,8 @@ static json_t *rule_json(const struct planning *p, const struct planned_rule *r)
     json_t *json = bytes_json(r), *operations = operations_json(&r->operations);
     json_object_update(json, operations);
     json_decref(operations);
+    json_object_set_new(json, "cut", json_integer(r->cut));
+    json_object_set_new(json, "slice", json_integer(r->slice));
     json_object_set_new(json, "loss_over_step", json_boolean(r->by_step));
     if (p->cuda && *p->here) json_object_set_new(json, "fits", json_boolean(r->total <= p->left));
     if (r->again.on)
@@ -102,15 +104,15 @@ static void print_layers(const struct planning *p) {
     printf("(of the activations and scratch a layer brings; layers share memory, so the sum is more than the total)\n");
 }
 
-/* Slices: the samples that pass together, so that they stay in the cache (train/network.h). */
+/* Cut and slice: the steps and samples that pass together (train/network.h). */
 static void print_bytes(const struct planning *p) {
-    printf("\n%-8s %5s %10s", "MB", "slice", "in all");
+    printf("\n%-8s %5s %5s %10s", "MB", "cut", "slice", "in all");
     for (int i = 0; i < SNN_MEM_PURPOSES; ++i) printf(" %11s", snn_memory_purpose[i]);
     printf(" %8s\n", "batches");
     for (int k = 0; k < p->rules; ++k) {
         const struct planned_rule *r = &p->rule[k];
         if (r->refused) continue;
-        printf("%-8s %5d %10.3f", r->name, (int)r->slice, (double)r->total * 1e-6);
+        printf("%-8s %5d %5d %10.3f", r->name, (int)r->cut, (int)r->slice, (double)r->total * 1e-6);
         for (int i = 0; i < SNN_MEM_PURPOSES; ++i) printf(" %11.3f", (double)r->arena.by_purpose[i] * 1e-6);
         printf(" %8.3f\n", (double)r->batches * 1e-6);
     }

@@ -13,8 +13,7 @@
 
 /* ---- a config with another rule ---- */
 
-/* The name that the config gives its rule. */
-static const char *own_rule(struct snn_conf_doc *doc) {
+const char *plan_own_rule(struct snn_conf_doc *doc) {
     struct snn_conf *rule = snn_conf_at(doc, "train.rule");
     if (rule && rule->kind == SNN_CONF_MAP) rule = snn_conf_get(rule, "name");
     return rule && rule->kind == SNN_CONF_SCALAR ? rule->text : "bptt";
@@ -38,7 +37,7 @@ static int put_term_by_step(struct snn_conf *term, bool *changed) {
     return snn_conf_put(term, "over", "step", NULL);
 }
 
-static int put_by_step(struct snn_conf *train, bool *changed) {
+int plan_loss_by_step(struct snn_conf *train, bool *changed) {
     struct snn_conf *loss = snn_conf_get(train, "loss");
     *changed = false;
     if (!loss) SNN_TRY(snn_conf_put(train, "loss", "ce", &loss));
@@ -55,9 +54,9 @@ static int open_rule(struct planning *p, const char *name, bool *by_step) {
     SNN_TRY(cli_load_config(cli, cli->arg[0], &doc));
     struct snn_conf *train = snn_conf_get(snn_conf_root(doc), "train");
     int rc = train ? SNN_OK : snn_conf_put(snn_conf_root(doc), "train", "{}", &train);
-    if (rc >= 0 && name && train->kind == SNN_CONF_MAP && strcmp(name, own_rule(doc)) != 0)
+    if (rc >= 0 && name && train->kind == SNN_CONF_MAP && strcmp(name, plan_own_rule(doc)) != 0)
         rc = snn_conf_put(train, "rule", name, NULL);
-    if (rc >= 0 && *by_step && train->kind == SNN_CONF_MAP) rc = put_by_step(train, by_step);
+    if (rc >= 0 && *by_step && train->kind == SNN_CONF_MAP) rc = plan_loss_by_step(train, by_step);
     else *by_step = false;
     if (rc < 0) {
         snn_conf_free(&doc);
@@ -189,7 +188,7 @@ static int measure(struct planning *p, struct planned_rule *r) {
     snn_network_measure(&e->network, &what, &r->arena);
     r->batches = device->memory->stage_bytes(device, &batch);
     r->total = r->arena.used + r->batches;
-    r->T = batch.T, r->B = batch.B, r->slice = e->network.plan.slice;
+    r->T = batch.T, r->B = batch.B, r->cut = e->network.plan.cut, r->slice = e->network.plan.slice;
     SNN_TRY(count_operations(p, r));
     r->layers = plan_layers(&e->network.model);
     if (e->network.recompute && what.cut == what.T) measure_again(e, &what, r);
@@ -231,13 +230,13 @@ int plan_rules(struct planning *p) {
     if (wanted && strcmp(wanted, "all") != 0 && !is_rule(wanted))
         return snn_error(SNN_EUSAGE, "--rule: unknown learning rule '%s' (`snntrain list rules` shows them)", wanted);
     SNN_TRY(cli_load_config(p->cli, p->cli->arg[0], &doc));
-    const char *named = wanted ? wanted : own_rule(doc);
+    const char *named = wanted ? wanted : plan_own_rule(doc);
     while (snn_trainers[count]) ++count;
     p->rule = calloc((size_t)count, sizeof *p->rule);
     for (int i = 0; p->rule && i < count; ++i) {
         const char *name = snn_trainers[i]->name;
         if (strcmp(named, "all") != 0 && strcmp(named, name) != 0) continue;
-        if (!strcmp(name, own_rule(doc))) own = p->rules;
+        if (!strcmp(name, plan_own_rule(doc))) own = p->rules;
         p->rule[p->rules++].name = name;
     }
     snn_conf_free(&doc);

@@ -13,9 +13,9 @@
  *   errors of a block   direct feedback m B E; a readout of its own m B T forward and m B E back
  *   traces              a multiply-add for every unit a trace follows, B T times
  *
- * E is T, for sltt_k its k, for stllr its `last`. Where a product reads spikes or events of which a share r is not 0,
- * its m multiply-adds a row are r m additions: forward, and for the weight's gradient unless that reads a trace, which
- * has few zeros. What goes down is of numbers. */
+ * E is T, for sltt_k its k, for stllr its `last`, or as many as the cuts have that these lie in. Where a product reads
+ * spikes or events of which a share r is not 0, its m multiply-adds a row are r m additions: forward, and for the
+ * weight's gradient unless that reads a trace, which has few zeros. What goes down is of numbers. */
 #include "train/operations.h"
 
 #include <math.h>
@@ -157,7 +157,7 @@ void snn_count_operations(const struct snn_network *n, const struct snn_trainer 
     struct counting c = {.n = n,
                          .rates = rates,
                          .T = (double)T,
-                         .E = (double)(trainer->ops->errors ? trainer->ops->errors(trainer, T) : T),
+                         .E = (double)(trainer->ops->errors ? trainer->ops->errors(trainer, T, n->plan.cut) : T),
                          .within = (double)(T - cuts) / T,
                          .to = out};
     for (int i = 0; i < n->model.tape.nodes; ++i) count_node(&c, i);

@@ -105,14 +105,15 @@ void snn_sltt_k_batch(struct snn_network *network, const bool *learns) {
     }
 }
 
-static int32_t errors(const struct snn_trainer *trainer, int32_t T) {
+static int32_t errors(const struct snn_trainer *trainer, int32_t T, int32_t cut) {
     const struct some *o = (const void *)&trainer->options;
+    (void)cut;
     return o->k < T ? (int32_t)o->k : T;
 }
 
 static void some_batch(const struct snn_trainer *trainer, struct snn_network *network) {
     const struct some *o = (const void *)&trainer->options;
-    const int32_t T = network->batch->T, k = errors(trainer, T);
+    const int32_t T = network->batch->T, k = errors(trainer, T, 1);
     bool *learns = malloc((size_t)T * sizeof *learns);
     SNN_CHECK(learns, "out of memory for %d steps", (int)T);
     draw_steps(network, T, k, learns);

@@ -42,9 +42,10 @@ static int32_t one(const struct snn_trainer *trainer, int32_t T) {
     return 1;
 }
 
-static int32_t errors_at(const struct snn_trainer *trainer, int32_t T) {
+/* From the first cut on that reaches into the last steps. */
+static int32_t errors_at(const struct snn_trainer *trainer, int32_t T, int32_t cut) {
     const long long last = options_of(trainer)->last;
-    return last > 0 && last < T ? (int32_t)last : T;
+    return last > 0 && last < T ? T - (T - (int32_t)last) / cut * cut : T;
 }
 
 static void need(const struct snn_trainer *trainer, struct snn_model_input *input) {

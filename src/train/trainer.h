@@ -37,8 +37,8 @@ struct snn_trainer_ops {
     void (*batch)(const struct snn_trainer *trainer, struct snn_network *network);
     /* Steps between changes of the weights within a batch; 0: they change when it is over. NULL: always so. */
     int32_t (*update)(const struct snn_trainer *trainer);
-    /* Steps of a batch of T that errors are sent at. NULL: all. */
-    int32_t (*errors)(const struct snn_trainer *trainer, int32_t T);
+    /* Steps of a batch of T, which passes in cuts of so many, that a backward pass goes over. NULL: all. */
+    int32_t (*errors)(const struct snn_trainer *trainer, int32_t T, int32_t cut);
     bool varies; /* what it queues differs between batches of one shape */
 };
 extern const struct snn_trainer_ops snn_trainer_bptt, snn_trainer_tbptt, snn_trainer_sltt, snn_trainer_sltt_k,
