@@ -229,6 +229,10 @@ int cmd_bench(struct cli *cli) {
         SNN_TRY(cli_expect_args(cli, 2, 2));
         return bench_speed(cli);
     }
+    if (cli->args && !strcmp(cli->arg[0], "rules")) {
+        SNN_TRY(cli_expect_args(cli, 2, 2));
+        return bench_rules(cli);
+    }
     if (cli->args && !strcmp(cli->arg[0], "data")) {
         SNN_TRY(cli_expect_args(cli, 2, 2));
         return bench_data(cli);
@@ -238,6 +242,7 @@ int cmd_bench(struct cli *cli) {
         return bench_neurons(cli);
     }
     if (!cli->args)
-        return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed, neurons or data (`snntrain bench --help`)");
-    return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed, neurons or data, got '%s'", cli->arg[0]);
+        return snn_error(SNN_EUSAGE,
+                         "bench: expected timesteps, speed, rules, neurons or data (`snntrain bench --help`)");
+    return snn_error(SNN_EUSAGE, "bench: expected timesteps, speed, rules, neurons or data, got '%s'", cli->arg[0]);
 }

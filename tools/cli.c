@@ -42,6 +42,8 @@ static const struct option option_table[] = {
     {"--warmup", "N", "steps before measuring (default 3)", NUMBER, AT(warmup)},
     {"--profile", NULL, "also time by layer, forward and backward", FLAG, AT(profile)},
     {"--rule", "NAME", "learning rule to plan for, or all (default: the config's)", TEXT, AT(rule)},
+    {"--rules", "LIST", "learning rules to compare: bptt,sltt,... (default: all)", TEXT, AT(rules)},
+    {"--epochs", "N", "epochs that each of them trains (default: train.epochs)", NUMBER, AT(epochs)},
     {"--density", "SHARE", "of the neurons that spike in a step (default: as the log of a RUN has it, else 0.1)", TEXT,
      AT(density)},
     {"--roofline", "CARD", "the least that a training step takes on a CUDA card: h100, 4090, ...", TEXT, AT(roofline)},

@@ -20,8 +20,8 @@ struct cli { /* what the user typed */
     int sets;
     const char *data, *device, *out, *split, *checkpoint, *predictions, *timesteps, *protocol, *output, *unit, *format,
         *map, *cache;
-    long threads, iters, warmup, index;
-    const char *seed, *rule, *roofline, *density;
+    long threads, iters, warmup, index, epochs;
+    const char *seed, *rule, *rules, *roofline, *density;
     bool json, quiet, resume, profile, clear, hard, help;
     FILE *text;     /* where words for people go: stdout, or stderr with --json */
     double started; /* when the process began */
@@ -78,6 +78,7 @@ int cmd_list(struct cli *cli);
 int cmd_data(struct cli *cli);
 int bench_timesteps(struct cli *cli);
 int bench_speed(struct cli *cli);
+int bench_rules(struct cli *cli);
 int bench_data(struct cli *cli);
 int bench_neurons(struct cli *cli);
 

@@ -164,10 +164,14 @@ static int choose_rates(struct planning *p) {
 
 /* ---- the command ---- */
 
-static int plan(struct planning *p) {
+int plan_all(struct planning *p) {
     SNN_TRY(choose_device(p));
     SNN_TRY(choose_rates(p));
-    SNN_TRY(plan_rules(p));
+    return plan_rules(p);
+}
+
+static int plan(struct planning *p) {
+    SNN_TRY(plan_all(p));
     int rc = SNN_OK;
     if (p->cli->json) {
         json_t *all = plan_json(p);

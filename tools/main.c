@@ -30,11 +30,15 @@ const struct cli_command cli_commands[] = {
     {"bench",
      "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
      "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]\n"
+     "  snntrain bench rules CONFIG [--rules bptt,sltt,...] [--epochs N] [--out DIR]\n"
      "  snntrain bench neurons [--iters N]\n"
      "  snntrain bench data NAME|CONFIG",
-     "accuracy against timesteps (timesteps.csv, timesteps.png), training speed and memory, the share of the memory's "
+     "accuracy against timesteps (timesteps.csv, timesteps.png), training speed and memory, learning rules side by "
+     "side "
+     "(rules.csv, rules.png), the share of the memory's "
      "bandwidth that each neuron's scan makes use of on the processor, or the speed of loading data",
-     COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint", cmd_bench},
+     COMMON " --timesteps --protocol --out --iters --warmup --profile --split --checkpoint --rules --epochs",
+     cmd_bench},
     {"plan", "plan CONFIG|RUN [--rule NAME|all] [--density SHARE] [--device cuda] [--roofline CARD]",
      "bytes by layer and purpose and operations of a training step, before anything runs; the floor of a step on a "
      "CUDA "
