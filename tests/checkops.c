@@ -168,19 +168,23 @@ struct ops_rows ops_rows(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, doubl
     return out;
 }
 
+/* Either layout: step by step, or sample by sample, of which the kernel knows where its own rows begin. */
 static struct ops_rows lists(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, const struct ops_kind *kind) {
     struct ops_rows out = {{0}, NULL};
     int32_t B = 1 + (int32_t)ops_below(ops, 5), beside = (int32_t)ops_below(ops, 3),
             before = (int32_t)ops_below(ops, 3);
     while (rows % B) --B;
+    bool by_sample = rows && ops_below(ops, 2);
     int32_t stride = B + beside, first = beside ? (int32_t)ops_below(ops, (uint32_t)beside + 1) : 0;
-    ptrdiff_t steps = rows / B, all = rows ? (before + steps - 1) * stride + first + B : 0;
-    int32_t *row = ops_input(ops, all + 1, sizeof *row);
+    int32_t T = (int32_t)(rows / B), steps = before + T;
+    ptrdiff_t all = !rows ? 0 : by_sample ? (ptrdiff_t)stride * steps : (ptrdiff_t)(steps - 1) * stride + first + B;
+    int32_t *row = (by_sample ? ops_memory : ops_input)(ops, all + 1, sizeof *row);
     int32_t *index = ops_memory(ops, all * units, sizeof *index);
     real *dense = ops_memory(ops, rows * units, sizeof *dense);
     ptrdiff_t lucky = rows ? (ptrdiff_t)ops_below(ops, (uint32_t)(rows * units)) : 0;
     for (ptrdiff_t i = 0; i < all; ++i) {
-        ptrdiff_t t = i / stride - before, b = i % stride - first, r = t * B + b;
+        ptrdiff_t t = (by_sample ? i % steps : i / stride) - before, b = (by_sample ? i / steps : i % stride) - first,
+                  r = t * B + b;
         bool ours = t >= 0 && b >= 0 && b < B;
         double density = kind->density < 1 ? kind->density * (double)ops_below(ops, 3) : 1; /* of this row */
         row[i + 1] = row[i];
@@ -194,12 +198,18 @@ static struct ops_rows lists(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, c
     int32_t *exact = ops_input(ops, row[all], sizeof *exact);
     float *value = kind->values ? ops_input(ops, row[all], sizeof *value) : NULL;
     memcpy(exact, index, (size_t)row[all] * sizeof *exact);
+    struct snn_lists l = {row, exact, value, B, stride, 1};
+    if (by_sample) {
+        int32_t *own = ops_input(ops, (ptrdiff_t)B * (T + 1), sizeof *own);
+        for (int32_t b = 0; b < B; ++b)
+            memcpy(own + b * (T + 1), row + (ptrdiff_t)(first + b) * steps + before, (size_t)(T + 1) * sizeof *own);
+        l.row = own, l.step = 1, l.sample = T + 1;
+    } else if (rows) l.row += (ptrdiff_t)before * stride + first;
     for (ptrdiff_t r = 0; value && r < rows; ++r) {
-        const int32_t *at = row + (r / B + before) * stride + first + r % B;
-        for (int32_t e = at[0]; e < at[1]; ++e) value[e] = (float)dense[r * units + exact[e]];
+        struct snn_entries e = snn_lists_row(&l, r);
+        for (int32_t k = 0; k < e.count; ++k) value[e.index - exact + k] = (float)dense[r * units + e.index[k]];
     }
-    out.rows.lists = (struct snn_lists){row + (ptrdiff_t)before * stride + first, exact, value, B, stride};
-    if (!rows) out.rows.lists.row = row;
+    out.rows.lists = l;
     out.dense = dense;
     return out;
 }

@@ -104,8 +104,8 @@ struct ops_rows {
 };
 struct ops_rows ops_rows(struct ops *ops, ptrdiff_t rows, ptrdiff_t units, double density);
 extern const double ops_densities[4];
-/* Rows in any form. Lists are a slice of a longer and wider batch, whose other entries must not be read; rows are
- * ragged, and where there is any density there is an entry. */
+/* Rows in any form. Lists are a slice of a longer and wider batch in either layout, whose other entries must not be
+ * read; rows are ragged, and where there is any density there is an entry. */
 struct ops_kind {
     enum snn_form form;
     double density;
@@ -142,7 +142,7 @@ TCase *ops_tcase(const char *name, const TTest *test, int entries);
     TCase *ops_##family(void) { return ops_tcase(#family, family, CASES_OF_TABLE); }
 
 TCase *ops_math(void), *ops_conv(void), *ops_pool(void), *ops_norm(void), *ops_loss(void), *ops_neuron(void),
-    *ops_weights(void), *ops_binary(void), *ops_optim(void), *ops_regular(void), *ops_ultra(void), *ops_delay(void), *ops_mix(void),
-    *ops_attention(void);
+    *ops_weights(void), *ops_binary(void), *ops_optim(void), *ops_regular(void), *ops_ultra(void), *ops_delay(void),
+    *ops_mix(void), *ops_attention(void);
 
 #endif

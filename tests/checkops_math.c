@@ -409,8 +409,8 @@ struct load {
     int32_t T, B, stride;
     ptrdiff_t rows, units;
     const real *x;
-    const float *frames, *value;
-    const int32_t *row, *index;
+    const float *frames;
+    struct snn_lists lists;
     real *y;
     int32_t *nonzero;
 };
@@ -488,37 +488,68 @@ static void check_load_frames(struct ops *ops) {
 static void call_load_events(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct load *l = argument;
     (void)ops;
-    device->math->load_events(device, l->T, l->B, l->stride, l->units, l->row, l->index, l->value, l->y, l->nonzero);
+    device->math->load_events(device, l->T, l->units, &l->lists, l->y, l->nonzero);
 }
 
 static void check_load_events(struct ops *ops) {
-    for (int k = 0; k < 6 * OPS_COUNT(loads) * OPS_COUNT(unit_counts); ++k) {
-        struct load l = begin_load(ops, k / 6, k % 3 != 2, k % 3);
-        bool values = k / 3 % 2;
-        ptrdiff_t all = (ptrdiff_t)(l.T - 1) * l.stride + l.B, most = all * l.units;
-        int32_t *row = ops_input(ops, all + 1, sizeof *row), *index = ops_memory(ops, most, sizeof *index);
-        int32_t count = 0, density = 2 + (int32_t)ops_below(ops, 8);
-        for (ptrdiff_t r = 0; r < all; ++r) {
-            for (ptrdiff_t i = 0; i < l.units && r % 3 != 1; ++i) /* every third row is empty */
-                if (!ops_below(ops, (uint32_t)density)) index[count++] = (int32_t)i;
-            row[r + 1] = count;
-        }
-        int32_t *exact = ops_input(ops, count, sizeof *exact);
-        memcpy(exact, index, (size_t)count * sizeof *exact);
-        float *value = values ? ops_input(ops, count, sizeof *value) : NULL;
-        for (int32_t e = 0; values && e < count; ++e) value[e] = 1 + (float)ops_below(ops, 5);
-        real *y = ops_memory(ops, l.rows * l.units, sizeof *y);
+    static const int32_t row_counts[] = {1, 3, 4, 12, 30};
+    for (int k = 0; k < 6 * OPS_COUNT(row_counts) * OPS_COUNT(unit_counts); ++k) {
+        struct load l = {.rows = row_counts[k / 6 % OPS_COUNT(row_counts)],
+                         .units = unit_counts[k / 6 / OPS_COUNT(row_counts)]};
+        const struct ops_kind kind = {SNN_LISTS, k % 4 ? 0.3 : 1, k / 3 % 2};
+        ops_begin(ops, "%td rows of %td, %s, numbers %d, counts %d", l.rows, l.units, ops_kind_text(&kind), k % 3 != 2,
+                  k % 3);
+        const struct ops_rows x = ops_rows_as(ops, l.rows, l.units, &kind);
         int32_t *nonzero = ops_memory(ops, l.rows, sizeof *nonzero);
-        for (int32_t t = 0; t < l.T; ++t)
-            for (int32_t b = 0; b < l.B; ++b)
-                for (int32_t e = row[t * l.stride + b]; e < row[t * l.stride + b + 1]; ++e) {
-                    y[(t * l.B + b) * l.units + index[e]] = values ? value[e] : 1;
-                    ++nonzero[t * l.B + b];
-                }
-        l.row = row, l.index = exact, l.value = value;
-        if (l.y) ops_expect(ops, l.y, y);
+        for (ptrdiff_t i = 0; i < l.rows * l.units; ++i) nonzero[i / l.units] += x.dense[i] != 0;
+        l.lists = x.rows.lists, l.T = (int32_t)l.rows / l.lists.B;
+        l.y = k % 3 != 2 ? ops_output(ops, l.rows * l.units, sizeof *l.y) : NULL;
+        l.nonzero = k % 3 ? ops_output(ops, l.rows, sizeof *l.nonzero) : NULL;
+        if (l.y) ops_expect(ops, l.y, x.dense);
         if (l.nonzero) ops_expect(ops, l.nonzero, nonzero);
         ops_run(ops, call_load_events, &l);
+    }
+}
+
+struct search {
+    int32_t T, B, t0;
+    const int32_t *first, *step;
+    int32_t *row;
+};
+
+static void call_find_rows(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct search *s = argument;
+    (void)ops;
+    device->math->find_rows(device, s->T, s->B, s->t0, s->first, s->step, s->row);
+}
+
+/* Recordings of 12 steps and of nothing, with many entries in a step and with none, that begin behind others'. */
+static void check_find_rows(struct ops *ops) {
+    static const int32_t cuts[][2] = {{0, 12}, {0, 1}, {1, 1}, {11, 1}, {3, 5}, {9, 3}, {10, 300}};
+    for (int k = 0; k < 24 * OPS_COUNT(cuts); ++k) {
+        struct search s = {.t0 = cuts[k % OPS_COUNT(cuts)][0], .T = cuts[k % OPS_COUNT(cuts)][1]};
+        s.B = 1 + (int32_t)ops_below(ops, k % 5 ? 6 : 70);
+        ops_begin(ops, "%d steps from %d on, %d samples", s.T, s.t0, s.B);
+        enum { STEPS = 12, MOST = 9 };
+        int32_t *first = ops_input(ops, s.B + 1, sizeof *first), *count = ops_memory(ops, s.B * STEPS, sizeof *count);
+        int32_t *row = ops_memory(ops, (ptrdiff_t)s.B * (s.T + 1), sizeof *row), used = 5;
+        for (int32_t b = 0; b < s.B; ++b) {
+            int32_t length = (int32_t)ops_below(ops, STEPS + 1);
+            first[b] = used;
+            for (int32_t t = 0; t < length; ++t) used += count[b * STEPS + t] = (int32_t)ops_below(ops, 3) * MOST / 2;
+            for (int32_t t = 0, at = first[b]; t <= s.T + s.t0; ++t) {
+                if (t >= s.t0) row[b * (s.T + 1) + t - s.t0] = at;
+                if (t < STEPS) at += count[b * STEPS + t];
+            }
+        }
+        first[s.B] = used;
+        int32_t *step = ops_input(ops, used, sizeof *step), at = 5;
+        for (int32_t i = 0; i < 5; ++i) step[i] = 4; /* of a sample before ours */
+        for (int32_t i = 0; i < s.B * STEPS; ++i)
+            for (int32_t n = 0; n < count[i]; ++n) step[at++] = i % STEPS;
+        s.first = first, s.step = step, s.row = ops_output(ops, (ptrdiff_t)s.B * (s.T + 1), sizeof *s.row);
+        ops_expect(ops, s.row, row);
+        ops_run(ops, call_find_rows, &s);
     }
 }
 
@@ -591,7 +622,7 @@ static void check_cut_lengths(struct ops *ops) {
     X(linear)                                                                                                          \
     X(linear_grad_input)                                                                                               \
     X(linear_grad_weight) X(add) X(accumulate) X(sum_over_time) X(fill) X(multiply) X(trace) X(dropout_mask) X(dropout) X(count_nonzero)             \
-        X(add_counts) X(cut_lengths) X(load_frames) X(load_events)
+        X(add_counts) X(cut_lengths) X(load_frames) X(load_events) X(find_rows)
 /* clang-format on */
 #define OPS_ENTRY_(name) OPS_ROW(snn_math_kernels, name)
 OPS_TABLE(snn_math_kernels, CASES)

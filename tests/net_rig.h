@@ -3,6 +3,8 @@
 #ifndef SNN_TEST_NET_RIG_H
 #define SNN_TEST_NET_RIG_H
 
+#include <math.h>
+
 #include "made_data.h"
 #include "train/device.h"
 #include "train/network.h"
@@ -80,6 +82,30 @@ static inline void make_batch(int32_t T, bool still, bool masked, struct made_ba
                                   .length = m->length,
                                   .sample = m->sample,
                                   .masked = masked};
+}
+
+/* Events of some steps and samples laid out by sample: the same entries, lengths and labels. */
+struct made_by_sample {
+    int32_t first[SAMPLES + 1], step[STEPS * SAMPLES * UNITS], index[STEPS * SAMPLES * UNITS];
+    float value[STEPS * SAMPLES * UNITS];
+    struct snn_batch batch;
+};
+
+static inline void lay_by_sample(const struct snn_batch *rows, struct made_by_sample *m) {
+    int32_t used = 0, stride = snn_batch_stride(rows);
+    for (int32_t b = 0; b < rows->B; ++b) {
+        m->first[b] = used;
+        for (int32_t t = 0; t < rows->T; ++t)
+            for (int32_t e = rows->row[t * stride + b]; e < rows->row[t * stride + b + 1]; ++e, ++used) {
+                m->step[used] = t, m->index[used] = rows->index[e];
+                m->value[used] = rows->value ? rows->value[e] : NAN;
+            }
+    }
+    m->first[rows->B] = used;
+    m->batch = *rows;
+    m->batch.by_sample = true, m->batch.stride = 0, m->batch.row = NULL;
+    m->batch.first = m->first, m->batch.step = m->step, m->batch.index = m->index;
+    m->batch.value = rows->value ? m->value : NULL;
 }
 
 /* What comes out of T steps of events that pass in cuts of `each`, (T, SAMPLES, units) into out. */

@@ -383,8 +383,10 @@ START_TEST(scratch_as_emulated) {
                                   card.conv->scratch(1, &conv[i], rows, x));
     }
     ck_assert_uint_eq(counting.pool->scratch(1, &pool), card.pool->scratch(1, &pool));
-    for (int form = SNN_BATCH_STATIC; form <= SNN_BATCH_EVENTS; ++form) {
+    for (int form = SNN_BATCH_STATIC; form <= SNN_BATCH_EVENTS + 1; ++form) {
         struct snn_batch b = {.form = (enum snn_batch_form)form, .T = 7, .B = 33, .C = 2, .H = 34, .W = 34};
+        b.by_sample = form > SNN_BATCH_EVENTS;
+        if (b.by_sample) b.form = SNN_BATCH_EVENTS;
         ck_assert_uint_eq(counting.memory->stage_bytes(&counting, &b), card.memory->stage_bytes(&card, &b));
     }
     ck_assert_int_eq(counting.threads, card.threads);

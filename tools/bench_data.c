@@ -39,10 +39,10 @@ static double events_of(const struct snn_batch *batch) {
 }
 
 static void make_dense(struct bench *b, const struct snn_batch *batch, real *dense, int32_t *nonzero) {
+    const struct snn_lists lists = {batch->row, batch->index, batch->value, batch->B, snn_batch_stride(batch), 1};
     if (batch->form == SNN_BATCH_EVENTS)
-        b->device.math->load_events(&b->device, batch->T, batch->B, snn_batch_stride(batch),
-                                    (ptrdiff_t)batch->C * batch->H * batch->W, batch->row, batch->index, batch->value,
-                                    dense, nonzero);
+        b->device.math->load_events(&b->device, batch->T, (ptrdiff_t)batch->C * batch->H * batch->W, &lists, dense,
+                                    nonzero);
 }
 
 /* Epochs until `least` seconds have passed; seconds an epoch into *epoch_s. */

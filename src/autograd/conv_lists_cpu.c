@@ -60,10 +60,7 @@ static bool suits(const struct snn_conv_shape *s) {
 }
 
 bool SNN_ISA(snn_conv_takes_lists)(const struct snn_conv_shape *s, ptrdiff_t rows, const struct snn_lists *x) {
-    int64_t entries = 0;
-    if (!suits(s)) return false;
-    for (ptrdiff_t t = 0; t < rows / x->B; ++t) entries += x->row[t * x->stride + x->B] - x->row[t * x->stride];
-    return (double)entries <= DENSE_FROM * (double)rows * s->C * s->H * s->W;
+    return suits(s) && (double)snn_lists_entries(x, rows) <= DENSE_FROM * (double)rows * s->C * s->H * s->W;
 }
 
 size_t SNN_ISA(snn_conv_lists_scratch)(int threads, const struct snn_conv_shape *s) {

@@ -148,11 +148,9 @@ static struct snn_entries entries_of(const struct snn_rows *x, ptrdiff_t r, int3
 }
 
 static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows *x) {
-    const struct snn_lists *l = &x->lists;
     int64_t entries = 0;
     if (snn_rows_form(x) == SNN_DENSE) return true;
-    if (l->row)
-        for (ptrdiff_t t = 0; t < s->rows / l->B; ++t) entries += l->row[t * l->stride + l->B] - l->row[t * l->stride];
+    if (x->lists.row) entries = snn_lists_entries(&x->lists, s->rows);
     else
         for (ptrdiff_t r = 0; r < s->rows; ++r) entries += x->nonzero[r];
     return (double)entries > DENSE_FROM * (double)s->rows * s->in;

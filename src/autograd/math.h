@@ -84,9 +84,13 @@ struct snn_math_kernels {
      * NULL */
     void (*load_frames)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
                         const float *frames, real *y, int32_t *nonzero);
-    /* Input: rows of events (core/batch.h) to dense numbers; y NULL: only the counts are wanted */
-    void (*load_events)(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
-                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero);
+    /* Input: T steps of rows of events to dense numbers; y NULL: only the counts are wanted */
+    void (*load_events)(struct snn_device *device, int32_t T, ptrdiff_t units, const struct snn_lists *x, real *y,
+                        int32_t *nonzero);
+    /* Of events by sample (core/batch.h), where the rows of the steps t0 .. t0+T-1 begin: row (B,T+1), the last one
+     * where step t0+T would */
+    void (*find_rows)(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *first,
+                      const int32_t *step, int32_t *row);
 };
 
 /* C (m,n) = alpha op(A) op(B) + beta C, row-major, single-threaded (OpenBLAS); safe to call from several threads. */

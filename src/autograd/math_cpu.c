@@ -175,15 +175,32 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
     }
 }
 
-static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
-                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
+static void load_events(struct snn_device *device, int32_t T, ptrdiff_t units, const struct snn_lists *x, real *y,
+                        int32_t *nonzero) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t r = 0; r < (ptrdiff_t)T * B; ++r) {
-        const int32_t *at = row + r / B * stride + r % B;
-        if (nonzero) nonzero[r] = at[1] - at[0];
+    for (ptrdiff_t r = 0; r < (ptrdiff_t)T * x->B; ++r) {
+        const struct snn_entries e = snn_lists_row(x, r);
+        if (nonzero) nonzero[r] = e.count;
         if (!y) continue;
         memset(y + r * units, 0, (size_t)units * sizeof *y);
-        for (int32_t e = at[0]; e < at[1]; ++e) y[r * units + index[e]] = value ? (real)value[e] : 1;
+        for (int32_t k = 0; k < e.count; ++k) y[r * units + e.index[k]] = e.value ? (real)e.value[k] : 1;
+    }
+}
+
+static void find_rows(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *first,
+                      const int32_t *step, int32_t *row) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (int32_t b = 0; b < B; ++b) {
+        int32_t at = first[b], end = first[b + 1];
+        for (int32_t last = end; at < last;) { /* halve what may be the first entry of the cut */
+            int32_t middle = at + (last - at) / 2;
+            if (step[middle] < t0) at = middle + 1;
+            else last = middle;
+        }
+        for (int32_t t = 0; t <= T; ++t) {
+            row[(ptrdiff_t)b * (T + 1) + t] = at;
+            while (t < T && at < end && step[at] == t0 + t) ++at;
+        }
     }
 }
 
@@ -206,4 +223,5 @@ const struct snn_math_kernels SNN_ISA(snn_math_cpu) = {
     .cut_lengths = cut_lengths,
     .load_frames = load_frames,
     .load_events = load_events,
+    .find_rows = find_rows,
 };

@@ -18,7 +18,7 @@
 struct snn_work_key {
     const void *memory; /* where the network's memory lies */
     int32_t T, B, form; /* of the batch */
-    int32_t masked, values, targets, kind;
+    int32_t by_sample, masked, values, targets, kind;
 };
 
 struct snn_memory_kernels {

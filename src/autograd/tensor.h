@@ -16,13 +16,14 @@
 
 #include "core/real.h"
 
-/* Rows as lists of what is not 0 (core/batch.h): those of row t*B+b are entries row[t*stride+b] .. row[t*stride+b+1]-1
- */
+/* Rows as lists of what is not 0 (core/batch.h): those of row t*B+b are entries at[0] .. at[1]-1, where at is
+ * row + t*step + b*sample. Either the samples of a step lie side by side (sample = 1) or the steps of a sample
+ * (step = 1): each ends where the next one begins. */
 struct snn_lists {
     const int32_t *row; /* NULL: there are no lists */
     const int32_t *index;
     const float *value; /* NULL: all are 1 */
-    int32_t B, stride;
+    int32_t B, step, sample;
 };
 
 /* What a kernel gets rows as. */
@@ -86,9 +87,19 @@ struct snn_entries { /* of one row */
 
 SNN_HD struct snn_entries snn_lists_row(const struct snn_lists *lists, ptrdiff_t r) {
     int32_t t = (int32_t)r / lists->B; /* rows are fewer than entries may be, which 32 bits count */
-    const int32_t *at = lists->row + (ptrdiff_t)t * lists->stride + ((int32_t)r - t * lists->B);
+    const int32_t *at =
+        lists->row + (ptrdiff_t)t * lists->step + (ptrdiff_t)((int32_t)r - t * lists->B) * lists->sample;
     struct snn_entries e = {lists->index + at[0], lists->value ? lists->value + at[0] : lists->value, at[1] - at[0]};
     return e;
+}
+
+/* Of the first `rows`, whole steps of B. */
+static inline int64_t snn_lists_entries(const struct snn_lists *lists, ptrdiff_t rows) {
+    const ptrdiff_t T = rows / lists->B, step = lists->step, sample = lists->sample;
+    int64_t sum = 0;
+    for (ptrdiff_t t = 0; sample == 1 && t < T; ++t) sum += lists->row[t * step + lists->B] - lists->row[t * step];
+    for (ptrdiff_t b = 0; sample != 1 && b < lists->B; ++b) sum += lists->row[b * sample + T] - lists->row[b * sample];
+    return sum;
 }
 
 /* Numbers of row r: the dense row itself, or bits or a list expanded into `buffer` (units). Inline, so that every

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * batch.h - what a loader hands to a trainer: one mini-batch of recordings or images.
  *
- * Events stay sparse: row (t,b) lists the input units that are non-zero in that step, so a rule that sees one step at a
- * time is never fed a tensor that grows with T. Static images are one frame for all steps. */
+ * Events stay sparse: row (t,b) lists the input units that are non-zero in that step. For a rule that looks at a few
+ * steps at a time they are laid out by sample instead, each with its step: where the rows of a cut begin is found when
+ * it comes, and nothing grows with T but what the recording itself has. Static images are one frame for all steps;
+ * frames of many steps, and targets for every step, are as long as they are. */
 #ifndef SNN_BATCH_H
 #define SNN_BATCH_H
 
@@ -13,7 +15,7 @@
 enum snn_batch_form {
     SNN_BATCH_STATIC, /* frames: (B,C,H,W), the same at every step */
     SNN_BATCH_FRAMES, /* frames: (T,B,C,H,W) */
-    SNN_BATCH_EVENTS  /* row, index, value */
+    SNN_BATCH_EVENTS  /* row, or first and step; index, value */
 };
 
 struct snn_batch {
@@ -22,7 +24,10 @@ struct snn_batch {
     int32_t stride;  /* samples from a step to the next: of the batch that this is a slice of; 0: B */
     int32_t C, H, W; /* one step of one sample; C*H*W units, flat index (c*H+y)*W+x */
     float *frames;
+    bool by_sample;  /* events: first and step stand for row */
     int32_t *row;    /* (T*B+1): entries row[t*stride+b] .. row[t*stride+b+1]-1 belong to step t of sample b */
+    int32_t *first;  /* (B+1): entries first[b] .. first[b+1]-1 belong to sample b */
+    int32_t *step;   /* (entries) of each; ascending within a sample */
     int32_t *index;  /* ascending within a row */
     float *value;    /* event counts; NULL when all are 1 */
     int32_t *label;  /* (B) */
@@ -44,7 +49,8 @@ static inline size_t snn_batch_numbers(const struct snn_batch *batch) {
     return (size_t)(batch->form == SNN_BATCH_STATIC ? 1 : batch->T) * (size_t)batch->B * units;
 }
 static inline size_t snn_batch_entries(const struct snn_batch *batch) {
-    return batch->form == SNN_BATCH_EVENTS ? (size_t)batch->row[(size_t)batch->T * (size_t)batch->B] : 0;
+    if (batch->form != SNN_BATCH_EVENTS) return 0;
+    return (size_t)(batch->by_sample ? batch->first[batch->B] : batch->row[(size_t)batch->T * (size_t)batch->B]);
 }
 /* Numbers in `target`, should there be one. */
 static inline size_t snn_batch_targets(const struct snn_batch *batch) {
@@ -59,6 +65,7 @@ static inline struct snn_batch snn_batch_slice(const struct snn_batch *batch, in
     slice.stride = snn_batch_stride(batch);
     slice.frames = batch->frames ? batch->frames + first * units : batch->frames;
     slice.row = batch->row ? batch->row + first : batch->row;
+    slice.first = batch->first ? batch->first + first : batch->first;
     slice.label += first, slice.length += first, slice.sample += first;
     if (slice.target) slice.target += (int64_t)first * batch->targets;
     return slice;

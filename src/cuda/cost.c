@@ -346,19 +346,26 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
     launch(device, "math.take_frames", rows * (2 * NUMBER * (double)units + (nonzero ? COUNT : 0)), 0);
 }
 
-static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
-                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
-    double rows = (double)T * B, events = costs_of(device)->events * (double)units;
-    (void)stride, (void)row, (void)index;
-    if (T < 1 || B < 1) return;
+static void load_events(struct snn_device *device, int32_t T, ptrdiff_t units, const struct snn_lists *x, real *y,
+                        int32_t *nonzero) {
+    double rows = (double)T * x->B, events = costs_of(device)->events * (double)units;
+    if (rows < 1) return;
     if (!y) {
         if (nonzero) launch(device, "math.count_events", rows * 2 * COUNT, 0);
         return;
     }
     launch(device, "math.take_events",
-           rows * (NUMBER * (double)units + events * (COUNT + (value ? sizeof(float) : 0)) + COUNT +
+           rows * (NUMBER * (double)units + events * (COUNT + (x->value ? sizeof(float) : 0)) + COUNT +
                    (nonzero ? COUNT : 0)),
            0);
+}
+
+/* Where samples begin and end; for each row the step that it comes to, and where that is. Halving reads little beside:
+ * neighbours start from the same entries. */
+static void find_rows(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *first,
+                      const int32_t *step, int32_t *row) {
+    (void)t0, (void)first, (void)step, (void)row;
+    if (T >= 1 && B >= 1) launch(device, "math.seek_rows", COUNT * B * (2.0 + 2 * (T + 1)), 0);
 }
 
 static const struct snn_math_kernels math_table = {linear_scratch,
@@ -377,7 +384,8 @@ static const struct snn_math_kernels math_table = {linear_scratch,
                                                    add_counts,
                                                    cut_lengths,
                                                    load_frames,
-                                                   load_events};
+                                                   load_events,
+                                                   find_rows};
 
 /* ---- convolution ---- */
 

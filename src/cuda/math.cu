@@ -301,39 +301,55 @@ static void load_frames(struct snn_device *device, int32_t T, int32_t B, int32_t
 /* A team zeroes its row and scatters the row's events over it. */
 template <bool WIDE>
 static __global__ void __launch_bounds__(BLOCK)
-    take_events(int32_t T, int32_t B, int32_t stride, ptrdiff_t units, const int32_t *__restrict__ row,
-                const int32_t *__restrict__ index, const float *__restrict__ value, real *y /* (T,B,units) */,
+    take_events(ptrdiff_t rows, ptrdiff_t units, struct snn_lists x, real *y /* (T,B,units) */,
                 int32_t *__restrict__ nonzero /* (T,B) or NULL */) {
-    for (ptrdiff_t r = team_index<WIDE>(); r < (ptrdiff_t)T * B; r += teams<WIDE>()) {
-        const int32_t *at = row + (r / B * stride + r % B);
-        const int32_t begin = at[0], end = at[1];
+    for (ptrdiff_t r = team_index<WIDE>(); r < rows; r += teams<WIDE>()) {
+        const struct snn_entries e = snn_lists_row(&x, r);
         for (ptrdiff_t i = team_lane<WIDE>(); i < units; i += team_size<WIDE>()) y[r * units + i] = 0;
         team_sync<WIDE>(); /* a unit may be zeroed by one thread and set by another */
-        for (ptrdiff_t e = begin + team_lane<WIDE>(); e < end; e += team_size<WIDE>())
-            y[r * units + index[e]] = value ? value[e] : 1;
-        if (nonzero && team_lane<WIDE>() == 0) nonzero[r] = end - begin;
+        for (int32_t k = (int32_t)team_lane<WIDE>(); k < e.count; k += (int32_t)team_size<WIDE>())
+            y[r * units + e.index[k]] = e.value ? e.value[k] : 1;
+        if (nonzero && team_lane<WIDE>() == 0) nonzero[r] = e.count;
     }
 }
 
 static __global__ void __launch_bounds__(BLOCK)
-    count_events(int32_t T, int32_t B, int32_t stride, const int32_t *__restrict__ row,
-                 int32_t *__restrict__ nonzero /* (T,B) */) {
-    for (ptrdiff_t t = first_row(); t < T; t += row_step())
-        for (ptrdiff_t b = first_item(); b < B; b += item_step())
-            nonzero[t * B + b] = row[t * stride + b + 1] - row[t * stride + b];
+    count_events(ptrdiff_t rows, struct snn_lists x, int32_t *__restrict__ nonzero /* (T,B) */) {
+    for (ptrdiff_t r = first_item(); r < rows; r += item_step()) nonzero[r] = snn_lists_row(&x, r).count;
 }
 
-static void load_events(struct snn_device *device, int32_t T, int32_t B, int32_t stride, ptrdiff_t units,
-                        const int32_t *row, const int32_t *index, const float *value, real *y, int32_t *nonzero) {
-    if (T < 1 || B < 1) return;
+static void load_events(struct snn_device *device, int32_t T, ptrdiff_t units, const struct snn_lists *x, real *y,
+                        int32_t *nonzero) {
+    const ptrdiff_t rows = (ptrdiff_t)T * x->B;
+    if (rows < 1) return;
     if (!y) {
-        struct tiling tiling = tiling_for(T, B);
-        if (nonzero)
-            LAUNCH(count_events, tiling.grid, tiling.block, 0, cuda_of(device)->compute, T, B, stride, row, nonzero);
+        if (nonzero) LAUNCH(count_events, blocks_for(rows), BLOCK, 0, cuda_of(device)->compute, rows, *x, nonzero);
         return;
     }
-    LAUNCH_TEAMS(take_events, (ptrdiff_t)T * B, units, cuda_of(device)->compute, T, B, stride, units, row, index, value,
-                 y, nonzero);
+    LAUNCH_TEAMS(take_events, rows, units, cuda_of(device)->compute, rows, units, *x, y, nonzero);
+}
+
+/* A thread halves the entries of its sample until it has the first of its step. */
+static __global__ void __launch_bounds__(BLOCK)
+    seek_rows(int32_t T, int32_t B, int32_t t0, const int32_t *__restrict__ first /* (B+1) */,
+              const int32_t *__restrict__ step, int32_t *__restrict__ row /* (B,T+1) */) {
+    for (ptrdiff_t b = first_row(); b < B; b += row_step())
+        for (ptrdiff_t t = first_item(); t <= T; t += item_step()) {
+            int32_t at = first[b];
+            for (int32_t last = first[b + 1]; at < last;) {
+                const int32_t middle = at + (last - at) / 2;
+                if (step[middle] < t0 + t) at = middle + 1;
+                else last = middle;
+            }
+            row[b * (T + 1) + t] = at;
+        }
+}
+
+static void find_rows(struct snn_device *device, int32_t T, int32_t B, int32_t t0, const int32_t *first,
+                      const int32_t *step, int32_t *row) {
+    if (T < 1 || B < 1) return;
+    struct tiling tiling = tiling_for(B, T + 1);
+    LAUNCH(seek_rows, tiling.grid, tiling.block, 0, cuda_of(device)->compute, T, B, t0, first, step, row);
 }
 
 cudaError_t cuda_find_code(void) {
@@ -361,4 +377,5 @@ const struct snn_math_kernels snn_math_cuda = {
     cut_lengths,
     load_frames,
     load_events,
+    find_rows,
 };

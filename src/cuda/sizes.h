@@ -15,13 +15,22 @@
 
 /* ---- batches on their way ---- */
 
+/* Of an entry of events: its index, its step where they lie by sample, its value. */
+static inline size_t snn_cuda_entry_bytes(bool by_sample, bool values) {
+    return sizeof(int32_t) + (by_sample ? sizeof(int32_t) : 0) + (values ? sizeof(float) : 0);
+}
+
 /* Bytes of the two places that batches take turns in (stage.cu): frames whole, events for one entry in eight units,
- * which is more than most data sets have; a denser batch makes its place larger when it comes. */
+ * which is more than most data sets have; a denser batch makes its place larger when it comes. By sample they are
+ * planned as if what goes beyond 64 steps were the same recording cut finer: eight entries a unit. */
 static inline size_t snn_cuda_stage_bytes(const struct snn_batch *batch) {
-    size_t rows = (size_t)batch->T * (size_t)batch->B, numbers = snn_batch_numbers(batch);
-    size_t bytes = 3 * (size_t)batch->B * sizeof(int32_t) + snn_batch_targets(batch) * sizeof(float) + 9 * SNN_ALIGN;
+    enum { PER_UNIT = 8 };
+    size_t B = (size_t)batch->B, rows = (size_t)batch->T * B, numbers = snn_batch_numbers(batch);
+    size_t entries = numbers / 8, most = batch->T > 0 ? numbers / (size_t)batch->T * PER_UNIT : 0;
+    size_t bytes = 3 * B * sizeof(int32_t) + snn_batch_targets(batch) * sizeof(float) + 11 * SNN_ALIGN;
     if (batch->form != SNN_BATCH_EVENTS) bytes += numbers * sizeof(float);
-    else bytes += (rows + 1) * sizeof(int32_t) + numbers / 8 * (sizeof(int32_t) + sizeof(float));
+    else if (!batch->by_sample) bytes += (rows + 1) * sizeof(int32_t) + entries * snn_cuda_entry_bytes(false, true);
+    else bytes += (B + 1) * sizeof(int32_t) + (entries < most ? entries : most) * snn_cuda_entry_bytes(true, true);
     return 2 * snn_aligned(bytes);
 }
 

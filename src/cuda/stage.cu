@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * stage.cu - batches in pinned double buffers (stage.h).
  *
- * Where an array lies in its place depends on T, B and the place's room for entries alone, never on how many events a
- * batch has: a captured step must find it again. */
+ * Where an array lies in its place depends on T, B, the layout and the place's room for entries alone, never on how
+ * many events a batch has: a captured step must find it again. */
 #include "cuda/stage.h"
 
 #include <stdlib.h>
@@ -89,7 +89,10 @@ static size_t lay_out(struct snn_batch *b, size_t entries, unsigned char *base) 
     b->sample = (int32_t *)lay(base, &at, small);
     if (b->target) b->target = (float *)lay(base, &at, snn_batch_targets(b) * sizeof(float));
     if (b->form == SNN_BATCH_EVENTS) {
-        b->row = (int32_t *)lay(base, &at, (rows + 1) * sizeof(int32_t));
+        if (b->by_sample) {
+            b->first = (int32_t *)lay(base, &at, ((size_t)b->B + 1) * sizeof(int32_t));
+            b->step = (int32_t *)lay(base, &at, entries * sizeof(int32_t));
+        } else b->row = (int32_t *)lay(base, &at, (rows + 1) * sizeof(int32_t));
         b->index = (int32_t *)lay(base, &at, entries * sizeof(int32_t));
         if (b->value) b->value = (float *)lay(base, &at, entries * sizeof(float));
     } else {
@@ -101,13 +104,14 @@ static size_t lay_out(struct snn_batch *b, size_t entries, unsigned char *base) 
 /* Room for entries that `bytes` give, after the arrays of fixed size. */
 static size_t entries_within(const struct snn_batch *batch, size_t bytes) {
     struct snn_batch fixed = *batch;
-    size_t each = sizeof(int32_t) + (batch->value ? sizeof(float) : 0), at = lay_out(&fixed, 0, NULL) + 2 * SNN_ALIGN;
+    size_t each = snn_cuda_entry_bytes(batch->by_sample, batch->value != NULL);
+    size_t at = lay_out(&fixed, 0, NULL) + 3 * SNN_ALIGN;
     return bytes > at ? (bytes - at) / each : 0;
 }
 
 static size_t bytes_for(const struct snn_batch *batch, size_t entries) {
     struct snn_batch b = *batch;
-    return lay_out(&b, entries, NULL) + 2 * SNN_ALIGN;
+    return lay_out(&b, entries, NULL) + 3 * SNN_ALIGN;
 }
 
 static void fill(struct snn_batch *to, const struct snn_batch *from, size_t entries) {
@@ -117,7 +121,10 @@ static void fill(struct snn_batch *to, const struct snn_batch *from, size_t entr
     memcpy(to->sample, from->sample, small);
     if (from->target) memcpy(to->target, from->target, snn_batch_targets(from) * sizeof(float));
     if (from->form == SNN_BATCH_EVENTS) {
-        memcpy(to->row, from->row, (rows + 1) * sizeof(int32_t));
+        if (from->by_sample) {
+            memcpy(to->first, from->first, ((size_t)from->B + 1) * sizeof(int32_t));
+            memcpy(to->step, from->step, entries * sizeof(int32_t));
+        } else memcpy(to->row, from->row, (rows + 1) * sizeof(int32_t));
         memcpy(to->index, from->index, entries * sizeof(int32_t));
         if (from->value) memcpy(to->value, from->value, entries * sizeof(float));
     } else {
@@ -125,11 +132,11 @@ static void fill(struct snn_batch *to, const struct snn_batch *from, size_t entr
     }
 }
 
-/* One array, and all before it, from host to device. */
-static void send(struct snn_cuda *cuda, struct place *p, size_t from, size_t to) {
-    if (to > from)
-        cuda_note(cuda,
-                  cudaMemcpyAsync(p->device + from, p->host + from, to - from, cudaMemcpyHostToDevice, cuda->copier));
+/* From host to device: bytes of the place on the host, `from` on and up to `to`. */
+static void send(struct snn_cuda *cuda, struct place *p, const void *from, const void *to) {
+    size_t first = (size_t)((const unsigned char *)from - p->host);
+    size_t bytes = (size_t)((const unsigned char *)to - (const unsigned char *)from);
+    if (bytes) cuda_note(cuda, cudaMemcpyAsync(p->device + first, from, bytes, cudaMemcpyHostToDevice, cuda->copier));
 }
 
 int cuda_stage(struct snn_device *device, const struct snn_batch *batch, struct snn_batch *staged) {
@@ -156,13 +163,13 @@ int cuda_stage(struct snn_device *device, const struct snn_batch *batch, struct 
     lay_out(staged, room, p->device);
     staged->stride = 0;
     fill(&host, batch, entries);
-    if (events) {
-        send(cuda, p, 0, (size_t)((unsigned char *)(host.index + entries) - p->host));
-        if (batch->value)
-            send(cuda, p, (size_t)((unsigned char *)host.value - p->host),
-                 (size_t)((unsigned char *)(host.value + entries) - p->host));
+    if (events) { /* each array is followed by room that is not used */
+        const int32_t *before = batch->by_sample ? host.step : host.index;
+        send(cuda, p, p->host, before + entries);
+        if (batch->by_sample) send(cuda, p, host.index, host.index + entries);
+        if (batch->value) send(cuda, p, host.value, host.value + entries);
     } else {
-        send(cuda, p, 0, end);
+        send(cuda, p, p->host, p->host + end);
     }
     cuda_note(cuda, cudaEventRecord(p->ready, cuda->copier));
     cuda_note(cuda, cudaStreamWaitEvent(cuda->compute, p->ready, 0));

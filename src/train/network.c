@@ -18,6 +18,12 @@ static bool passes_in_cuts(const struct snn_network *n) {
     return n->plan.cut < n->plan.T || (n->model.tape.apart && n->plan.T > 1);
 }
 
+/* Events of batches that pass in cuts may lie by sample (core/batch.h). */
+static bool takes_by_sample(const struct snn_network *n) {
+    const struct snn_tensor *x = n->model.tape.input;
+    return x->is_sparse && !x->is_static && passes_in_cuts(n);
+}
+
 /* Everything that takes memory, in one order for both passes. */
 static void take(struct snn_network *n, struct snn_arena *arena) {
     struct snn_model *m = &n->model;
@@ -29,6 +35,9 @@ static void take(struct snn_network *n, struct snn_arena *arena) {
     n->controls = snn_arena_alloc(arena, sizeof *n->controls, SNN_MEM_STATE);
     n->tally = snn_arena_alloc(arena, snn_tally_bytes(n), SNN_MEM_STATE);
     n->mask = snn_arena_alloc(arena, (size_t)(n->plan.cut + out->appended) * B, SNN_MEM_STATE);
+    n->row = NULL;
+    if (takes_by_sample(n))
+        n->row = snn_arena_alloc(arena, B * (size_t)(n->plan.cut + 1) * sizeof *n->row, SNN_MEM_STATE);
     n->cut_length = snn_arena_alloc(arena, B * sizeof *n->cut_length, SNN_MEM_STATE);
     n->sample_loss = snn_arena_alloc(arena, B * sizeof *n->sample_loss, SNN_MEM_STATE);
     snn_penalty_bind(n, arena);
@@ -162,6 +171,7 @@ static size_t batch_bytes(const struct snn_network *n) {
                               .C = (int32_t)x->units,
                               .H = 1,
                               .W = 1,
+                              .by_sample = takes_by_sample(n),
                               .targets = n->targets,
                               .target_steps = n->target_steps};
     return n->device->memory->stage_bytes(n->device, &shape);
@@ -263,6 +273,19 @@ static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
                             .clock = n->controls->clock};
 }
 
+/* The rows of a cut. Those of events by sample are found anew for each; backward finds them as forward left them. */
+static struct snn_lists lists_of(struct snn_network *n, const struct snn_cut *cut) {
+    const struct snn_batch *batch = staged(cut);
+    int32_t B = batch->B, stride = snn_batch_stride(batch);
+    if (!batch->by_sample) {
+        const int32_t *row = batch->row + (ptrdiff_t)cut->t0 * stride;
+        return (struct snn_lists){row, batch->index, batch->value, B, stride, 1};
+    }
+    SNN_CHECK(n->row, "events by sample for a plan of all %d steps in one cut", (int)n->plan.T);
+    n->device->math->find_rows(n->device, cut->T, B, cut->t0, batch->first, batch->step, n->row);
+    return (struct snn_lists){n->row, batch->index, batch->value, B, 1, cut->T + 1};
+}
+
 static void load_input(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = staged(cut);
     const struct snn_math_kernels *math = n->device->math;
@@ -273,9 +296,9 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
               (int)(batch->C * batch->H * batch->W), units);
     SNN_CHECK(!x->is_listed || batch->form == SNN_BATCH_EVENTS, "frames for an input that is kept as lists of events");
     if (batch->form == SNN_BATCH_EVENTS) {
-        const int32_t *row = batch->row + (ptrdiff_t)cut->t0 * stride;
-        if (x->is_listed) x->lists = (struct snn_lists){row, batch->index, batch->value, B, stride};
-        math->load_events(n->device, cut->T, B, stride, units, row, batch->index, batch->value, x->data, x->nonzero);
+        struct snn_lists lists = lists_of(n, cut);
+        if (x->is_listed) x->lists = lists;
+        math->load_events(n->device, cut->T, units, &lists, x->data, x->nonzero);
     } else if (batch->form == SNN_BATCH_FRAMES)
         math->load_frames(n->device, cut->T, B, stride, units, batch->frames + (ptrdiff_t)cut->t0 * stride * units,
                           x->data, x->nonzero);

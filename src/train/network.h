@@ -60,6 +60,7 @@ struct snn_network {
     struct snn_controls *controls;
     struct snn_tally *tally;
     uint8_t *mask;             /* (cut, B) */
+    int32_t *row;              /* (B, cut+1) of events by sample, where the present cut's rows begin; or NULL */
     int32_t *cut_length;       /* (B) valid steps within the cut */
     double *sample_loss;       /* (B) */
     real *total, *total_slope; /* (B) of terms over the activity of all layers, or NULL */

@@ -46,6 +46,7 @@ int snn_step(struct snn_network *n, const struct snn_trainer *trainer, const str
     memset(&key, 0, sizeof key);
     key.memory = n->arena.base;
     key.T = batch->T, key.B = batch->B, key.form = (int32_t)batch->form;
+    key.by_sample = batch->by_sample;
     key.masked = batch->masked, key.values = batch->value != NULL, key.targets = batch->target != NULL;
     key.kind = step->first + 2 * step->last;
     SNN_TRY(snn_network_stage(n, batch));
