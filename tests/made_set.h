@@ -103,12 +103,18 @@ static inline struct made_set make_sequences(bool target_steps) {
     return set;
 }
 
-static inline struct snn_loader *open_loader(struct made_set *set, const struct snn_data_config *config, bool shuffle) {
+/* cut: see snn_loader_options. */
+static inline struct snn_loader *open_loader_of(struct made_set *set, const struct snn_data_config *config,
+                                                bool shuffle, int32_t cut) {
     const struct snn_loader_options options = {
-        .config = config, .set = &set->base, .batch = 8, .seed = 5, .shuffle = shuffle};
+        .config = config, .set = &set->base, .batch = 8, .seed = 5, .shuffle = shuffle, .cut = cut};
     struct snn_loader *loader;
     ck_ok(snn_loader_open(&options, &loader));
     return loader;
+}
+
+static inline struct snn_loader *open_loader(struct made_set *set, const struct snn_data_config *config, bool shuffle) {
+    return open_loader_of(set, config, shuffle, 0);
 }
 
 static inline const struct snn_batch *next(struct snn_loader *loader) {
@@ -133,8 +139,9 @@ static inline uint64_t digest(const struct snn_batch *b) {
     hash = mix(hash, b->sample, B * sizeof *b->sample);
     if (b->target) hash = mix(hash, b->target, snn_batch_targets(b) * sizeof *b->target);
     if (b->form != SNN_BATCH_EVENTS) return mix(hash, b->frames, snn_batch_numbers(b) * sizeof *b->frames);
-    size_t n = (size_t)b->row[rows];
-    hash = mix(hash, b->row, (rows + 1) * sizeof *b->row);
+    size_t n = snn_batch_entries(b);
+    if (b->by_sample) hash = mix(mix(hash, b->first, (B + 1) * sizeof *b->first), b->step, n * sizeof *b->step);
+    else hash = mix(hash, b->row, (rows + 1) * sizeof *b->row);
     hash = mix(hash, b->index, n * sizeof *b->index);
     return b->value ? mix(hash, b->value, n * sizeof *b->value) : hash;
 }

@@ -61,7 +61,7 @@ static void teardown(void) {
 struct run {
     struct snn_data_config config;
     enum snn_subset subset;
-    int32_t timesteps, delay_us;
+    int32_t timesteps, delay_us, cut;
 };
 
 static struct run run_of(const struct snn_data_config *config) {
@@ -95,6 +95,7 @@ static int try_epoch(const struct run *run, uint64_t *all) {
                                                .batch = 8,
                                                .seed = 5,
                                                .shuffle = true,
+                                               .cut = run->cut,
                                                .timesteps = run->timesteps,
                                                .warnings = &warnings};
     struct snn_loader *loader;
@@ -368,6 +369,25 @@ START_TEST(subsets_share_an_entry) {
 END_TEST
 
 /* bench timesteps --protocol rebin: the recordings themselves are kept, once for all numbers of steps. */
+/* What is kept has no layout: it is the samples'. */
+START_TEST(layouts_share_an_entry) {
+    const struct snn_data_config config = config_of(SNN_BIN_DURATION, -1, 1000);
+    struct run run[] = {run_of(&config), run_of(&config)};
+    run[1].cut = 2;
+    for (int first = 0; first < 2; ++first) {
+        uint64_t expected[] = {epoch_without(&run[0]), epoch_without(&run[1])};
+        ck_assert_uint_ne(expected[0], expected[1]);
+        for (int k = 0; k < 3; ++k) {
+            int which = (first + k) % 2;
+            ck_assert_uint_eq(epoch(&run[which]), expected[which]);
+            ck_assert(k ? reads == 0 : reads > 0);
+            ck_silent();
+        }
+        run[0].config.bin.dt.value *= 2, run[1].config.bin.dt.value *= 2;
+    }
+}
+END_TEST
+
 START_TEST(rebinning_keeps_events) {
     struct run run = run_of(&by_count);
     for (int32_t steps = 1; steps < 6; ++steps) {
@@ -1255,6 +1275,7 @@ int main(void) {
     tcase_add_loop_test(cache, events_are_packed_and_unpacked, 0, 8);
     tcase_add_loop_test(cache, a_hit_equals_a_miss, 0, 11);
     tcase_add_test(cache, subsets_share_an_entry);
+    tcase_add_test(cache, layouts_share_an_entry);
     tcase_add_test(cache, rebinning_keeps_events);
     tcase_add_loop_test(cache, augmented_samples_are_kept_as_events, 0, 4);
     tcase_add_test(cache, targets_are_not_kept);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_loader.c - batches of recordings, their order, splits, padding, and worker threads, on sets made up here. */
+#include <malloc.h>
 #include <math.h>
 
 #include "made_set.h"
@@ -409,6 +410,125 @@ START_TEST(split_of_regression) {
 }
 END_TEST
 
+/* ---- by sample ---- */
+
+/* The same recordings, in both layouts. */
+static void check_same_entries(const struct snn_batch *rows, const struct snn_batch *sorted) {
+    ck_assert(!rows->by_sample && sorted->by_sample && !sorted->row);
+    ck_assert(rows->T == sorted->T && rows->B == sorted->B && rows->masked == sorted->masked);
+    ck_assert(rows->C == sorted->C && rows->H == sorted->H && rows->W == sorted->W);
+    ck_assert_mem_eq(rows->label, sorted->label, (size_t)rows->B * sizeof *rows->label);
+    ck_assert_mem_eq(rows->length, sorted->length, (size_t)rows->B * sizeof *rows->length);
+    ck_assert_mem_eq(rows->sample, sorted->sample, (size_t)rows->B * sizeof *rows->sample);
+    ck_assert_int_eq(rows->value == NULL, sorted->value == NULL);
+    ck_assert_uint_eq(snn_batch_entries(rows), snn_batch_entries(sorted));
+    int32_t at = 0;
+    for (int32_t b = 0; b < rows->B; ++b) {
+        ck_assert_int_eq(sorted->first[b], at);
+        for (int32_t t = 0; t < rows->T; ++t)
+            for (int32_t e = rows->row[t * rows->B + b]; e < rows->row[t * rows->B + b + 1]; ++e, ++at) {
+                ck_assert(sorted->step[at] == t && sorted->index[at] == rows->index[e]);
+                if (rows->value) ck_assert_float_eq(sorted->value[at], rows->value[e]);
+            }
+    }
+    ck_assert_int_eq(sorted->first[rows->B], at);
+}
+
+static const struct data_case {
+    int kind, by, coding;
+    long long timesteps, pad;
+} data_cases[] = {
+    {SNN_RECORDINGS, SNN_BIN_COUNT, 0, 4, SNN_PAD_MAX},
+    {SNN_RECORDINGS, SNN_BIN_DURATION, 0, -1, SNN_PAD_MAX},
+    {SNN_RECORDINGS, SNN_BIN_DURATION, 0, -1, SNN_PAD_BATCH},
+    {SNN_RECORDINGS, SNN_BIN_DURATION, 0, 7, 3}, /* cut */
+    {SNN_RECORDINGS, SNN_BIN_DURATION, 0, 3, 40},
+    {SNN_IMAGES, SNN_BIN_COUNT, SNN_CODING_RATE, 4, SNN_PAD_MAX},
+    {SNN_IMAGES, SNN_BIN_COUNT, SNN_CODING_LATENCY, 9, SNN_PAD_MAX},
+    {SNN_SEQUENCES, SNN_BIN_COUNT, 0, -1, SNN_PAD_MAX}, /* of spikes */
+    {SNN_SEQUENCES, SNN_BIN_COUNT, 0, -1, 9},
+};
+enum { DATA_CASES = sizeof data_cases / sizeof *data_cases };
+
+static struct made_set set_of(const struct data_case *c) {
+    struct made_set set = c->kind == SNN_SEQUENCES ? make_sequences(false) : make_set(c->kind == SNN_RECORDINGS);
+    set.base.info.spikes = c->kind == SNN_SEQUENCES;
+    return set;
+}
+
+static struct snn_data_config config_for(const struct data_case *c) {
+    struct snn_data_config config = config_of(c->by, c->timesteps, 1000);
+    config.coding = c->coding, config.pad.to = c->pad;
+    return config;
+}
+
+START_TEST(by_sample_has_the_same_entries) {
+    const struct data_case *c = &data_cases[_i % DATA_CASES];
+    struct snn_data_config config = config_for(c);
+    config.workers = _i / DATA_CASES;
+    struct made_set set = set_of(c);
+    struct snn_loader *rows = open_loader(&set, &config, true), *sorted = open_loader_of(&set, &config, true, 2);
+    for (int epoch = 0; epoch < 2; ++epoch) { /* the second over what the first left */
+        ck_ok(snn_loader_start(rows, epoch, 0));
+        ck_ok(snn_loader_start(sorted, epoch, 0));
+        size_t entries = 0;
+        for (const struct snn_batch *a; (a = next(rows));) {
+            check_same_entries(a, next(sorted));
+            entries += snn_batch_entries(a);
+        }
+        ck_assert_ptr_null(next(sorted));
+        ck_assert_uint_gt(entries, 0);
+        ck_assert_int_eq(snn_loader_cut(rows), snn_loader_cut(sorted));
+        ck_assert_int_eq(snn_loader_empty(rows), snn_loader_empty(sorted));
+    }
+    snn_loader_close(&rows), snn_loader_close(&sorted);
+}
+END_TEST
+
+/* Only where less than all steps is looked at, and only events. */
+START_TEST(by_sample_where_cuts_are_shorter) {
+    struct snn_data_config config = by_count; /* four steps */
+    struct made_set set = make_set(true), images = make_set(false);
+    for (int32_t cut = 0; cut < 6; ++cut) {
+        struct snn_loader *loader = open_loader_of(&set, &config, false, cut);
+        ck_ok(snn_loader_start(loader, 0, 0));
+        ck_assert_int_eq(next(loader)->by_sample, cut > 0 && cut < 4);
+        snn_loader_close(&loader);
+    }
+    struct snn_loader *loader = open_loader_of(&images, &config, false, 1);
+    ck_ok(snn_loader_start(loader, 0, 0));
+    const struct snn_batch *batch = next(loader);
+    ck_assert(batch->form == SNN_BATCH_STATIC && !batch->by_sample && batch->frames);
+    snn_loader_close(&loader);
+}
+END_TEST
+
+/* Bytes that a loader has taken, after an epoch of recordings in so many steps. */
+static size_t bytes_of(struct made_set *set, int32_t steps, int32_t cut) {
+    struct snn_data_config config = config_of(SNN_BIN_TIME, steps, 0);
+    config.workers = 0;
+    struct mallinfo2 before = mallinfo2();
+    struct snn_loader *loader = open_loader_of(set, &config, false, cut);
+    ck_ok(snn_loader_start(loader, 0, 0));
+    while (next(loader)) continue;
+    struct mallinfo2 after = mallinfo2();
+    snn_loader_close(&loader);
+    return after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+}
+
+/* The only thing that has a number for each step is a worker's count of the present sample's entries. */
+START_TEST(by_sample_does_not_grow_with_steps) {
+    enum { SHORT = 30, LONG = 3000, SLACK = 4096 /* rooms grow by halves */ };
+    struct made_set set = make_set(true);
+    bytes_of(&set, SHORT, 1); /* what is kept from loader to loader */
+    size_t few = bytes_of(&set, SHORT, 1), many = bytes_of(&set, LONG, 1), rows = bytes_of(&set, LONG, 0);
+    if (!few) return; /* an allocator of a sanitizer, which does not say */
+    ck_assert_msg(many < few + (LONG - SHORT) * sizeof(int32_t) + SLACK, "%zu bytes in %d steps, %zu in %d", few, SHORT,
+                  many, LONG);
+    ck_assert_uint_gt(rows, many + 8 * (LONG - SHORT) * sizeof(int32_t));
+}
+END_TEST
+
 /* ---- order ---- */
 
 START_TEST(workers_do_not_change_batches) {
@@ -429,7 +549,7 @@ START_TEST(workers_do_not_change_batches) {
         config.coding = kind[_i].coding;
         config.pad.to = kind[_i].pad;
         config.workers = workers[w];
-        struct snn_loader *loader = open_loader(&set, &config, true);
+        struct snn_loader *loader = open_loader_of(&set, &config, true, _i % 2 ? 1 : 0);
         for (int epoch = 0; epoch < 2; ++epoch) epoch_digests(loader, epoch, 0, seen[w][epoch]);
         snn_loader_close(&loader);
         ck_assert_mem_eq(seen[w], seen[0], sizeof seen[0]);
@@ -686,6 +806,9 @@ int main(void) {
     tcase_add_loop_test(pad, rebin_frames_the_whole_recording, 0, 8);
     tcase_add_loop_test(pad, sequences_and_targets, 0, 2);
     tcase_add_loop_test(pad, slices_of_targets, 0, 2);
+    tcase_add_loop_test(pad, by_sample_has_the_same_entries, 0, 3 * DATA_CASES);
+    tcase_add_test(pad, by_sample_where_cuts_are_shorter);
+    tcase_add_test(pad, by_sample_does_not_grow_with_steps);
     tcase_add_test(order, split_of_regression);
     tcase_add_loop_test(order, workers_do_not_change_batches, 0, 6);
     tcase_add_loop_test(order, every_sample_once, 0, 2);

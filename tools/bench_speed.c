@@ -25,6 +25,7 @@ static void keep(const struct snn_batch *b, struct snn_batch *out) {
     *out = *b;
     out->frames = copy(b->frames, snn_batch_numbers(b) * sizeof(float));
     out->row = copy(b->row, (rows + 1) * sizeof(int32_t));
+    out->first = copy(b->first, n + sizeof(int32_t)), out->step = copy(b->step, entries * sizeof(int32_t));
     out->index = copy(b->index, entries * sizeof(int32_t));
     out->value = copy(b->value, entries * sizeof(float));
     out->target = copy(b->target, snn_batch_targets(b) * sizeof(float));
@@ -32,8 +33,8 @@ static void keep(const struct snn_batch *b, struct snn_batch *out) {
 }
 
 static void drop(struct snn_batch *b) {
-    free(b->target), free(b->frames), free(b->row), free(b->index), free(b->value), free(b->label), free(b->length),
-        free(b->sample);
+    free(b->target), free(b->frames), free(b->row), free(b->first), free(b->step), free(b->index), free(b->value),
+        free(b->label), free(b->length), free(b->sample);
 }
 
 struct bench {

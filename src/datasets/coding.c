@@ -19,7 +19,10 @@ int snn_rows_room(struct snn_rows *rows, size_t n) {
     if (index) rows->index = index;
     float *value = reallocarray(rows->value, want, sizeof *value);
     if (value) rows->value = value;
-    if (!index || !value) return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", want);
+    int32_t *step = rows->by_sample ? reallocarray(rows->step, want, sizeof *step) : NULL;
+    if (step) rows->step = step;
+    if (!index || !value || (rows->by_sample && !step))
+        return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", want);
     rows->room = want;
     return SNN_OK;
 }
@@ -28,6 +31,7 @@ void snn_rows_free(struct snn_rows *rows) {
     free(rows->count);
     free(rows->index);
     free(rows->value);
+    free(rows->step);
     *rows = (struct snn_rows){0};
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fill.c - samples into one batch: framed or coded, padded, and laid out step by step. */
+ * fill.c - samples into one batch: framed or coded, padded, and laid out step by step or by sample. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +38,7 @@ int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
                                          .targets = info->targets,
                                          .target_steps = info->target_steps}};
     struct snn_batch *batch = &out->batch; /* T and B: the most there can be */
+    batch->by_sample = recipe->by_sample && batch->form == SNN_BATCH_EVENTS;
     batch->label = calloc(B, sizeof *batch->label);
     batch->length = calloc(B, sizeof *batch->length);
     batch->sample = calloc(B, sizeof *batch->sample);
@@ -46,6 +47,7 @@ int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out) {
     if (batch->targets) good &= (batch->target = calloc(snn_batch_targets(batch), sizeof *batch->target)) != NULL;
     if (batch->form != SNN_BATCH_EVENTS)
         good &= (batch->frames = calloc(snn_batch_numbers(batch), sizeof *batch->frames)) != NULL;
+    else if (batch->by_sample) good &= (batch->first = calloc(B + 1, sizeof *batch->first)) != NULL;
     else good &= (batch->row = calloc(B * (size_t)recipe->max_steps + 1, sizeof *batch->row)) != NULL;
     if (good) return SNN_OK;
     snn_filled_free(out);
@@ -60,6 +62,8 @@ void snn_filled_free(struct snn_filled *filled) {
     free(batch->target);
     free(batch->frames);
     free(batch->row);
+    free(batch->first);
+    free(batch->step);
     free(batch->index);
     free(filled->value);
     *filled = (struct snn_filled){0};
@@ -70,8 +74,9 @@ int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out) {
     out->rate = snn_rate_of(recipe->config->mean, recipe->config->std, recipe->config->gain);
     if (recipe->augment) SNN_TRY(snn_augmenting_open(recipe, &out->augmenting));
     if (form_of(recipe) != SNN_BATCH_EVENTS) return SNN_OK;
-    size_t units = (size_t)units_of(recipe);
-    out->rows.count = calloc((size_t)recipe->batch * (size_t)recipe->max_steps, sizeof *out->rows.count);
+    size_t units = (size_t)units_of(recipe), samples = recipe->by_sample ? 1 : (size_t)recipe->batch;
+    out->rows.by_sample = recipe->by_sample;
+    out->rows.count = calloc(samples * (size_t)recipe->max_steps, sizeof *out->rows.count);
     out->seen = calloc((units + 63) / 64, sizeof *out->seen);
     out->value = calloc(units, sizeof *out->value);
     if (out->rows.count && out->seen && out->value) return SNN_OK;
@@ -87,6 +92,12 @@ void snn_fill_free(struct snn_fill *fill) {
     free(fill->seen);
     free(fill->value);
     *fill = (struct snn_fill){0};
+}
+
+/* Where the entries of the steps of sample b are counted; NULL: nobody counts. */
+static int32_t *count_of(const struct snn_fill *fill, int32_t b) {
+    size_t place = fill->recipe->by_sample ? 0 : (size_t)b;
+    return fill->rows.count ? fill->rows.count + place * (size_t)fill->recipe->max_steps : NULL;
 }
 
 /* Append the present step's units in ascending order; returns how many there were. `seen` and `value` are zero then,
@@ -176,6 +187,7 @@ static void place_target(const struct snn_fill *fill, int32_t b, struct snn_fill
 /* Zeros behind the ends of sequences and of their targets: the batch before this one may have left something there. */
 static void clear_padding(struct snn_filled *out) {
     const struct snn_batch *batch = &out->batch;
+    if (batch->form != SNN_BATCH_FRAMES && !batch->target_steps) return;
     size_t B = (size_t)batch->B, K = (size_t)batch->targets,
            units = (size_t)batch->C * (size_t)batch->H * (size_t)batch->W;
     for (size_t b = 0; b < B; ++b)
@@ -251,7 +263,7 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     const struct snn_data_config *config = recipe->config;
     struct snn_sample *sample = &fill->sample;
     int32_t index = out->batch.sample[b], *length = &out->batch.length[b], units = units_of(recipe);
-    int32_t *count = fill->rows.count ? fill->rows.count + (size_t)b * (size_t)recipe->max_steps : NULL;
+    int32_t *count = count_of(fill, b);
     bool keeps_rows = recipe->cache && recipe->stored == SNN_STORED_ROWS, cut;
     if (keeps_rows && take_rows(fill, b, count, out)) return SNN_OK;
     int64_t warnings = keeps_rows ? warnings_of(recipe) : 0;
@@ -306,6 +318,35 @@ static int room_for(struct snn_filled *out, size_t n) {
     return SNN_OK;
 }
 
+/* Entries from `first` on are sample b, which is complete: each gets its step. */
+static void close_sample(struct snn_fill *fill, int32_t b, size_t first, struct snn_filled *out) {
+    const int32_t *count = fill->rows.count;
+    if (!out->batch.by_sample) return;
+    for (int32_t t = 0; t < out->batch.length[b]; ++t)
+        for (int32_t i = 0; i < count[t]; ++i) fill->rows.step[first++] = t;
+    SNN_CHECK(first == fill->rows.used, "entries of sample %d lie beyond its %d steps", b, out->batch.length[b]);
+    out->batch.first[b + 1] = (int32_t)first;
+}
+
+static void swap(void *a, void *b) {
+    void *kept;
+    memcpy(&kept, a, sizeof kept);
+    memcpy(a, b, sizeof kept);
+    memcpy(b, &kept, sizeof kept);
+}
+
+/* The batch takes the entries as they lie, and leaves its own memory to the next one. */
+static void take_entries(struct snn_fill *fill, struct snn_filled *out) {
+    struct snn_rows *rows = &fill->rows;
+    struct snn_batch *batch = &out->batch;
+    size_t room = rows->room;
+    swap(&rows->index, &batch->index), swap(&rows->step, &batch->step), swap(&rows->value, &out->value);
+    rows->room = out->room, out->room = room;
+    bool ones = true;
+    for (size_t i = 0; ones && i < rows->used; ++i) ones = out->value[i] == 1;
+    batch->value = ones ? NULL : out->value;
+}
+
 /* Sample by sample -> step by step. */
 static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
     struct snn_batch *batch = &out->batch;
@@ -347,6 +388,7 @@ int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uin
         batch->sample[b] = samples[b];
         size_t before = fill->rows.used;
         SNN_TRY(add_sample(fill, b, epoch, out));
+        close_sample(fill, b, before, out);
         out->empty += recipe->set->info.kind == SNN_RECORDINGS && fill->rows.used == before;
         if (batch->length[b] < shortest) shortest = batch->length[b];
         if (batch->length[b] > longest) longest = batch->length[b];
@@ -354,5 +396,6 @@ int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uin
     batch->T = recipe->config->pad.to == SNN_PAD_BATCH ? longest : recipe->max_steps;
     batch->masked = recipe->config->pad.mask && shortest < batch->T;
     clear_padding(out);
-    return batch->form == SNN_BATCH_EVENTS ? lay_out(fill, out) : SNN_OK;
+    if (batch->by_sample) take_entries(fill, out);
+    return batch->form == SNN_BATCH_EVENTS && !batch->by_sample ? lay_out(fill, out) : SNN_OK;
 }

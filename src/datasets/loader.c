@@ -279,6 +279,7 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
     loader->recipe.stored = options->timesteps || loader->recipe.augment ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
     try_cache(loader);
     SNN_TRY(settle_steps(loader));
+    loader->recipe.by_sample = options->cut && options->cut < loader->recipe.max_steps;
     SNN_TRY(allocate(loader));
     return start_threads(loader);
 }

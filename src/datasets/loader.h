@@ -93,6 +93,8 @@ struct snn_loader_options {
     int32_t batch; /* samples a batch; the last one of an epoch may be smaller */
     uint64_t seed; /* order and random coding */
     bool shuffle;
+    int32_t cut;                         /* steps that are looked at at a time: events of longer batches are laid out by
+                                            sample (core/batch.h); 0: all steps */
     int32_t timesteps;                   /* 0: the config's; else frame the whole or code it into this many steps */
     struct snn_cache_warnings *warnings; /* of the cache, without which a loader goes on; NULL: none wanted */
 };

@@ -2,8 +2,8 @@
  * parts.h - what the loader is made of; only this folder and its tests include it.
  *
  * A worker fills a batch in two steps: each sample appends its non-zero inputs step by step (snn_rows), and when all
- * are in they are laid out step by step over the whole batch, which is how a trainer reads them. Sequences of numbers
- * and targets are written to their places at once. */
+ * are in they are laid out step by step over the whole batch, or stay as they are where a batch is wanted by sample.
+ * Sequences of numbers and targets are written to their places at once. */
 #ifndef SNN_DATASETS_PARTS_H
 #define SNN_DATASETS_PARTS_H
 
@@ -89,9 +89,11 @@ int snn_bin_config_refuse(const struct snn_conf *map, const char *name, const ch
 /* ---- coding.c ---- */
 
 struct snn_rows {   /* non-zero inputs of a batch in the making, sample by sample, step by step */
-    int32_t *count; /* (batch, max_steps): entries of each step */
+    int32_t *count; /* (batch, max_steps): entries of each step; by sample (max_steps): of the present sample's */
     int32_t *index;
     float *value;
+    int32_t *step;  /* of each entry of samples that are complete, where they are to stay by sample */
+    bool by_sample; /* there is `step` */
     size_t used, room;
 };
 /* Room for n more entries. SNN_EFAIL when out of memory or beyond what int32 row offsets can count. */
@@ -127,6 +129,7 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     int32_t shape[3];    /* (C,H,W) of a step, see snn_data_input */
     int32_t max_steps;   /* of a batch */
     int32_t longest;     /* steps kept of a recording; at most max_steps */
+    bool by_sample;      /* events stay by sample (core/batch.h) */
     bool augment;        /* samples are changed as config->augment says */
     const int32_t *list; /* (samples): those a transform that mixes may draw from */
     int32_t samples;
@@ -141,7 +144,7 @@ int snn_recipe_get(const struct snn_recipe *recipe, int32_t index, struct snn_sa
 struct snn_filled { /* a batch and its memory */
     struct snn_batch batch;
     float *value;  /* what batch.value points at when some number is not 1 */
-    size_t room;   /* of batch.index and value */
+    size_t room;   /* of batch.index, batch.step and value */
     int32_t cut;   /* recordings that were longer than recipe.longest */
     int32_t empty; /* and those with nothing in any step */
 };

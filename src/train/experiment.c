@@ -437,13 +437,20 @@ static int read_stages(struct snn_experiment *e) {
     return rc >= 0 && e->stage ? read_stage(e, 0) : rc;
 }
 
+/* Steps that are looked at at a time, as loaders are told it: they lay out events as the network then reads them
+ * (network.c, takes_by_sample). 0: all. */
+static int32_t cut_of(const struct snn_experiment *e) {
+    return snn_trainer_sees_all(&e->trainer) ? 0 : snn_trainer_cut(&e->trainer, INT32_MAX);
+}
+
 int snn_experiment_enter(struct snn_experiment *e, int k) {
     long long batch = e->train.batch;
+    int32_t cut = cut_of(e);
     unsigned open = 0;
     if (k == e->stage) return SNN_OK;
     SNN_TRY(read_stage(e, k));
     for (int i = 0; i < 3; ++i)
-        if (e->loader[i] && batch != e->train.batch) open |= 1u << i;
+        if (e->loader[i] && (batch != e->train.batch || cut != cut_of(e))) open |= 1u << i;
     return e->set ? snn_experiment_data(e, NULL, open, 0, 0) : SNN_OK;
 }
 
@@ -481,6 +488,7 @@ int snn_experiment_data(struct snn_experiment *e, const char *data_dir, unsigned
                                              .batch = batch ? batch : (int32_t)e->train.batch,
                                              .seed = e->seed,
                                              .shuffle = i == SNN_SUBSET_TRAIN,
+                                             .cut = cut_of(e),
                                              .timesteps = timesteps,
                                              .warnings = &e->warnings};
         snn_loader_close(&e->loader[i]);

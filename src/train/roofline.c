@@ -58,9 +58,11 @@ int snn_costs_open(struct snn_costs *costs, struct snn_device *out) {
 
 struct snn_batch snn_planned_batch(const struct snn_experiment *e) {
     const struct snn_tensor *x = e->network.model.tape.input;
+    bool events = !x->is_static && x->is_sparse;
     return (struct snn_batch){.form = x->is_static   ? SNN_BATCH_STATIC
                                       : x->is_sparse ? SNN_BATCH_EVENTS
                                                      : SNN_BATCH_FRAMES,
+                              .by_sample = events && snn_trainer_cut(&e->trainer, e->steps) < e->steps,
                               .T = e->steps,
                               .B = (int32_t)e->train.batch,
                               .C = e->input[0],
@@ -72,7 +74,7 @@ struct snn_batch snn_planned_batch(const struct snn_experiment *e) {
 
 static void free_arrays(struct snn_batch *b) {
     free(b->label), free(b->length), free(b->sample);
-    free(b->frames), free(b->row), free(b->index), free(b->value), free(b->target);
+    free(b->frames), free(b->row), free(b->first), free(b->step), free(b->index), free(b->value), free(b->target);
 }
 
 /* Arrays for a planned batch: recordings of full length, entries spread evenly over the units, with values where counts
@@ -88,15 +90,20 @@ static int make_arrays(const struct snn_experiment *e, double events, struct snn
     b->sample = calloc(B, sizeof *b->sample);
     if (!sparse) b->frames = calloc(snn_batch_numbers(b), sizeof *b->frames);
     if (b->targets) b->target = calloc(snn_batch_targets(b), sizeof *b->target);
-    if (sparse) b->row = calloc(rows + 1, sizeof *b->row), b->index = calloc(rows * each + 1, sizeof *b->index);
+    if (b->by_sample) b->first = calloc(B + 1, sizeof *b->first), b->step = calloc(rows * each + 1, sizeof *b->step);
+    else if (sparse) b->row = calloc(rows + 1, sizeof *b->row);
+    if (sparse) b->index = calloc(rows * each + 1, sizeof *b->index);
     if (counts) b->value = calloc(rows * each + 1, sizeof *b->value);
-    bool held = b->label && b->length && b->sample && (sparse ? b->row && b->index : b->frames != NULL);
+    bool laid = b->by_sample ? b->first && b->step : b->row != NULL;
+    bool held = b->label && b->length && b->sample && (sparse ? laid && b->index : b->frames != NULL);
     if (!held || (counts && !b->value) || (b->targets && !b->target)) {
         free_arrays(b);
         return snn_error(SNN_EFAIL, "out of memory for a batch of %zu samples", B);
     }
     for (size_t i = 0; i < B; ++i) b->length[i] = b->T, b->sample[i] = (int32_t)i;
-    for (size_t r = 0; sparse && r <= rows; ++r) b->row[r] = (int32_t)(r * each);
+    for (size_t r = 0; b->row && r <= rows; ++r) b->row[r] = (int32_t)(r * each);
+    for (size_t i = 0; b->first && i <= B; ++i) b->first[i] = (int32_t)(i * (size_t)b->T * each);
+    for (size_t i = 0; b->step && i < rows * each; ++i) b->step[i] = (int32_t)(i / each % (size_t)b->T);
     for (size_t i = 0; sparse && i < rows * each; ++i) b->index[i] = (int32_t)(i % each * units / each);
     for (size_t i = 0; counts && i < rows * each; ++i) b->value[i] = 1;
     return SNN_OK;
@@ -121,6 +128,7 @@ int snn_count_step(struct snn_experiment *e, const struct snn_trainer *trainer, 
     struct snn_batch batch = snn_planned_batch(e);
     struct snn_network_plan plan = {
         .T = batch.T, .B = batch.B, .cut = snn_trainer_cut(trainer, batch.T), .train = true};
+    batch.by_sample = batch.form == SNN_BATCH_EVENTS && plan.cut < plan.T;
     SNN_CHECK(!e->network.arena.base || e->network.device == device, "the network has memory of another device");
     e->network.device = device;
     SNN_TRY(snn_network_allocate(&e->network, &plan));
