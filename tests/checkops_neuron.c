@@ -154,7 +154,7 @@ static void scan_backward(const struct snn_scan *scan, ptrdiff_t at, const struc
         real *to = &gx[t * scan->x_step + at];
         *to = scan->adds || (scan->x_step == 0 && t < scan->T - 1) ? *to + in : in;
     }
-    for (int j = 0; gcoef && j < shape_of(scan)->coefs; ++j) gcoef[j * step + at] += gc[j];
+    for (int j = 0; gcoef && j < shape_of(scan)->coefs; ++j) gcoef[j * step + at] += scan->wanted >> j & 1 ? gc[j] : 0;
 }
 
 /* ---- cases ---- */
@@ -381,6 +381,7 @@ static void backward_case(struct ops *ops, const struct scan_case *c) {
         ops_expect(ops, s->gstep, gstep);
     }
     if (c->sums) {
+        s->wanted = ops_below(ops, 3) ? 1u << ops_below(ops, 2) : ~0u >> (32 - shape->coefs);
         s->gcoef = ops_output(ops, shape->coefs * step, sizeof *gcoef);
         ops_fill(ops, s->gcoef, shape->coefs * step, -1, 1);
         gcoef = ops_memory(ops, shape->coefs * step, sizeof *gcoef);

@@ -1139,7 +1139,7 @@ static void scan_backward(struct snn_device *device, const struct snn_scan *s) {
     if (s->B < 1 || s->N < 1) return;
     double gx = s->gx ? (s->x_step ? all : state) * (s->adds ? 2 : 1) : 0;
     double carried = shape->states * ((s->gstate_in ? state : 0) + (s->gstate_out ? state : 0));
-    double sums = s->gcoef ? 2 * shape->coefs * state : 0, x = s->x ? s->x_step ? all : state : 0;
+    double sums = s->gcoef ? 2 * __builtin_popcount(s->wanted) * state : 0, x = s->x ? s->x_step ? all : state : 0;
     double numbers = (1 + kept_planes(s) + (s->gstep ? 1 : 0)) * all + gx + x + carried + sums;
     /* surrogate 3, adjoint 3, carry and drive 2 a state; with sums a product and an addition a coefficient */
     launch(device, "neuron.scan_backward", NUMBER * numbers,

@@ -249,7 +249,7 @@ static __global__ void __launch_bounds__(BLOCK, C::COEFS > 9 ? 3 : 4)
         for (int j = 0; j < C::STATES; ++j)
             if (scan.gstate_out) scan.gstate_out[j * step + at] = g[j];
         for (int j = 0; j < C::COEFS; ++j)
-            if (sums) scan.gcoef[j * step + at] += gc[j];
+            if (sums && scan.wanted >> j & 1) scan.gcoef[j * step + at] += gc[j];
     }
 }
 

@@ -26,28 +26,45 @@
 #define INDEPENDENT _Pragma("GCC ivdep")
 #endif
 
-/* What the adjoint of a step reads, and the gradient of the input. */
-struct cell_back {
-    real *const *c;                  /* coefficients */
+/* Arrays of rows: (states) or (coefficients) pointers. `uniform`: coefficients are the same for all neurons. */
+struct cell_step { /* a whole step, h from v and x, then v from h */
+    const struct snn_neuron_spec *spec;
+    bool uniform;
+    real spacing;
+    real *const *c;
+    const real *x, *r; /* input, and the spikes of the step before that reset now */
+    real *const *v, *const *h;
+    uint8_t *flag; /* what comes out: spikes of 0 and 1 here, */
+    real *y;       /* all else here */
+};
+struct cell_back { /* what the adjoint of a step reads, and the gradient of the input */
+    const struct snn_neuron_spec *spec;
+    bool uniform;
+    real spacing;
+    unsigned wanted; /* coefficients */
+    real *const *c;
     const real *const *h, *const *v; /* states after the charge, and before the step */
-    const real *x, *r, *s, *z, *sg, *gy;
+    const real *x, *sg, *gy;         /* input, slope of what comes out, gradient of what came out */
+    const real *r, *s;               /* late spikes, and spikes: `back` */
     real *gx;
 };
 
-/* Loops over n neurons. Arrays of rows: (states) or (coefficients) pointers. */
+/* Loops over n neurons. */
 struct cell_rows {
     int states, coefs;
     bool reads_v;
+    unsigned fires; /* bits of enum snn_firing: `step`, `resume` and `back_at_once` are for these */
+    int over_less;  /* `over` is the first state less this coefficient, or -1 */
     void (*start)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, real *const *v);
-    void (*step)(const struct snn_neuron_spec *spec, bool uniform, ptrdiff_t n, real *const *c, const real *x,
-                 const real *r, real *const *v, real *const *h, uint8_t *flag);
+    void (*step)(const struct cell_step *a, ptrdiff_t n);
     void (*charge)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *x, const real *r,
                    real *const *v);
     void (*over)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *const *h, real *z);
     void (*settle)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, const real *x, const real *s,
                    const real *r, const real *const *h, real *const *v);
-    void (*back)(const struct snn_neuron_spec *spec, bool uniform, ptrdiff_t n, const struct cell_back *a,
-                 real *const *g, real *const *gc);
+    void (*back)(const struct cell_back *a, ptrdiff_t n, real *const *g, real *const *gc);
+    void (*resume)(const struct cell_back *a, ptrdiff_t n, const real *x, const real *const *h, real *const *v);
+    void (*back_at_once)(const struct cell_back *a, ptrdiff_t n, real *const *g, real *const *gc);
 };
 
 #define X(name) extern const struct cell_rows SNN_ISA(snn_rows_##name);

@@ -62,13 +62,15 @@ static struct snn_param *param_of(const struct snn_node *node, int j, struct snn
     return p;
 }
 
-static bool wants_sums(const struct snn_node *node) {
+/* Coefficients whose gradients are wanted, as bits. */
+static unsigned wanted_of(const struct snn_node *node) {
     struct snn_coef_learned how;
+    unsigned wanted = 0;
     for (int j = 0; j < cell_of(node)->coefs; ++j) {
         const struct snn_param *p = param_of(node, j, &how);
-        if (p && !p->frozen) return true;
+        if (p && !p->frozen) wanted |= 1u << j;
     }
-    return false;
+    return wanted;
 }
 
 static struct snn_neuron_spec spec_of(const struct snn_node *node) {
@@ -93,7 +95,7 @@ static struct snn_neuron_spec spec_of(const struct snn_node *node) {
 static bool keeps_all(const struct snn_node *node) {
     const struct snn_cell_shape *shape = cell_of(node);
     bool has_floor = shape->floor >= 0 && isfinite(snn_neuron_number(options_of(node), shape->floor));
-    return wants_sums(node) || options_of(node)->delay || shape->reads_v || has_floor;
+    return wanted_of(node) || options_of(node)->delay || shape->reads_v || has_floor;
 }
 
 /* Does backward read the input current? */
@@ -128,7 +130,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     aux->noise = o->noise > 0 ? snn_tape_buffer(tape, node, dense, SNN_KEPT) : -1;
     aux->numbers = snn_tape_numbers(tape, sizeof(struct numbers));
     size_t sums = (size_t)shape->coefs * (size_t)tape->max_B * row;
-    aux->gcoef = keeps && wants_sums(node) ? snn_tape_buffer(tape, node, sums, SNN_IN_BACKWARD) : -1;
+    aux->gcoef = keeps && wanted_of(node) ? snn_tape_buffer(tape, node, sums, SNN_IN_BACKWARD) : -1;
     bool steps = shape->stepped >= 0 && aux->gcoef >= 0;
     aux->gstep = steps ? snn_tape_buffer(tape, node, dense, SNN_IN_BACKWARD) : -1;
     size_t sets =
@@ -458,9 +460,11 @@ static void backward(struct snn_node *node, const struct snn_run *run) {
     scan.adds = snn_adds(node, 0, run);
     scan.gcoef = snn_tape_memory(aux->tape, aux->gcoef);
     scan.gstep = snn_tape_memory(aux->tape, aux->gstep);
+    scan.wanted = wanted_of(node);
     if (!reads_input(node)) scan.x = NULL;
-    size_t sums = (size_t)cell_of(node)->coefs * (size_t)run->B * (size_t)n * sizeof(real);
-    if (scan.gcoef) run->device->memory->zero(run->device, scan.gcoef, sums);
+    for (int j = 0; scan.gcoef && j < cell_of(node)->coefs; ++j)
+        if (scan.wanted >> j & 1)
+            run->device->memory->zero(run->device, scan.gcoef + j * run->B * n, (size_t)(run->B * n) * sizeof(real));
     if (options_of(node)->recurrent.which) backward_again(node, run, &scan);
     else run->device->neuron->backward(run->device, &scan);
     for (int j = 0; scan.gcoef && j < cell_of(node)->coefs; ++j) {

@@ -39,21 +39,6 @@ enum snn_cell {
  * membrane is still over the threshold (snnTorch with reset_delay false). The later ones carry no gradient. */
 enum snn_delay { SNN_DELAY_NOT, SNN_DELAY_NEXT, SNN_DELAY_TWICE };
 
-/* What comes out of a neuron whose membrane is z over its threshold. */
-enum snn_firing {
-    SNN_FIRES_ONCE,   /* s = [z >= 0] */
-    SNN_FIRES_LEVELS, /* s = sum over k < levels of [z - k spacing >= 0]: several spikes a step, an integer */
-    SNN_FIRES_SIGNED, /* s = [z >= 0] - [-z - 2 spacing >= 0]: ternary, with -threshold at the other side */
-    /* s = how many k >= 0 have z - k spacing >= 0, without end; the surrogate sees z alone, and is periodic where that
-     * is meant (sinabs' MultiSpike) */
-    SNN_FIRES_COUNTED,
-    SNN_FIRES_ROUNDED, /* s = the whole number nearest to z/spacing + 1, from 0 to levels; straight through in between
-                        */
-    SNN_FIRES_GRADED,  /* s = (z/spacing + 1) [z >= 0]: all of the membrane, in thresholds */
-    SNN_FIRES_CHANGES, /* s = e where |e| >= spacing, e = z + spacing: sigma-delta; straight through */
-    SNN_FIRES_NEVER    /* z itself: readouts */
-};
-
 /* How a learned number becomes a coefficient. */
 enum snn_coef_form {
     SNN_COEF_CLAMPED,  /* itself, within [low, high] */
@@ -211,6 +196,7 @@ struct snn_scan {
     const real *gstate_in; /* (states,B,N) gradient of the states at the end; NULL: 0 */
     real *gstate_out;      /* of those at the start, or NULL */
     real *gcoef;           /* (coefficients,B,N) is added to; NULL: not wanted */
+    unsigned wanted;       /* with it: the coefficients that are, as bits */
     real *gstep;           /* (T,B,N) with it: the gradient of the coefficient that differs from step to step */
 };
 enum { SNN_SCAN_CHUNK = 512 }; /* neurons of one work item: a multiple of 64 */

@@ -89,9 +89,12 @@ static void firing_row(const struct snn_scan *scan, enum firing_form form, ptrdi
             for (ptrdiff_t i = 0; i < n; ++i) out[i] = cell_counts(spec->strict, z[i], spacing, 1 / spacing);
         break;
     case SNN_FIRES_ROUNDED:
-        for (ptrdiff_t i = 0; i < n; ++i)
-            out[i] = (form == DERIVATIVE ? cell_within_slope : cell_within)(z[i], 1 / spacing, (real)spec->levels);
-        for (ptrdiff_t i = 0; form == HARD && i < n; ++i) out[i] = r_round(out[i]);
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            const real within = cell_within(z[i], 1 / spacing, (real)spec->levels);
+            out[i] = form == DERIVATIVE ? cell_within_slope(z[i], 1 / spacing, (real)spec->levels)
+                     : form == HARD     ? r_round(within)
+                                        : within;
+        }
         break;
     case SNN_FIRES_GRADED: {
         const enum firing_form kind = scan->smooth ? SMOOTH : HARD;
@@ -121,16 +124,14 @@ INLINE void fetch(const real *row, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *row) __builtin_prefetch(row + i);
 }
 
-/* Flags of one byte each, 0 beyond n -> bits of whole words */
-static void pack(ptrdiff_t n, const uint8_t *restrict flag, uint64_t *restrict bits) {
-    for (ptrdiff_t w = 0; w * 64 < n; ++w) {
-        uint64_t word = 0, eight;
-        for (int i = 0; i < 8; ++i) {
-            memcpy(&eight, flag + 64 * w + 8 * i, 8);
-            word |= (eight * 0x0102040810204080u >> 56) << (8 * i);
-        }
-        bits[w] = word;
-    }
+/* Flags of one byte each, 0 beyond n -> bits of whole words. A product brings the flags of eight bytes together. */
+static void pack(ptrdiff_t n, const uint8_t *flag, uint64_t *bits) {
+    uint64_t eight[CHUNK / 8];
+    uint8_t byte[CHUNK / 8];
+    const size_t words = (size_t)(n + 63) / 64;
+    memcpy(eight, flag, 64 * words);
+    for (size_t i = 0; i < 8 * words; ++i) byte[i] = (uint8_t)(eight[i] * 0x0102040810204080u >> 56);
+    memcpy(bits, byte, 8 * words);
 }
 
 struct item { /* n neurons from i0 of sample b */
@@ -147,11 +148,14 @@ struct item { /* n neurons from i0 of sample b */
 static void load(const struct snn_scan *scan, struct item *m, int j, int32_t t) {
     const struct snn_coef *c = &scan->coef[j];
     const real *at = c->at + t * c->step;
-    ptrdiff_t group = m->i0 / c->inner, left = (group + 1) * c->inner - m->i0;
-    for (ptrdiff_t i = 0; i < m->n; ++i) {
-        if (left-- == 0) ++group, left = c->inner - 1;
-        m->c[j][i] = at[group];
-    }
+    real *restrict to = m->c[j];
+    ptrdiff_t group = m->i0 / c->inner, end = (group + 1) * c->inner - m->i0;
+    if (c->inner == 1) memcpy(to, at + m->i0, (size_t)m->n * sizeof *to);
+    else
+        for (ptrdiff_t i = 0; i < m->n; ++group, end += c->inner) {
+            const real same = at[group];
+            for (ptrdiff_t last = end < m->n ? end : m->n; i < last; ++i) to[i] = same;
+        }
 }
 
 static void begin(const struct snn_scan *scan, ptrdiff_t index, struct item *m) {
@@ -219,6 +223,13 @@ static void slow_step(const struct snn_scan *scan, const struct item *m, int32_t
     m->rows->settle(spec, n, m->c, x, s, resets, (const real *const *)h, v);
 }
 
+/* Is a step one pass, whose spikes can be told again from the membranes alone? */
+static bool is_hard(const struct snn_scan *scan, const struct item *m) {
+    const struct snn_neuron_spec *spec = scan->spec;
+    return m->rows->fires >> spec->firing & 1 && (spec->firing == SNN_FIRES_ONCE || !spec->delay) && !scan->smooth &&
+           !scan->noise;
+}
+
 static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
     struct item m;
     begin(scan, index, &m);
@@ -228,7 +239,7 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
     real *v[STATES], *h[STATES];
     for (int j = 0; j < m.rows->states; ++j) v[j] = v_memory[j];
     states_at(scan, &m, scan->state_in, v);
-    bool fast = spec->firing == SNN_FIRES_ONCE && !scan->smooth && !scan->noise;
+    const bool fast = is_hard(scan, &m), flags = fast && spec->firing == SNN_FIRES_ONCE;
     for (int32_t t = scan->from; t < scan->to; ++t) {
         const real *x = scan->x + t * scan->x_step + m.at;
         real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
@@ -240,8 +251,18 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
         /* h[0] may be x, which a cell may read after its charge; the loops are told that rows do not overlap */
         if (h[0] == x && (!fast || m.rows->states > 1)) x = memcpy(held, x, (size_t)m.n * sizeof *x);
         if (fast) {
-            m.rows->step(spec, m.uniform, m.n, m.c, x, r, v, h, flag);
-            for (ptrdiff_t i = 0; y && i < m.n; ++i) y[i] = flag[i];
+            struct cell_step a = {.spec = spec,
+                                  .uniform = m.uniform,
+                                  .spacing = scan->spacing ? *scan->spacing : 1,
+                                  .c = m.c,
+                                  .x = x,
+                                  .r = r,
+                                  .v = v,
+                                  .h = h,
+                                  .flag = flag,
+                                  .y = y ? y : s};
+            m.rows->step(&a, m.n);
+            for (ptrdiff_t i = 0; flags && y && i < m.n; ++i) y[i] = flag[i];
         } else {
             slow_step(scan, &m, t, x, r, v, h, s);
             if (y) memcpy(y, s, (size_t)m.n * sizeof *s);
@@ -265,10 +286,15 @@ static const real *input_at(const struct snn_scan *scan, const struct item *m, i
     return scan->x ? scan->x + t * scan->x_step + m->at : nothing;
 }
 
-static void recall(const struct snn_scan *scan, const struct item *m, int32_t t, bool needs_s, struct moment *k) {
-    for (int j = 0; j < m->rows->states; ++j) k->h[j] = scan->h[j] ? scan->h[j] + t * m->step + m->at : nothing;
+/* Where the states after the charge of step t lie; there is none before the first. */
+static void membranes_at(const struct snn_scan *scan, const struct item *m, int32_t t, const real **h) {
+    for (int j = 0; j < m->rows->states; ++j) h[j] = t >= 0 && scan->h[j] ? scan->h[j] + t * m->step + m->at : nothing;
+}
+
+static void recall(const struct snn_scan *scan, const struct item *m, int32_t t, struct moment *k) {
+    membranes_at(scan, m, t, k->h);
     m->rows->over(scan->spec, m->n, m->c, k->h, k->z);
-    if (needs_s) decide_row(scan, m, t, k->z, k->s);
+    decide_row(scan, m, t, k->z, k->s);
 }
 
 /* The states before step t into v, by way of the step before. */
@@ -282,6 +308,16 @@ static void states_before(const struct snn_scan *scan, const struct item *m, int
     const real *late = scan->late ? scan->late + (t - 1) * m->step + m->at : nothing;
     for (ptrdiff_t i = 0; i < m->n; ++i) resets[i] = before->s[i] - late[i];
     m->rows->settle(scan->spec, m->n, m->c, input_at(scan, m, t - 1), before->s, resets, before->h, v);
+}
+
+/* The slope of what comes out at membranes h into sg, by way of z. */
+static void slope_row(const struct snn_scan *scan, const struct item *m, const real *const *h, real *z, real *sg) {
+    const int less = m->rows->over_less;
+    if (m->uniform && less >= 0) step_row(scan, DERIVATIVE, m->n, h[0], m->c[less][0], sg);
+    else {
+        m->rows->over(scan->spec, m->n, m->c, h, z);
+        step_row(scan, DERIVATIVE, m->n, z, 0, sg);
+    }
 }
 
 static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
@@ -301,10 +337,8 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
     }
     for (int j = 0; j < coefs; ++j) gc[j] = gc_memory[j];
     if (scan->gcoef) memset(gc_memory, 0, (size_t)coefs * sizeof *gc_memory);
-    bool reads_v = scan->gcoef || spec->delay || m.rows->reads_v;
-    bool simple = m.uniform && spec->firing == SNN_FIRES_ONCE && !scan->smooth && !scan->noise,
-         needs_s = reads_v || !simple;
-    if (scan->to > scan->from) recall(scan, &m, scan->to - 1, needs_s, &moment[(scan->to - 1) & 1]);
+    const bool reads_v = scan->gcoef || spec->delay || m.rows->reads_v;
+    const bool hard = is_hard(scan, &m) && spec->delay != SNN_DELAY_TWICE;
     for (int32_t t = scan->to - 1; t >= scan->from; --t) {
         struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
         const real *gy = scan->gy + t * m.step + m.at;
@@ -312,23 +346,35 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
         if (m.stepped >= 0) load(scan, &m, m.stepped, t);
         for (int j = 0; j < states && t > AHEAD; ++j)
             if (scan->h[j]) fetch(scan->h[j] + (t - AHEAD - 1) * m.step + m.at, n);
-        if (t) recall(scan, &m, t - 1, needs_s, before);
-        if (reads_v) states_before(scan, &m, t, before, now->v);
-        if (spec->delay) late_spikes(scan, &m, now->v, r);
-        firing_row(scan, DERIVATIVE, n, now->z, sg);
         real *to = scan->gx ? scan->gx + t * scan->x_step + m.at : gx;
         bool adds = scan->gx && (scan->adds || (scan->x_step == 0 && t != scan->to - 1)); /* a static input gathers */
-        struct cell_back a = {.c = m.c,
+        struct cell_back a = {.spec = spec,
+                              .uniform = m.uniform,
+                              .spacing = scan->spacing ? *scan->spacing : 1,
+                              .wanted = scan->wanted,
+                              .c = m.c,
                               .h = now->h,
-                              .v = (const real *const *)now->v,
                               .x = input_at(scan, &m, t),
-                              .r = r,
-                              .s = now->s,
-                              .z = now->z,
                               .sg = sg,
                               .gy = gy,
                               .gx = adds ? gx : to};
-        m.rows->back(spec, simple, n, &a, g, scan->gcoef ? gc : NULL);
+        a.v = (const real *const *)now->v;
+        if (hard) {
+            membranes_at(scan, &m, t, now->h);
+            membranes_at(scan, &m, t - 1, before->h);
+            if (reads_v && t == 0) states_at(scan, &m, scan->state_in, now->v);
+            else if (reads_v) m.rows->resume(&a, n, input_at(scan, &m, t - 1), before->h, now->v);
+            if (spec->firing == SNN_FIRES_ONCE) slope_row(scan, &m, now->h, now->z, sg);
+            m.rows->back_at_once(&a, n, g, scan->gcoef ? gc : NULL);
+        } else {
+            if (t == scan->to - 1) recall(scan, &m, t, now);
+            if (t > 0) recall(scan, &m, t - 1, before);
+            if (reads_v) states_before(scan, &m, t, before, now->v);
+            if (spec->delay) late_spikes(scan, &m, now->v, r);
+            firing_row(scan, DERIVATIVE, n, now->z, sg);
+            a.r = spec->delay ? r : nothing, a.s = now->s;
+            m.rows->back(&a, n, g, scan->gcoef ? gc : NULL);
+        }
         for (ptrdiff_t i = 0; adds && i < n; ++i) to[i] += gx[i];
         for (int j = 0; spec->apart && j < states; ++j) memset(g[j], 0, (size_t)n * sizeof(real));
         if (m.stepped < 0 || !scan->gcoef) continue;
@@ -337,7 +383,7 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
     }
     states_to(&m, g, scan->gstate_out);
     for (int j = 0; scan->gcoef && j < coefs; ++j)
-        for (ptrdiff_t i = 0; i < n; ++i) scan->gcoef[j * m.step + m.at + i] += gc[j][i];
+        for (ptrdiff_t i = 0; scan->wanted >> j & 1 && i < n; ++i) scan->gcoef[j * m.step + m.at + i] += gc[j][i];
 }
 
 static ptrdiff_t items_of(const struct snn_scan *scan) { return scan->B * ((scan->N + CHUNK - 1) / CHUNK); }

@@ -14,7 +14,13 @@
  * H is what a scan keeps. What is added to gradients that nobody wants costs nothing: it is not computed.
  * NAME_KEEPS: bits of the states whose H the adjoints read when no coefficient is learned; NAME_READS_V: the adjoint of
  * the charge reads V even then (it is not linear), so that all of H is kept to make V from; NAME_READS_X: likewise the
- * input, or V is made from it. */
+ * input, or V is made from it.
+ * For the CPU, where a loop is made for what is usual, and others for all else:
+ *   NAME_FIRES     bits of enum snn_firing with which a step is one pass; with others it is taken in parts
+ *   NAME_USUAL(X)  X(kind of firing, delay, option bits) of its models: a choice in a loop costs time
+ *   NAME_LEARNS    bits of the coefficients that are usually learned: others' gradients are not summed with them
+ *   NAME_EACH      each neuron usually has coefficients of its own
+ *   NAME_OVER      `over` is the first state less this coefficient; -1: it is more than that */
 #ifndef SNN_CELL_EQUATIONS_H
 #define SNN_CELL_EQUATIONS_H
 
@@ -22,6 +28,21 @@
 #include "core/rmath.h"
 
 enum snn_reset { SNN_RESET_ZERO, SNN_RESET_SUBTRACT, SNN_RESET_NONE, SNN_RESET_VALUE };
+/* What comes out of a neuron whose membrane is z over its threshold. */
+enum snn_firing {
+    SNN_FIRES_ONCE,   /* s = [z >= 0] */
+    SNN_FIRES_LEVELS, /* s = sum over k < levels of [z - k spacing >= 0]: several spikes a step, an integer */
+    SNN_FIRES_SIGNED, /* s = [z >= 0] - [-z - 2 spacing >= 0]: ternary, with -threshold at the other side */
+    /* s = how many k >= 0 have z - k spacing >= 0, without end; the surrogate sees z alone, and is periodic where that
+     * is meant (sinabs' MultiSpike) */
+    SNN_FIRES_COUNTED,
+    SNN_FIRES_ROUNDED, /* s = the whole number nearest to z/spacing + 1, from 0 to levels; straight through in between
+                        */
+    SNN_FIRES_GRADED,  /* s = (z/spacing + 1) [z >= 0]: all of the membrane, in thresholds */
+    SNN_FIRES_CHANGES, /* s = e where |e| >= spacing, e = z + spacing: sigma-delta; straight through */
+    SNN_FIRES_NEVER    /* z itself: readouts */
+};
+
 enum { CELL_HAS_FLOOR = 128 }; /* option bit of cells whose membrane may have a least value; bits below are their own */
 
 /* The membrane after a reset by r: to `to` (zero, value), by theta (subtract), or none. */
@@ -69,6 +90,23 @@ SNN_HD real cell_within(real z, real per, real most) {
 SNN_HD real cell_within_slope(real z, real per, real most) {
     const real fits = z * per + 1;
     return fits >= 0 && fits <= most ? per : 0;
+}
+
+/* What comes out at z, and its slope where that is no surrogate's. */
+SNN_HD real cell_fires(int firing, int strict, real z, real spacing, real most) {
+    switch (firing) {
+    case SNN_FIRES_ROUNDED:
+        return r_round(cell_within(z, 1 / spacing, most));
+    case SNN_FIRES_CHANGES:
+        return cell_changes(strict, z, spacing);
+    case SNN_FIRES_NEVER:
+        return z;
+    default: /* in this form `strict` costs a loop least */
+        return z > 0 ? 1 : z == 0 ? !strict : 0;
+    }
+}
+SNN_HD real cell_fires_slope(int firing, real z, real spacing, real most) {
+    return firing == SNN_FIRES_ROUNDED ? cell_within_slope(z, 1 / spacing, most) : 1;
 }
 
 #endif

@@ -14,6 +14,8 @@
 enum { glif_STATES = 2, glif_COEFS = 8, glif_KEEPS = 3, glif_READS_V = 1, glif_READS_X = 0 };
 enum { GLIF_ALPHA, GLIF_BETA, GLIF_GAMMA, GLIF_TAU, GLIF_THETA, GLIF_LEAK, GLIF_DROP, GLIF_CONDUCT };
 enum { GLIF_V, GLIF_S };
+enum { glif_FIRES = 1 << SNN_FIRES_ONCE, glif_LEARNS = 0, glif_OVER = GLIF_THETA, glif_EACH = 0 };
+#define glif_USUAL(X) X(ONCE, NOT, 0)
 
 SNN_HD void glif_start(const real *c, unsigned o, real *v) {
     (void)c, (void)o;

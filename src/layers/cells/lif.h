@@ -16,6 +16,16 @@
 enum { lif_STATES = 1, lif_COEFS = 7, lif_KEEPS = 1, lif_READS_V = 0, lif_READS_X = 0 };
 enum { LIF_BETA, LIF_KAPPA, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR, LIF_START };
 enum { LIF_DECAY_INPUT = 1, LIF_DROPS_INPUT = 2 };
+enum {
+    lif_FIRES = 1 << SNN_FIRES_ONCE | 1 << SNN_FIRES_NEVER | 1 << SNN_FIRES_ROUNDED,
+    lif_LEARNS = 1 << LIF_BETA,
+    lif_OVER = LIF_THETA,
+    lif_EACH = 0
+};
+#define lif_USUAL(X)                                                                                                   \
+    X(ONCE, NOT, 0)                                                                                                    \
+    X(ONCE, NOT, LIF_DECAY_INPUT)                                                                                      \
+    X(ONCE, NEXT, 0) X(ONCE, NOT, LIF_DROPS_INPUT) X(NEVER, NOT, 0) X(ROUNDED, NOT, CELL_HAS_FLOOR)
 
 SNN_HD void lif_start(const real *c, unsigned o, real *v) {
     (void)o;

@@ -17,6 +17,11 @@ enum { nonlinear_STATES = 3, nonlinear_COEFS = 12, nonlinear_KEEPS = 7, nonlinea
 enum { NL_K, NL_ALPHA, NL_A0, NL_REST, NL_CRITICAL, NL_BIAS, NL_SHARP, NL_KW, NL_A, NL_B, NL_THETA, NL_TO };
 enum { NL_V, NL_I, NL_W };
 enum { NL_EXPONENTIAL = 1, NL_NEW_MEMBRANE = 2, NL_STARTS_AT_REST = 4, NL_RECOVERED = 8 };
+enum { nonlinear_FIRES = 1 << SNN_FIRES_ONCE, nonlinear_LEARNS = 0, nonlinear_OVER = NL_THETA, nonlinear_EACH = 0 };
+#define nonlinear_USUAL(X)                                                                                             \
+    X(ONCE, NOT, 0)                                                                                                    \
+    X(ONCE, NOT, NL_EXPONENTIAL)                                                                                       \
+    X(ONCE, NOT, NL_NEW_MEMBRANE) X(ONCE, NOT, NL_RECOVERED) X(ONCE, NOT, NL_EXPONENTIAL | NL_STARTS_AT_REST)
 
 SNN_HD void nonlinear_start(const real *c, unsigned o, real *v) {
     v[NL_V] = o & NL_STARTS_AT_REST ? c[NL_REST] : c[NL_TO], v[NL_I] = 0;

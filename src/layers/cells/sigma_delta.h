@@ -14,7 +14,13 @@ enum { sigma_delta_READS_X = 0 };
 enum { SD_THETA };
 enum { SD_H, SD_A, SD_R };
 enum { SD_LINEAR = 1, SD_PLAIN = 2 };
-
+enum {
+    sigma_delta_FIRES = 1 << SNN_FIRES_CHANGES,
+    sigma_delta_LEARNS = 0,
+    sigma_delta_OVER = SD_THETA,
+    sigma_delta_EACH = 0
+};
+#define sigma_delta_USUAL(X) X(CHANGES, NOT, 0) X(CHANGES, NOT, SD_LINEAR) X(CHANGES, NOT, SD_LINEAR | SD_PLAIN)
 SNN_HD void sigma_delta_start(const real *c, unsigned o, real *v) {
     (void)c, (void)o;
     v[SD_H] = v[SD_A] = v[SD_R] = 0;
@@ -47,7 +53,7 @@ SNN_HD void sigma_delta_charge_adjoint(const real *c, int reset, unsigned o, con
     (void)c, (void)reset, (void)v, (void)x, (void)r;
     const real gh = g[SD_H] + gz;
     gc[SD_THETA] -= gz;
-    if (o & SD_LINEAR || h[SD_A] > 0) g[SD_A] += gh;
+    g[SD_A] = o & SD_LINEAR || h[SD_A] > 0 ? g[SD_A] + gh : g[SD_A];
     g[SD_R] -= gh;
     *gx += g[SD_A];
     if (o & SD_PLAIN) g[SD_A] = 0;
