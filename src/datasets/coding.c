@@ -11,20 +11,23 @@
 #include "datasets/parts.h"
 
 int snn_rows_room(struct snn_rows *rows, size_t n) {
-    size_t want = rows->used + n;
+    size_t want = rows->used + n, more = want + want / 2;
+    bool held = true;
     if (want > INT32_MAX) return snn_error(SNN_EFAIL, "a batch has over %d input spikes: make it smaller", INT32_MAX);
-    if (want <= rows->room) return SNN_OK;
-    want += want / 2;
-    int32_t *index = reallocarray(rows->index, want, sizeof *index);
-    if (index) rows->index = index;
-    float *value = reallocarray(rows->value, want, sizeof *value);
-    if (value) rows->value = value;
-    int32_t *step = rows->by_sample ? reallocarray(rows->step, want, sizeof *step) : NULL;
-    if (step) rows->step = step;
-    if (!index || !value || (rows->by_sample && !step))
-        return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", want);
-    rows->room = want;
-    return SNN_OK;
+    if (want > rows->room) {
+        int32_t *index = reallocarray(rows->index, more, sizeof *index);
+        if (index) rows->index = index;
+        int32_t *step = rows->by_sample ? reallocarray(rows->step, more, sizeof *step) : NULL;
+        if (step) rows->step = step;
+        held = index && (step || !rows->by_sample);
+        if (held) rows->room = more;
+    }
+    if (want > rows->value_room) {
+        float *value = reallocarray(rows->value, more, sizeof *value);
+        if (value) rows->value = value, rows->value_room = more;
+        held &= value != NULL;
+    }
+    return held ? SNN_OK : snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", more);
 }
 
 void snn_rows_free(struct snn_rows *rows) {

@@ -306,16 +306,20 @@ static int add_sample(struct snn_fill *fill, int32_t b, uint32_t epoch, struct s
     }
 }
 
-static int room_for(struct snn_filled *out, size_t n) {
-    if (n <= out->room) return SNN_OK;
-    n += n / 2; /* batches differ: soon the room fits all */
-    int32_t *index = reallocarray(out->batch.index, n, sizeof *index);
-    if (index) out->batch.index = index;
-    float *value = reallocarray(out->value, n, sizeof *value);
-    if (value) out->value = value;
-    if (!index || !value) return snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", n);
-    out->room = n;
-    return SNN_OK;
+static int room_for(struct snn_filled *out, size_t n, bool values) {
+    size_t more = n + n / 2; /* batches differ: soon the room fits all */
+    bool held = true;
+    if (n > out->room) {
+        int32_t *index = reallocarray(out->batch.index, more, sizeof *index);
+        if (index) out->batch.index = index, out->room = more;
+        held = index != NULL;
+    }
+    if (values && n > out->value_room) {
+        float *value = reallocarray(out->value, more, sizeof *value);
+        if (value) out->value = value, out->value_room = more;
+        held &= value != NULL;
+    }
+    return held ? SNN_OK : snn_error(SNN_EFAIL, "out of memory for a batch of %zu input spikes", more);
 }
 
 /* Entries from `first` on are sample b, which is complete: each gets its step. */
@@ -335,16 +339,25 @@ static void swap(void *a, void *b) {
     memcpy(b, &kept, sizeof kept);
 }
 
+static bool all_ones(const struct snn_rows *rows) {
+    bool ones = true;
+    for (size_t i = 0; ones && i < rows->used; ++i) ones = rows->value[i] == 1;
+    return ones;
+}
+
 /* The batch takes the entries as they lie, and leaves its own memory to the next one. */
 static void take_entries(struct snn_fill *fill, struct snn_filled *out) {
     struct snn_rows *rows = &fill->rows;
     struct snn_batch *batch = &out->batch;
-    size_t room = rows->room;
-    swap(&rows->index, &batch->index), swap(&rows->step, &batch->step), swap(&rows->value, &out->value);
+    size_t room = rows->room, value_room = rows->value_room;
+    bool ones = all_ones(rows);
+    swap(&rows->index, &batch->index), swap(&rows->step, &batch->step);
     rows->room = out->room, out->room = room;
-    bool ones = true;
-    for (size_t i = 0; ones && i < rows->used; ++i) ones = out->value[i] == 1;
-    batch->value = ones ? NULL : out->value;
+    batch->value = NULL;
+    if (ones) return;
+    swap(&rows->value, &out->value);
+    rows->value_room = out->value_room, out->value_room = value_room;
+    batch->value = out->value;
 }
 
 /* Sample by sample -> step by step. */
@@ -352,7 +365,8 @@ static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
     struct snn_batch *batch = &out->batch;
     const struct snn_rows *rows = &fill->rows;
     size_t B = (size_t)batch->B, T = (size_t)batch->T, stride = (size_t)fill->recipe->max_steps;
-    SNN_TRY(room_for(out, rows->used));
+    bool ones = all_ones(rows);
+    SNN_TRY(room_for(out, rows->used, !ones));
     batch->row[0] = 0;
     for (size_t t = 0; t < T; ++t)
         for (size_t b = 0; b < B; ++b) {
@@ -363,13 +377,11 @@ static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
     if (!rows->used) return SNN_OK; /* rows then have no memory to copy from */
     const int32_t *index = rows->index;
     const float *value = rows->value;
-    bool ones = true;
     for (size_t b = 0; b < B; ++b)
         for (size_t t = 0; t < (size_t)batch->length[b]; ++t) {
             int32_t n = rows->count[b * stride + t], to = batch->row[t * B + b];
             if (n) memcpy(batch->index + to, index, (size_t)n * sizeof *index);
-            if (n) memcpy(out->value + to, value, (size_t)n * sizeof *value);
-            for (int32_t i = 0; ones && i < n; ++i) ones = value[i] == 1;
+            if (n && !ones) memcpy(out->value + to, value, (size_t)n * sizeof *value);
             index += n;
             value += n;
         }

@@ -94,7 +94,7 @@ struct snn_rows {   /* non-zero inputs of a batch in the making, sample by sampl
     float *value;
     int32_t *step;  /* of each entry of samples that are complete, where they are to stay by sample */
     bool by_sample; /* there is `step` */
-    size_t used, room;
+    size_t used, room, value_room;
 };
 /* Room for n more entries. SNN_EFAIL when out of memory or beyond what int32 row offsets can count. */
 int snn_rows_room(struct snn_rows *rows, size_t n);
@@ -143,8 +143,9 @@ int snn_recipe_get(const struct snn_recipe *recipe, int32_t index, struct snn_sa
 
 struct snn_filled { /* a batch and its memory */
     struct snn_batch batch;
-    float *value;  /* what batch.value points at when some number is not 1 */
-    size_t room;   /* of batch.index, batch.step and value */
+    float *value; /* what batch.value points at when some number is not 1 */
+    size_t room;  /* of batch.index and batch.step */
+    size_t value_room;
     int32_t cut;   /* recordings that were longer than recipe.longest */
     int32_t empty; /* and those with nothing in any step */
 };
