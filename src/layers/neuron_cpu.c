@@ -14,6 +14,8 @@
 
 enum { CHUNK = SNN_SCAN_CHUNK, STATES = SNN_CELL_STATES, COEFS = SNN_CELL_COEFS };
 
+INLINE ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
 #define X(name) &SNN_ISA(snn_rows_##name),
 static const struct cell_rows *const rows_of[] = {SNN_CELLS(X)};
 #undef X
@@ -428,19 +430,26 @@ static void count(struct snn_device *device, ptrdiff_t rows, int32_t words, cons
 /* ---- coefficients ---- */
 
 static void coefficients(struct snn_device *device, const struct snn_coef_learned *how, const real *w, real *out) {
-    (void)device;
+#pragma omp parallel for num_threads(device->threads) schedule(static) if (how->count > CHUNK)
     for (ptrdiff_t k = 0; k < how->count; ++k) out[k] = (real)snn_coefficient(how, (double)w[k]);
 }
 
+/* The sum of number k is made over its samples and neurons in order; numbers of one neuron each go side by side. */
 static void coefficients_grad(struct snn_device *device, const struct snn_coef_learned *how, int32_t B, ptrdiff_t N,
                               const real *w, const real *gcoef, real *gw) {
-    ptrdiff_t inner = how->inner;
+    const ptrdiff_t inner = how->inner;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t k = 0; k < how->count; ++k) {
-        double sum = 0;
-        for (int32_t b = 0; b < B; ++b)
-            for (ptrdiff_t i = k * inner; i < (k + 1) * inner; ++i) sum += (double)gcoef[b * N + i];
-        gw[k] += (real)(sum * snn_coefficient_slope(how, (double)w[k]));
+    for (ptrdiff_t k0 = 0; k0 < how->count; k0 += inner == 1 ? CHUNK : 1) {
+        const ptrdiff_t n = inner == 1 ? least(CHUNK, how->count - k0) : 1;
+        double sum[CHUNK] = {0};
+        for (int32_t b = 0; b < B; ++b) {
+            const real *g = gcoef + b * N + k0 * inner;
+            if (inner == 1)
+                for (ptrdiff_t k = 0; k < n; ++k) sum[k] += (double)g[k];
+            else
+                for (ptrdiff_t i = 0; i < inner; ++i) sum[0] += (double)g[i];
+        }
+        for (ptrdiff_t k = k0; k < k0 + n; ++k) gw[k] += (real)(sum[k - k0] * snn_coefficient_slope(how, (double)w[k]));
     }
 }
 
