@@ -20,7 +20,8 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 KEPT = 8  # batches that the steps go round, as in snntrain
-SIDE, UNITS, BIN_US = 34, 700, 10000  # N-MNIST: pixels; SHD: units, duration of a frame
+KEPT_LONG = 2  # of 1000 steps, which are 90 MB each as bytes
+SIDE, UNITS, SECOND_US = 34, 700, 1_000_000  # N-MNIST: pixels; SHD: units, what is cut into frames
 SUMMED, TAPS = 5, 25  # with delays: units of a channel, steps of a kernel
 PEERS = ("spikingjelly", "snntorch", "norse")
 MODIFIERS = ("compile", "channels_last", "single", "layers")
@@ -32,6 +33,7 @@ class Workload(NamedTuple):
     batch: int
     classes: int
     settings: tuple = ()  # where snntrain's config differs
+    rule: str = "bptt"
 
 
 WORKLOADS = {
@@ -45,6 +47,13 @@ WORKLOADS = {
         "configs/bench/delay_shd.yaml", 100, 128, 10, ("data.name=fsdd_spikes", "model.9.delay.out=10")
     ),
 }
+DIGITS = ("data.name=fsdd_spikes", "model.5.linear=10")
+for rule in ("sltt", "ottt"):
+    for steps in (10, 100, 1000):
+        cut = (f"train.rule={rule}", f"data.timesteps={steps}", f"data.pad.to={steps}", f"data.bin.dt={1000 // steps} ms")
+        name = f"rule_fc_{rule}_{steps}"
+        WORKLOADS[name] = Workload("configs/bench/rule_fc.yaml", steps, 128, 20, cut, rule)
+        WORKLOADS[name + "_digits"] = Workload("configs/bench/rule_fc.yaml", steps, 128, 10, cut + DIGITS, rule)
 LEARNS_BY = 20  # steps: before, the loss moves less than it differs between batches
 SAME_LOSS = 1e-4  # relative, of peers with equal weights: rounding flips few spikes of millions, a wrong constant many
 
@@ -106,7 +115,7 @@ class NMNIST:
 
 
 class SHD:
-    """Batches (T,B,700) of bytes: has the unit spiked within the 10 ms of the frame? Spikes after the last are left out.
+    """Batches (T,B,700) of bytes: has the unit spiked within the frame's share of a second? Spikes after it are left out.
     For networks with delays (T,B,140): how often have the 5 units of a channel?"""
 
     def __init__(self, data, workload):
@@ -123,7 +132,7 @@ class SHD:
         import numpy as np
 
         times, units = self.file["spikes/times"][i], self.file["spikes/units"][i]
-        step = (times.astype(np.float64) * 1e6).astype(np.int64) // BIN_US
+        step = (times.astype(np.float64) * 1e6).astype(np.int64) // (SECOND_US // self.steps)
         within = step < self.steps
         if self.summed:
             channels = UNITS // SUMMED
@@ -201,10 +210,27 @@ def delay_network(workload):
     return net, forward, after_step
 
 
+def online_network(workload):
+    """SpikingJelly's own neurons for rules that learn at each step: one step at a time, the rest of the loop is ours."""
+    import torch
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    node = neuron.SLTTLIFNode if workload.rule == "sltt" else neuron.OTTTLIFNode
+
+    def lif():
+        return node(tau=2.0, decay_input=False, v_reset=0.0, surrogate_function=surrogate.ATan(2.0))
+
+    kind = torch.nn.Sequential if workload.rule == "sltt" else layer.OTTTSequential
+    net = kind(*layers_of(workload, torch.nn, lif))
+    return net, net, lambda: functional.reset_net(net)
+
+
 def spikingjelly_network(workload, modifiers):
     """Multi-step mode: stateless layers see T*B rows at once. (With `single`: the whole network in a time loop.)"""
     if "delay" in workload.config:
         return delay_network(workload)
+    if workload.rule != "bptt":
+        return online_network(workload)
     import torch
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
@@ -309,7 +335,25 @@ def work(name, data, workload, iters, warmup, threads):
     cross_entropy = torch.nn.CrossEntropyLoss()
     losses = []
 
+    def online_step(batch):
+        """The loss of each step goes back at once; what is not needed any more is freed."""
+        steps, label = batch
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        total = torch.zeros(())
+        for now in steps:
+            loss = cross_entropy(forward(now.float()), label) / len(steps)
+            loss.backward()
+            total += loss.detach()
+        optimizer.step()
+        reset()
+        seconds = time.perf_counter() - started
+        losses.append(total.item())
+        return 1e3 * seconds
+
     def step(batch):
+        if workload.rule != "bptt":
+            return online_step(batch)
         x, label = batch[0].float(), batch[1]
         started = time.perf_counter()
         optimizer.zero_grad()
@@ -326,7 +370,8 @@ def work(name, data, workload, iters, warmup, threads):
     batches = [source.load(files[:each])]
     step(batches[0])
     first_step_s = seconds_alive()
-    for start in range(each, min(len(files), KEPT * each) - each + 1, each):
+    kept = KEPT_LONG if workload.steps > 100 else KEPT
+    for start in range(each, min(len(files), kept * each) - each + 1, each):
         batches.append(source.load(files[start : start + each]))
     for i in range(warmup):
         step(batches[i % len(batches)])
@@ -336,7 +381,9 @@ def work(name, data, workload, iters, warmup, threads):
         torch.manual_seed(1)
         for p in net.parameters():
             p.uniform_(-0.5, 0.5)  # large: with the weights that training starts from, the second LIF layer is silent
-    probe = cross_entropy(forward(batches[0][0].float()), batches[0][1]).item()
+    net.eval()
+    frames = batches[0][0].float() if workload.rule == "bptt" else batches[0][0][0].float()
+    probe = cross_entropy(forward(frames), batches[0][1]).item()
     cuda = ", CUDA build" if torch.version.cuda else ""
     return {
         "version": f"{version(framework)} (torch {torch.__version__}{cuda})",
@@ -489,7 +536,7 @@ def main():
     parser.add_argument("--worker", type=lambda text: peer_list(text)[0], help=argparse.SUPPRESS)
     o = parser.parse_args()
     if not o.peers:
-        o.peers = ["spikingjelly"] if "delay" in o.workload else list(PEERS)
+        o.peers = ["spikingjelly"] if "delay" in o.workload or "rule" in o.workload else list(PEERS)
     if o.worker:
         print(json.dumps(work(o.worker, o.data, WORKLOADS[o.workload], o.iters, o.warmup, o.threads)))
         return 0
