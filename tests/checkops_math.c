@@ -273,35 +273,37 @@ struct trace {
     struct snn_rows x;
     real decay, gain;
     const real *before;
+    bool last;
     real *y;
 };
 
 static void call_trace(struct ops *ops, struct snn_device *device, const void *argument) {
     const struct trace *c = argument;
     (void)ops;
-    device->math->trace(device, c->T, c->B, c->units, &c->x, c->decay, c->gain, c->before, c->y);
+    device->math->trace(device, c->T, c->B, c->units, &c->x, c->decay, c->gain, c->before, c->last, c->y);
 }
 
 static void check_trace(struct ops *ops) {
     static const int32_t steps[] = {1, 4}, samples[] = {1, 3};
     static const ptrdiff_t units[] = {1, 63, 65, 130};
     static const struct ops_kind kinds[] = {{SNN_DENSE, -1, false}, {SNN_BITS, 0.3, false}, {SNN_LISTS, 0.2, true}};
-    for (int k = 0; k < 3 * 2 * 2 * 2 * 2 * OPS_COUNT(units); ++k) {
+    for (int k = 0; k < 2 * 3 * 2 * 2 * 2 * 2 * OPS_COUNT(units); ++k) {
         const struct ops_kind *kind = &kinds[k % 3];
-        const int within = k / 24 % 2;
+        const int within = k / 24 % 2, last = k / 48 % 2;
         struct trace c = {.T = steps[k / 3 % 2], .B = samples[k / 6 % 2], .decay = (real)0.75, .gain = (real)-1.5};
-        c.units = units[k / 48];
+        c.units = units[k / 96], c.last = last;
         const ptrdiff_t rows = (ptrdiff_t)c.T * c.B, row = c.B * c.units;
-        ops_begin(ops, "%s, T %d, B %d, %td units, before %d, within %d", ops_kind_text(kind), (int)c.T, (int)c.B,
-                  c.units, k / 12 % 2, within);
+        ops_begin(ops, "%s, T %d, B %d, %td units, before %d, within %d, last %d", ops_kind_text(kind), (int)c.T,
+                  (int)c.B, c.units, k / 12 % 2, within, last);
         struct ops_rows x = ops_rows_as(ops, rows, c.units, kind);
         c.x = x.rows;
-        c.y = ops_output(ops, rows * c.units, sizeof *c.y);
+        c.y = ops_output(ops, last ? row : rows * c.units, sizeof *c.y);
         real *y = ops_memory(ops, rows * c.units, sizeof *y);
         const real *past = NULL;
         if (k / 12 % 2 && within) { /* in the last step's place, as a layer has it */
-            ops_fill(ops, c.y + (rows * c.units - row), row, -1, 1);
-            c.before = c.y + (rows * c.units - row);
+            real *place = c.y + (last ? 0 : rows * c.units - row);
+            ops_fill(ops, place, row, -1, 1);
+            c.before = place;
             real *copy = ops_memory(ops, row, sizeof *copy);
             for (ptrdiff_t i = 0; i < row; ++i) copy[i] = c.before[i];
             past = copy;
@@ -310,8 +312,34 @@ static void check_trace(struct ops *ops) {
             const real *at = i >= row ? y + (i - row) : past ? past + i : NULL;
             y[i] = (at ? c.decay * *at : 0) + c.gain * x.dense[i];
         }
-        ops_expect(ops, c.y, y);
+        ops_expect(ops, c.y, last ? y + (rows * c.units - row) : y);
         ops_run(ops, call_trace, &c);
+    }
+}
+
+static void call_trace_back(struct ops *ops, struct snn_device *device, const void *argument) {
+    const struct elements *e = argument;
+    (void)ops;
+    device->math->trace_back(device, e->T, e->n, e->a ? e->a : e->y, (real)0.75, (real)-1.5, e->y);
+}
+
+static void check_trace_back(struct ops *ops) {
+    for (int k = 0; k < 3 * OPS_COUNT(lengths); ++k) {
+        struct elements e = {.T = k % 3 ? 3 * (k % 3) : 1, .n = lengths[k / 3]};
+        ops_begin(ops, "%d steps of %td%s", e.T, e.n, k % 3 == 2 ? ", in place" : "");
+        e.y = ops_output(ops, e.T * e.n, sizeof *e.y);
+        real *x = ops_memory(ops, e.T * e.n, sizeof *x), *y = ops_memory(ops, e.T * e.n, sizeof *y);
+        if (k % 3 == 2) {
+            ops_fill(ops, e.y, e.T * e.n, -1, 1);
+            for (ptrdiff_t i = 0; i < e.T * e.n; ++i) x[i] = e.y[i];
+        } else {
+            e.a = ops_reals(ops, e.T * e.n);
+            for (ptrdiff_t i = 0; i < e.T * e.n; ++i) x[i] = e.a[i];
+        }
+        for (ptrdiff_t i = e.T * e.n - 1; i >= 0; --i)
+            y[i] = (i + e.n < e.T * e.n ? (real)0.75 * y[i + e.n] : 0) + (real)-1.5 * x[i];
+        ops_expect(ops, e.y, y);
+        ops_run(ops, call_trace_back, &e);
     }
 }
 
@@ -621,7 +649,7 @@ static void check_cut_lengths(struct ops *ops) {
     X(linear_scratch)                                                                                                  \
     X(linear)                                                                                                          \
     X(linear_grad_input)                                                                                               \
-    X(linear_grad_weight) X(add) X(accumulate) X(sum_over_time) X(fill) X(multiply) X(trace) X(dropout_mask) X(dropout) X(count_nonzero)             \
+    X(linear_grad_weight) X(add) X(accumulate) X(sum_over_time) X(fill) X(multiply) X(trace) X(trace_back) X(dropout_mask) X(dropout) X(count_nonzero)             \
         X(add_counts) X(cut_lengths) X(load_frames) X(load_events) X(find_rows)
 /* clang-format on */
 #define OPS_ENTRY_(name) OPS_ROW(snn_math_kernels, name)

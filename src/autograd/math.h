@@ -55,9 +55,12 @@ struct snn_math_kernels {
     /* y = a b, or added to it; y may be a or b */
     void (*multiply)(struct snn_device *device, ptrdiff_t n, const real *a, const real *b, bool adds, real *y);
     /* y[t] = decay y[t-1] + gain x[t]; x and y (T,B,units), y[-1] (B,units) is `before`, which may lie within y, or 0
-     * where that is NULL */
+     * where that is NULL. `last`: only the last step is wanted, y (B,units) */
     void (*trace)(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
-                  real decay, real gain, const real *before, real *y);
+                  real decay, real gain, const real *before, bool last, real *y);
+    /* The same backwards: y[t] = decay y[t+1] + gain x[t], y[T] = 0; x and y (T,n) */
+    void (*trace_back)(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, real decay, real gain,
+                       real *y);
 
     /* The bits are drawn from (seed, optimiser step, sample, step, layer): run i of sample b is kept when its word is
      * below p->limit. */

@@ -76,16 +76,29 @@ static void add_row(const struct snn_rows *x, ptrdiff_t r, ptrdiff_t units, real
 }
 
 static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
-                  real decay, real gain, const real *before, real *y) {
+                  real decay, real gain, const real *before, bool last, real *y) {
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t b = 0; b < B; ++b)
         for (int32_t t = 0; t < T; ++t) {
             const ptrdiff_t r = (ptrdiff_t)t * B + b;
-            const real *past = t ? y + (r - B) * units : before ? before + b * units : NULL;
-            real *now = y + r * units;
+            real *now = y + (last ? b : r) * units;
+            const real *past = t ? now - (last ? 0 : B * units) : before ? before + b * units : NULL;
             for (ptrdiff_t i = 0; i < units; ++i) now[i] = past ? decay * past[i] : 0;
             add_row(x, r, units, gain, now);
         }
+}
+
+static void trace_back(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, real decay, real gain,
+                       real *y) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+    for (ptrdiff_t block = 0; block < blocks(n, ELEMENTS); ++block) {
+        const ptrdiff_t begin = block * ELEMENTS, end = least(begin + ELEMENTS, n);
+        for (int32_t t = T - 1; t >= 0; --t) {
+            const real *from = x + t * n;
+            real *now = y + t * n;
+            for (ptrdiff_t i = begin; i < end; ++i) now[i] = (t + 1 < T ? decay * now[i + n] : 0) + gain * from[i];
+        }
+    }
 }
 
 static void dropout_mask(struct snn_device *device, const struct snn_dropout_shape *s, const uint32_t *clock,
@@ -216,6 +229,7 @@ const struct snn_math_kernels SNN_ISA(snn_math_cpu) = {
     .fill = fill,
     .multiply = multiply,
     .trace = trace,
+    .trace_back = trace_back,
     .dropout_mask = dropout_mask,
     .dropout = dropout,
     .count_nonzero = count_nonzero,

@@ -29,7 +29,10 @@ static const real *bias_of(const struct snn_node *node) { return node->param[1] 
 
 /* ---- convolution ---- */
 
-static void plan(struct snn_tape *tape, struct snn_node *node) { plan_for(tape, node, snn_plan_form(node->in[0])); }
+static void plan(struct snn_tape *tape, struct snn_node *node) {
+    plan_for(tape, node, snn_plan_form(node->in[0]));
+    snn_node_plan_trace(tape, node);
+}
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct conv *aux = node->aux;

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ops_linear.c - fully connected. Reads spikes as bits and events as lists: forward and weight gradient then add rows
- * for what is not 0 alone. */
+ * for what is not 0 alone.
+ *
+ * A weight that learns from a trace q of its input (learning.h) does so from the input itself all the same, and from
+ * errors that are traced backwards, within a cut:
+ *
+ *   sum over t of e[t] q[t]^T = sum over t of f[t] x[t]^T + lambda f[0] q[-1]^T,   f[t] = gain e[t] + lambda f[t+1]
+ *
+ * so that spikes stay spikes, and only what the trace was before the cut is a product of numbers, of one step. */
 #include "autograd/conv.h"
 #include "autograd/math.h"
 #include "autograd/ops.h"
@@ -8,6 +15,8 @@
 struct linear {
     const struct snn_tape *tape;
     int scratch_forward, scratch_backward;
+    int before[2],
+        filtered; /* traces before a cut and after it, by cuts in turn, (B,in) without the gain; f (T,B,out) */
 };
 
 static struct snn_linear_shape shape_of(const struct snn_node *node, ptrdiff_t rows) {
@@ -20,14 +29,46 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     size_t bytes = tape->device->math->linear_scratch(tape->device->threads, &s, snn_plan_form(node->in[0]));
     aux->tape = tape;
     aux->scratch_forward = snn_tape_buffer(tape, node, bytes, SNN_IN_FORWARD);
-    aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD); /* of a trace: less */
+    aux->scratch_backward = snn_tape_buffer(tape, node, bytes, SNN_IN_BACKWARD);
+    const bool traced = node->trace.on && tape->recorded;
+    const size_t row = (size_t)node->in[0]->units * sizeof(real);
+    for (int i = 0; i < 2; ++i)
+        aux->before[i] = traced ? snn_tape_buffer(tape, node, (size_t)tape->max_B * row, SNN_LASTING) : -1;
+    aux->filtered =
+        traced ? snn_tape_buffer(tape, node, (size_t)s.rows * (size_t)s.out * sizeof(real), SNN_IN_BACKWARD) : -1;
+}
+
+/* The trace goes on to the end of the cut. */
+static void follow(const struct snn_node *node, const struct snn_run *run, const struct snn_rows *x) {
+    const struct linear *aux = node->aux;
+    real *before = snn_tape_memory(aux->tape, aux->before[run->cut & 1]),
+         *after = snn_tape_memory(aux->tape, aux->before[~run->cut & 1]);
+    if (after && run->train)
+        run->device->math->trace(run->device, run->T, run->B, node->in[0]->units, x, (real)node->trace.decay, 1,
+                                 run->cut ? before : NULL, true, after);
+}
+
+static void learn_from_trace(const struct snn_node *node, const struct snn_run *run, const struct snn_linear_shape *s,
+                             const struct snn_rows *x, real *gw, void *scratch) {
+    const struct linear *aux = node->aux;
+    const struct snn_math_kernels *math = run->device->math;
+    const real decay = (real)node->trace.decay;
+    const ptrdiff_t step = (ptrdiff_t)run->B * s->out;
+    real *f = snn_tape_memory(aux->tape, aux->filtered);
+    struct snn_linear_shape first = {run->B, s->in, s->out};
+    struct snn_rows before = {.dense = snn_tape_memory(aux->tape, aux->before[run->cut & 1])};
+    math->trace_back(run->device, run->T, step, node->out->grad, decay, (real)node->trace.gain, f);
+    math->linear_grad_weight(run->device, s, x, f, gw, NULL, scratch);
+    if (!run->cut || decay == 0) return;
+    math->trace_back(run->device, 1, step, f, 0, decay, f);
+    math->linear_grad_weight(run->device, &first, &before, f, gw, NULL, scratch);
 }
 
 static void forward(struct snn_node *node, const struct snn_run *run) {
     const struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
     struct snn_rows x = snn_tensor_rows(node->in[0]);
-    snn_node_trace(aux->tape, node, run);
+    follow(node, run, &x);
     run->device->math->linear(run->device, &s, &x, snn_node_weight(node).value,
                               node->param[1] ? node->param[1]->value : NULL, node->out->data,
                               snn_tape_memory(aux->tape, aux->scratch_forward));
@@ -36,14 +77,15 @@ static void forward(struct snn_node *node, const struct snn_run *run) {
 static void backward(struct snn_node *node, const struct snn_run *run) {
     const struct linear *aux = node->aux;
     struct snn_linear_shape s = shape_of(node, snn_run_rows(run, node->in[0]));
-    struct snn_rows x = snn_node_learns_from(aux->tape, node, run);
+    struct snn_rows x = snn_tensor_rows(node->in[0]);
     const struct snn_math_kernels *math = run->device->math;
     struct snn_weight w = snn_node_weight(node);
+    void *scratch = snn_tape_memory(aux->tape, aux->scratch_backward);
     real *gb = snn_node_gradient(node->param[1], run);
-    if (w.grad)
-        math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad, gb,
-                                 snn_tape_memory(aux->tape, aux->scratch_backward));
-    else if (gb) run->device->conv->grad_bias(run->device, s.rows, s.out, 1, node->out->grad, gb);
+    const bool traced = node->trace.on && !run->late;
+    if (w.grad && traced) learn_from_trace(node, run, &s, &x, w.grad, scratch);
+    else if (w.grad) math->linear_grad_weight(run->device, &s, &x, node->out->grad, w.grad, gb, scratch);
+    if (gb && (!w.grad || traced)) run->device->conv->grad_bias(run->device, s.rows, s.out, 1, node->out->grad, gb);
     if (node->in[0]->grad)
         math->linear_grad_input(run->device, &s, node->out->grad, w.value, snn_adds(node, 0, run), node->in[0]->grad);
 }

@@ -369,8 +369,7 @@ static void place(struct snn_tape *tape) {
     free(order);
 }
 
-static void plan_trace(struct snn_tape *tape, struct snn_node *node) {
-    node->traced = -1;
+void snn_node_plan_trace(struct snn_tape *tape, struct snn_node *node) {
     if (!node->trace.on || !tape->recorded) return;
     size_t row = (size_t)node->in[0]->units * sizeof(real);
     node->traced = snn_tape_buffer(tape, node, (size_t)snn_plan_rows(tape, node->in[0]) * row, SNN_LASTING);
@@ -389,12 +388,11 @@ void snn_tape_plan(struct snn_tape *tape, const struct snn_plan_for *what) {
     put_in_order(tape);
     lay_times(tape);
     find_late(tape);
-    for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0;
+    for (int i = 0; i < tape->nodes; ++i) tape->node[i]->own_bytes = 0, tape->node[i]->traced = -1;
     for (int i = 0; i < tape->tensors; ++i)
         if (tape->tensor[i]->root == tape->tensor[i])
             (tape->tensor[i]->is_weight ? plan_weight : plan_tensor)(tape, tape->tensor[i]);
     if (tape->recorded) share_gradients(tape);
-    for (int i = 0; i < tape->nodes; ++i) plan_trace(tape, tape->node[i]);
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->op->plan) tape->node[i]->op->plan(tape, tape->node[i]);
     order_writers(tape);

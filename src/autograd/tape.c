@@ -235,5 +235,5 @@ void snn_node_trace(const struct snn_tape *tape, const struct snn_node *node, co
     if (!node->trace.on || !trace || !run->train) return;
     const real *before = run->cut ? trace + (run->before - 1) * run->B * x->units : NULL;
     run->device->math->trace(run->device, run->T, run->B, x->units, &rows, (real)node->trace.decay,
-                             (real)node->trace.gain, before, trace);
+                             (real)node->trace.gain, before, false, trace);
 }

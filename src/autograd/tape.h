@@ -241,7 +241,9 @@ struct snn_rows snn_node_learns_from(const struct snn_tape *tape, const struct s
 static inline real *snn_node_gradient(const struct snn_param *p, const struct snn_run *run) {
     return run->late ? NULL : snn_param_gradient(p);
 }
-/* From an op's forward(), in training: the trace takes in the present cut, rows (T,B,units) of what it follows. */
+/* From an op's plan(): room for the trace of input 0. */
+void snn_node_plan_trace(struct snn_tape *tape, struct snn_node *node);
+/* From its forward(), in training: the trace takes in the present cut. */
 void snn_node_trace(const struct snn_tape *tape, const struct snn_node *node, const struct snn_run *run);
 
 /* Are spikes made here, one a step or several or soft ones, rather than passed on? */

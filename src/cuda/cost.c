@@ -287,13 +287,14 @@ static void multiply_pairs(struct snn_device *device, ptrdiff_t n, const real *a
 }
 
 static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
-                  real decay, real gain, const real *before, real *y) {
+                  real decay, real gain, const real *before, bool last, real *y) {
     double n = (double)B * (double)units, events = costs_of(device)->events * n;
     (void)decay, (void)gain, (void)y;
     if (T < 1 || B < 1) return;
     if (!x->lists.row) {
         double row = x->bits ? (double)B * x->words * WORD : NUMBER * n;
-        launch(device, "math.follow_rows", T * (row + NUMBER * n) + (before ? NUMBER * n : 0), 3 * T * n);
+        launch(device, "math.follow_rows", T * (row + (last ? 0 : NUMBER * n)) + NUMBER * n * ((before != NULL) + last),
+               3 * T * n);
         return;
     }
     for (int32_t t = 0; t < T; ++t) {
@@ -301,6 +302,13 @@ static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t uni
         launch(device, "math.add_events",
                events * (COUNT + 2 * NUMBER + (x->lists.value ? sizeof(float) : 0)) + B * 2 * COUNT, 2 * events);
     }
+}
+
+static void trace_back(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, real decay, real gain,
+                       real *y) {
+    (void)x, (void)decay, (void)gain, (void)y;
+    if (T >= 1 && n >= 1)
+        launch(device, "math.follow_back", NUMBER * 2 * (double)T * (double)n, 3 * (double)T * (double)n);
 }
 
 static double mask_bytes(const struct snn_dropout_shape *s) {
@@ -378,6 +386,7 @@ static const struct snn_math_kernels math_table = {linear_scratch,
                                                    fill,
                                                    multiply_pairs,
                                                    trace,
+                                                   trace_back,
                                                    dropout_mask,
                                                    dropout,
                                                    count_nonzero,

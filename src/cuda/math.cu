@@ -163,18 +163,21 @@ template <bool WIDE> static __device__ __forceinline__ void team_sync() {
 
 /* ---- traces ---- */
 
-/* A thread has a unit of a sample, and goes through the steps; `before` may lie within y. */
+/* A thread has a unit of a sample, and goes through the steps, which are `each` numbers apart in y: 0 where only the
+ * last is wanted. `before` may lie within y. */
 template <bool BITS>
 static __global__ void __launch_bounds__(BLOCK)
     follow_rows(int32_t T, int32_t B, ptrdiff_t units, struct snn_rows x, real decay, real gain,
-                const real *before /* (B,units) or NULL */, real *y /* (T,B,units) */) {
+                const real *before /* (B,units) or NULL */, ptrdiff_t each, real *y) {
     for (ptrdiff_t b = first_row(); b < B; b += row_step())
         for (ptrdiff_t i = first_item(); i < units; i += item_step()) {
-            real now = before ? decay * before[b * units + i] : 0;
-            for (int32_t t = 0; t < T; ++t) {
-                const ptrdiff_t r = (ptrdiff_t)t * B + b;
-                now = (t ? decay * now : now) + gain * row_value<BITS>(x, r, units, i);
-                y[r * units + i] = now;
+            real now = before ? decay * before[b * units + i] : 0, *to = y + b * units + i;
+#ifdef __CUDACC__
+#pragma unroll 1 /* in fours it would spill */
+#endif
+            for (int32_t t = 0; t < T; ++t, to += each) {
+                now = (t ? decay * now : now) + gain * row_value<BITS>(x, (ptrdiff_t)t * B + b, units, i);
+                *to = now;
             }
         }
 }
@@ -196,19 +199,33 @@ static __global__ void __launch_bounds__(BLOCK) add_events(ptrdiff_t first, int3
 }
 
 static void trace(struct snn_device *device, int32_t T, int32_t B, ptrdiff_t units, const struct snn_rows *x,
-                  real decay, real gain, const real *before, real *y) {
+                  real decay, real gain, const real *before, bool last, real *y) {
     cudaStream_t stream = cuda_of(device)->compute;
     if (T < 1 || B < 1) return;
     if (!x->lists.row) {
         struct tiling tiling = tiling_for(B, units);
         LAUNCH((x->bits ? follow_rows<true> : follow_rows<false>), tiling.grid, tiling.block, 0, stream, T, B, units,
-               *x, decay, gain, before, y);
+               *x, decay, gain, before, last ? 0 : B * units, y);
         return;
     }
-    for (int32_t t = 0; t < T; ++t, before = y, y += B * units) {
+    for (int32_t t = 0; t < T; ++t, before = y, y += last ? 0 : B * units) {
         LAUNCH(fade_numbers, blocks_for(B * units), BLOCK, 0, stream, B * units, decay, before, y);
         LAUNCH_TEAMS(add_events, (ptrdiff_t)B, units, stream, (ptrdiff_t)t * B, B, units, x->lists, gain, y);
     }
+}
+
+static __global__ void __launch_bounds__(BLOCK)
+    follow_back(int32_t T, ptrdiff_t n, const real *x /* (T,n) */, real decay, real gain, real *y /* (T,n) */) {
+    for (ptrdiff_t i = first_item(); i < n; i += item_step()) {
+        real now = 0;
+        for (int32_t t = T - 1; t >= 0; --t) y[t * n + i] = now = decay * now + gain * x[t * n + i];
+    }
+}
+
+static void trace_back(struct snn_device *device, int32_t T, ptrdiff_t n, const real *x, real decay, real gain,
+                       real *y) {
+    if (T < 1 || n < 1) return;
+    LAUNCH(follow_back, blocks_for(n), BLOCK, 0, cuda_of(device)->compute, T, n, x, decay, gain, y);
 }
 
 /* ---- counts ---- */
@@ -370,6 +387,7 @@ const struct snn_math_kernels snn_math_cuda = {
     fill,
     multiply,
     trace,
+    trace_back,
     dropout_mask,
     dropout,
     count_nonzero,

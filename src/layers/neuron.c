@@ -143,6 +143,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
         follows && again && !node->in[0]->root->is_late ? snn_tape_buffer(tape, node, dense, SNN_IN_BACKWARD) : -1;
     aux->current = aux->last[0] = aux->last[1] = -1;
     if (!again) return;
+    snn_node_plan_trace(tape, node);
     for (int i = 0; i < 2; ++i) aux->running[i] = snn_tape_buffer(tape, node, states, SNN_KEPT), aux->scratch[i] = -1;
     if (again == SNN_HEARS_ALL) {
         struct snn_linear_shape product = {snn_plan_rows(tape, out), (int32_t)out->units, (int32_t)out->units};
@@ -303,7 +304,7 @@ static void trace_heard(const struct snn_node *node, const struct snn_run *run, 
     if (!heard || !run->train) return;
     const real *past = t ? heard + (t - 1) * row : run->cut ? heard + (run->before - 1) * row : NULL;
     run->device->math->trace(run->device, 1, run->B, node->out->units, &before, (real)node->trace.decay,
-                             (real)node->trace.gain, past, heard + t * row);
+                             (real)node->trace.gain, past, false, heard + t * row);
 }
 
 static void forward_again(struct snn_node *node, const struct snn_run *run, struct snn_scan *scan) {
@@ -410,7 +411,8 @@ static void follow(const struct snn_node *node, const struct snn_run *run, const
     struct snn_rows rows = {.dense = psi};
     if (run->cut) device->memory->copy(run->device, h, h + run->before * row, (size_t)row * sizeof *h);
     else device->memory->zero(run->device, h, (size_t)row * sizeof *h);
-    device->math->trace(run->device, T, run->B, n, &rows, (real)node->post.decay, (real)node->post.gain, h, h + row);
+    device->math->trace(run->device, T, run->B, n, &rows, (real)node->post.decay, (real)node->post.gain, h, false,
+                        h + row);
 }
 
 /* Before the backward scan takes the place of the spikes' gradient m: m h, of h before each step, is sent down. */
