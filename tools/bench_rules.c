@@ -153,22 +153,32 @@ static int train(struct rules *b, struct rule_row *row) {
     return SNN_OK;
 }
 
-static int measure_speed(struct rules *b, struct rule_row *row) {
+/* Time is measured in rounds over all rules, so that what else a machine does meets each of them alike: a rule's time
+ * is the median of its rounds. */
+enum { ROUNDS = 3 };
+
+static double median(const double *of) { return fmax(fmin(of[0], of[1]), fmin(fmax(of[0], of[1]), of[2])); }
+
+static int measure_speed(struct rules *b, struct rule_row *row, int round) {
     struct words w = {.word = {"snntrain", "bench", "speed", b->config}, .count = 4};
     struct common c;
     char iters[24], warmup[24];
     json_t *said;
-    tell(b, row, "measuring time and memory");
+    if (!round) tell(b, row, "measuring time and memory");
     snprintf(iters, sizeof iters, "%ld", b->cli->iters), snprintf(warmup, sizeof warmup, "%ld", b->cli->warmup);
     if (b->cli->iters >= 0) say(&w, "--iters"), say(&w, iters);
     if (b->cli->warmup >= 0) say(&w, "--warmup"), say(&w, warmup);
     say_common(&w, b, row, &c);
     SNN_TRY(run(&w, &said, &row->failed));
-    row->ms = number(said, "ms_per_step"), row->least = number(said, "ms_min"), row->rss = number(said, "peak_rss_mb");
+    row->rounds[round] = number(said, "ms_per_step");
+    row->least = round ? fmin(row->least, number(said, "ms_min")) : number(said, "ms_min");
+    row->rss = number(said, "peak_rss_mb");
     if (said) {
         const char *device = json_string_value(json_object_get(said, "device"));
         b->batch = (int)number(said, "batch"), b->steps = (int)number(said, "timesteps");
-        snprintf(b->device, sizeof b->device, "%s, %d threads", device ? device : "", (int)number(said, "threads"));
+        int threads = (int)number(said, "threads");
+        snprintf(b->device, sizeof b->device, "%s, %d thread%s", device ? device : "", threads,
+                 threads == 1 ? "" : "s");
     }
     json_decref(said);
     return SNN_OK;
@@ -241,6 +251,8 @@ static int settle_config(struct rules *b, struct snn_conf_doc *doc) {
     }
     SNN_TRY(plan_loss_by_step(train, &b->by_step));
     b->own = plan_own_rule(doc);
+    const char *path = b->cli->arg[1], *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    snprintf(b->name, sizeof b->name, "%.*s", (int)strcspn(name, "."), name);
     const struct snn_conf *dir = snn_conf_at(doc, "run.dir");
     const char *base = dir && dir->kind == SNN_CONF_SCALAR ? dir->text : "runs/snntrain";
     int n = b->cli->out ? snprintf(b->dir, sizeof b->dir, "%s", b->cli->out)
@@ -262,13 +274,13 @@ static int write_config(const struct rules *b, struct snn_conf_doc *doc) {
 
 static int measure(struct rules *b) {
     int whole = 0;
-    for (int i = 0; i < b->rows; ++i) {
-        struct rule_row *row = &b->row[i];
-        if (row->refused) continue;
-        SNN_TRY(train(b, row));
-        if (!row->failed) SNN_TRY(measure_speed(b, row));
-        whole += !row->failed;
-    }
+    for (int i = 0; i < b->rows; ++i)
+        if (!b->row[i].refused) SNN_TRY(train(b, &b->row[i]));
+    for (int round = 0; round < RULES_ROUNDS; ++round)
+        for (int i = 0; i < b->rows; ++i)
+            if (rule_is_whole(&b->row[i])) SNN_TRY(measure_speed(b, &b->row[i], round));
+    for (int i = 0; i < b->rows; ++i)
+        if (rule_is_whole(&b->row[i])) b->row[i].ms = median(b->row[i].rounds), ++whole;
     if (!whole)
         for (int i = 0; i < b->rows; ++i)
             if (b->row[i].failed) return snn_error(SNN_EFAIL, "%s: %s", b->row[i].name, b->row[i].failed);

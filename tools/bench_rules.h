@@ -7,13 +7,15 @@
 #include "cli.h"
 
 enum { RULES_START, RULES_TRAINED, RULES_TIMES }; /* when gradients are compared */
+enum { RULES_ROUNDS = 3 };                        /* of measuring time, each over all rules */
 
 struct rule_row {
     const char *name;
     char *refused, *failed;         /* why it cannot train the network, or did not get to the end; NULL */
     char split[16];                 /* of accuracy and loss */
     double accuracy, loss, seconds; /* accuracy: NAN where there are no classes */
-    double ms, least, rss; /* of a training step, median and least; peak of a process that does nothing but train, MB */
+    double ms, least, rss;          /* of a training step; peak of a process that does nothing but train, MB */
+    double rounds[RULES_ROUNDS];    /* what `ms` is the median of */
     double planned, forward, backward, synops;
     double *cosine[RULES_TIMES]; /* (tensors): NAN where a gradient is zero */
     double whole[RULES_TIMES];   /* of all parameters together */
@@ -28,7 +30,7 @@ struct rules {
     /* of the gradients: */
     char **tensor; /* (tensors): names */
     int tensors, batches;
-    char data[128], device[256];
+    char name[128], data[128], device[256]; /* the config's file, without folder and ending */
     long long epochs;
     int batch, steps;
 };

@@ -64,7 +64,7 @@ static int draw(const struct rules *b) {
     const char **label = calloc((size_t)(rows + tensors), sizeof *label), **column = label ? label + rows : NULL;
     double *value = calloc((size_t)rows * (size_t)(4 + 2 * tensors), sizeof *value),
            *heat = value ? value + 4 * rows : NULL;
-    char path[4200], title[256], note[1024], after[96];
+    char path[4200], title[400], note[1024], after[96];
     if (!label || !value) {
         free(label), free(value);
         return snn_error(SNN_EFAIL, "out of memory");
@@ -93,7 +93,7 @@ static int draw(const struct rules *b) {
                                     {"Peak memory", "MB, of a process", value + 3 * rows, false}};
     const struct snn_heat maps[] = {{"Gradient before training", column, heat, tensors},
                                     {"Gradient after training", column, heat + rows * tensors, tensors}};
-    snprintf(title, sizeof title, "Learning rules on %s", b->data);
+    snprintf(title, sizeof title, "Learning rules: %s on %s", b->name, b->data);
     snprintf(after, sizeof after, "%lld epoch%s", b->epochs, b->epochs == 1 ? "" : "s");
     snprintf(note, sizeof note, "%s from the same weights; batch %d, %d steps, loss of each step; %s%s", after,
              b->batch, b->steps, b->device, reference >= 0 ? "; dashed: bptt" : "");
