@@ -28,7 +28,7 @@ static const struct {
     {"layers of a still image",
      "data: {name: mnist, timesteps: 5}\nmodel: [flatten, linear: 60, lif, linear: 40, lif, linear: 10]\n" LAST, mnist},
     {"a recurrent network",
-     "data: {name: mnist, timesteps: 5, coding: rate}\n"
+     "data: {name: mnist, timesteps: 5, coding: rate, gain: 0.2}\n"
      "model: [flatten, linear: 60, lif: {recurrent: true}, linear: 10]\n" LAST,
      mnist},
     {"convolutions of events",
