@@ -169,22 +169,22 @@ static const struct {
      T *(SECOND + THIRD)},
     {"{name: sltt_k, k: 2}", "sltt_k", T *(FIRST + SECOND + THIRD), 2 * (SECOND + THIRD), 2 * (FIRST + SECOND + THIRD),
      0, 0, 2 * (SECOND + THIRD)},
-    /* hidden weights and the readout learn from traces, which have few zeros */
-    {"ottt", "ottt", T *(FIRST + SECOND + THIRD), T *(SECOND + THIRD), T *(FIRST + SECOND + THIRD), 0, T *(N + M),
-     2 * T *(SECOND + THIRD)},
+    /* hidden weights and the readout learn from traces: in one cut, from spikes and traced errors */
+    {"ottt", "ottt", T *(FIRST + SECOND + THIRD), T *(SECOND + THIRD), T *(FIRST + SECOND + THIRD), 0,
+     T *(N + M) + T *(M + OUT), T *(SECOND + THIRD)},
     {"{name: ottt, input_trace: true}", "ottt", T *(FIRST + SECOND + THIRD), T *(SECOND + THIRD),
-     T *(FIRST + SECOND + THIRD), 0, T *(IN + N + M), T *(FIRST + 2 * (SECOND + THIRD))},
+     T *(FIRST + SECOND + THIRD), 0, T *(IN + N + M) + T *(N + M + OUT), T *(SECOND + THIRD)},
     /* one cut of six steps has the last three */
     {"{name: stllr, alpha_post: 0, last: 3}", "stllr", T *(FIRST + SECOND + THIRD), T *(SECOND + THIRD),
-     T *(FIRST + SECOND + THIRD), 0, T *(IN + N), T *(FIRST + 2 * SECOND + THIRD)},
+     T *(FIRST + SECOND + THIRD), 0, T *(IN + N) + T *(N + M), T *(SECOND + THIRD)},
     /* what spikes come too late for is a second gradient of every weight but the readout's, of spikes */
     {"stllr", "stllr", T *(FIRST + SECOND + THIRD), T *(SECOND + THIRD), T *(2 * FIRST + 2 * SECOND + THIRD), 0,
-     T *(IN + N + N + M), T *(FIRST + 2 * SECOND + THIRD)},
+     T *(IN + N + N + M) + T *(N + M), T *(SECOND + THIRD)},
     {"{name: stllr, alpha_post: 0, signal: dfa}", "stllr", T *(FIRST + SECOND + THIRD), 0, T *(FIRST + SECOND + THIRD),
-     T *(N + M) * OUT, T *(IN + N), T *(FIRST + SECOND + (N + M) * OUT)},
+     T *(N + M) * OUT, T *(IN + N) + T *(N + M), T *(N + M) * OUT},
     /* readouts of both blocks forward and back; forward they read spikes */
     {"{name: tess, alpha_post: 0}", "tess", T *(FIRST + SECOND + THIRD), 0, T *(FIRST + SECOND + THIRD),
-     2 * T *(N + M) * OUT, T *(IN + N), T *(FIRST + SECOND + (N + M) * OUT)},
+     2 * T *(N + M) * OUT, T *(IN + N) + T *(N + M), T *(N + M) * OUT},
 };
 
 static void expect_count(const json_t *planned, const char *key, double each, int i) {
@@ -210,7 +210,7 @@ START_TEST(operations_by_hand) {
     double readouts = strcmp(counts[_i].name, "tess") ? 0 : 0.25 * T * (N + M) * OUT;
     expect_count(p, "synops_forward", T * (0.05 * FIRST + 0.25 * (SECOND + THIRD)) + readouts, _i);
     if (!strcmp(counts[_i].name, "stllr") && _i == 7) {
-        expect_count(p, "synops_weight_gradients", T * (0.05 * FIRST + 0.25 * SECOND + 0.25 * THIRD), _i);
+        expect_count(p, "synops_weight_gradients", T * (2 * 0.05 * FIRST + 2 * 0.25 * SECOND + 0.25 * THIRD), _i);
     } else if (!strcmp(counts[_i].name, "sltt_k"))
         expect_count(p, "synops_weight_gradients", 2 * (0.05 * FIRST + 0.25 * (SECOND + THIRD)), _i);
     json_decref(said);
@@ -232,6 +232,33 @@ START_TEST(operations_of_a_still_image) {
         ck_assert_msg(forward == expected, "%s: %.0f forward, expected %.0f", ways[i].rule, forward, expected);
         ck_assert(json_is_true(json_object_get(p, "loss_over_step")) == (i > 0)); /* the config's is of the mean */
     }
+    json_decref(said);
+}
+END_TEST
+
+/* Where a batch is several cuts, a trace is a product of numbers at the step before each; of a convolution at all. */
+START_TEST(operations_of_traces) {
+    enum { STEPS = 20 };
+    write_config("data: {name: mnist, timesteps: 20, coding: rate}\n"
+                 "model: [flatten, linear: 20, lif, linear: 30, lif, linear: 10]\n"
+                 "train: {batch: 16, loss: {name: ce, over: step}, rule: ottt}\n");
+    json_t *said = expect_json(snntrain("plan", "c.yaml", "--json"));
+    const json_t *p = json_object_get(json_object_get(said, "rules"), "ottt");
+    const double cuts = ceil(STEPS / number(p, "cut"));
+    ck_assert(cuts > 1);
+    ck_assert_double_eq(number(p, "macs_dense"), B * (STEPS + cuts - 1) * (SECOND + THIRD));
+    ck_assert_double_eq(number(p, "macs_weight_gradients"),
+                        B * (STEPS * (FIRST + SECOND + THIRD) + (cuts - 1) * (SECOND + THIRD)));
+    ck_assert_double_eq(number(p, "macs_traces"), B * (STEPS * (N + M) + (STEPS + cuts - 1) * (M + OUT)));
+    json_decref(said);
+    write_config("data: {name: mnist, timesteps: 6, coding: rate}\n"
+                 "model: [conv: {out: 2, kernel: 5}, lif, conv: {out: 3, kernel: 5}, lif, flatten, linear: 10]\n"
+                 "train: {batch: 16, loss: {name: ce, over: step}, rule: {name: ottt, readout_trace: false}}\n");
+    said = expect_json(snntrain("plan", "c.yaml", "--json"));
+    p = json_object_get(json_object_get(said, "rules"), "ottt");
+    enum { HIDDEN = 3 * 20 * 20 * 2 * 25, LAST_ONE = 3 * 20 * 20 * OUT };
+    ck_assert_double_eq(number(p, "macs_dense"), B * T * (2 * HIDDEN + LAST_ONE));
+    ck_assert_double_eq(number(p, "macs_traces"), B * T * 2 * 24 * 24);
     json_decref(said);
 }
 END_TEST
@@ -339,6 +366,7 @@ int main(int argc, char **argv) {
     tcase_add_loop_test(t, bytes_on_a_card, 0, NETWORKS);
     tcase_add_loop_test(t, operations_by_hand, 0, (int)(sizeof counts / sizeof *counts));
     tcase_add_test(t, operations_of_a_still_image);
+    tcase_add_test(t, operations_of_traces);
     tcase_add_test(t, operations_of_a_recurrence);
     tcase_add_test(t, rates_of_a_run);
     tcase_add_test(t, refused);

@@ -11,11 +11,13 @@
  *   what comes back     of a recurrent layer: as above, but errors go back one step less than a cut has: none where a
  *                       cut is one step
  *   errors of a block   direct feedback m B E; a readout of its own m B T forward and m B E back
- *   traces              a multiply-add for every unit a trace follows, B T times
+ *   traces              a multiply-add for every unit a trace follows, B T times; and of a linear layer, whose errors
+ * are traced backwards in the place of its input, for every output, B E times
  *
  * E is T, for sltt_k its k, for stllr its `last`, or as many as the cuts have that these lie in. Where a product reads
  * spikes or events of which a share r is not 0, its m multiply-adds a row are r m additions: forward, and for the
- * weight's gradient unless that reads a trace, which has few zeros. What goes down is of numbers. */
+ * weight's gradient unless that reads a trace, which has few zeros: the trace of a convolution or a recurrence, and of
+ * a linear layer what it was before each cut (ops_linear.c). What goes down is of numbers. */
 #include "train/operations.h"
 
 #include <math.h>
@@ -27,6 +29,7 @@ struct counting {
     const struct snn_network *n;
     const struct snn_rates *rates;
     double T, E;   /* steps: of a batch, and with errors */
+    double later;  /* cuts that go back, but for a recording's first */
     double within; /* share of the steps whose errors go back to the step before them */
     struct snn_operations *to;
 };
@@ -84,6 +87,10 @@ static bool weight_learns(const struct snn_node *node) {
     return (node->in[1] && node->in[1]->is_weight) || learns(node->param[0]);
 }
 
+/* Its weight learns from a trace as it is, or from the input and errors that are traced backwards. */
+static bool reads_trace(const struct snn_node *node) { return node->trace.on && node->traced >= 0; }
+static bool traces_errors(const struct snn_node *node) { return node->trace.on && node->traced < 0; }
+
 /* A product over numbers of which a share is not 0. */
 static void add(struct counting *c, double macs, double share, double *to, double *synops) {
     *to += macs;
@@ -112,7 +119,9 @@ static void count_backward(struct counting *c, const struct snn_node *node, doub
         if (node->out->root->is_late && x->root->is_late) add(c, macs, 1, &to->input_gradients, NULL);
     }
     if (!weight_learns(node)) return;
-    add(c, macs, node->trace.on ? 1 : share, &to->weight_gradients, &to->synops_weights);
+    add(c, macs, reads_trace(node) ? 1 : share, &to->weight_gradients, &to->synops_weights);
+    if (traces_errors(node) && node->trace.decay != 0)
+        add(c, node->macs * (double)c->n->plan.B * c->later, 1, &to->weight_gradients, NULL);
     if (node->out->root->is_late) add(c, macs, share, &to->weight_gradients, &to->synops_weights);
 }
 
@@ -123,7 +132,7 @@ static void count_again(struct counting *c, const struct snn_node *node, double 
     count_forward(c, node, macs, share);
     add(c, macs * rows * c->within, 1, &to->input_gradients, NULL);
     if (!weight) return;
-    add(c, macs * rows, node->trace.on ? 1 : share, &to->weight_gradients, &to->synops_weights);
+    add(c, macs * rows, reads_trace(node) ? 1 : share, &to->weight_gradients, &to->synops_weights);
     if (node->post.on) add(c, macs * rows, share, &to->weight_gradients, &to->synops_weights);
 }
 
@@ -146,6 +155,7 @@ static void count_node(struct counting *c, int i) {
     }
     const double steps = (double)c->n->plan.B * c->T;
     if (node->trace.on) c->to->traces += steps * (double)(again > 0 ? node->out : node->in[0])->units;
+    if (traces_errors(node)) c->to->traces += (double)c->n->plan.B * (c->E + c->later) * (double)node->out->units;
     if (node->post.on) c->to->traces += steps * (double)node->out->units;
 }
 
@@ -160,5 +170,6 @@ void snn_count_operations(const struct snn_network *n, const struct snn_trainer 
                          .E = (double)(trainer->ops->errors ? trainer->ops->errors(trainer, T, n->plan.cut) : T),
                          .within = (double)(T - cuts) / T,
                          .to = out};
+    c.later = ceil(c.E / n->plan.cut) - (c.E == c.T);
     for (int i = 0; i < n->model.tape.nodes; ++i) count_node(&c, i);
 }
