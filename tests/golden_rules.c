@@ -121,7 +121,7 @@ static bool build(struct golden_net *net, const char *text, struct snn_trainer *
     struct snn_conf *root = snn_conf_root(net->doc), *rule = snn_conf_get(root, "rule");
     struct snn_model_input input = {.C = net->batch.C, .H = net->batch.H, .W = net->batch.W};
     if (!golden_ok(c, snn_trainer_read(rule, trainer))) return false;
-    if (trainer->ops->need) trainer->ops->need(trainer, &input);
+    snn_trainer_need(trainer, &input);
     return golden_ok(c, snn_loss_read(snn_conf_get(root, "loss"), &n->loss)) &&
            golden_ok(c, snn_model_build(snn_conf_get(root, "model"), &input, 0, &n->model)) &&
            golden_ok(c, snn_trainer_settle(trainer, n, rule, snn_conf_get(root, "loss")));

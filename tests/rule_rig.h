@@ -26,7 +26,7 @@ static inline int build_ruled(const char *device, const char *model, const char 
     ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &r->of.doc));
     ck_ok(snn_loss_read(snn_conf_at(r->of.doc, "loss"), &n->loss));
     SNN_TRY(snn_trainer_read(snn_conf_at(r->of.doc, "rule"), &r->trainer));
-    if (r->trainer.ops->need) r->trainer.ops->need(&r->trainer, &input);
+    snn_trainer_need(&r->trainer, &input);
     ck_ok(snn_model_build(snn_conf_at(r->of.doc, "model"), &input, CLASSES, &n->model));
     n->learner.steps = snn_trainer_update(&r->trainer);
     return snn_trainer_settle(&r->trainer, n, snn_conf_at(r->of.doc, "rule"), snn_conf_at(r->of.doc, "loss"));

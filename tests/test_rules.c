@@ -302,18 +302,21 @@ START_TEST(online_is_one_by_one) {
     static const char *const rules[] = {"{name: sltt, update: step}", "{name: tbptt, k: 1, update: chunk}",
                                         "{name: ottt, trace: 0, update: step}",
                                         "{name: stllr, lambda_pre: 0, alpha_post: 0, update: step}"};
-    for (size_t k = 0; k < sizeof rules / sizeof *rules; ++k) {
+    for (size_t i = 0; i < 2 * sizeof rules / sizeof *rules; ++i) {
         struct ruled online, single;
         struct snn_conf_doc *doc[2];
-        make_batch(STEPS, false, false, &made);
-        ck_ok(build_ruled("cpu", model, rules[k], NULL, false, &online));
-        ck_ok(build_ruled("cpu", model, "bptt", NULL, false, &single));
+        const size_t k = i / 2;
+        const bool still = i % 2;
+        make_batch(STEPS, still, false, &made);
+        ck_ok(build_ruled("cpu", model, rules[k], NULL, still, &online));
+        ck_ok(build_ruled("cpu", model, "bptt", NULL, still, &single));
         give_optimizer(&online, &doc[0]), give_optimizer(&single, &doc[1]);
         plan_ruled(&online, STEPS, SAMPLES), plan_ruled(&single, 1, SAMPLES);
         train_once(&online, &made.batch, SAMPLES);
         for (int32_t t = 0; t < STEPS; ++t) {
             struct snn_batch one = made.batch;
-            one.T = 1, one.row += t * SAMPLES;
+            one.T = 1;
+            if (!still) one.row += t * SAMPLES;
             train_once(&single, &one, SAMPLES * STEPS); /* whose loss is not divided by T */
         }
         for (int i = 0; i < online.of.net.model.params.count; ++i) {
@@ -442,7 +445,7 @@ START_TEST(refusals) {
     ck_ok(snn_loss_read(loss, &r.of.net.loss));
     int rc = snn_trainer_read(rule, &r.trainer);
     if (rc >= 0) {
-        if (r.trainer.ops->need) r.trainer.ops->need(&r.trainer, &input);
+        snn_trainer_need(&r.trainer, &input);
         rc = snn_model_build(snn_conf_at(r.of.doc, "model"), &input, CLASSES, &r.of.net.model);
     }
     if (rc >= 0) rc = snn_trainer_settle(&r.trainer, &r.of.net, rule, loss);

@@ -307,13 +307,12 @@ static void order_writers(struct snn_tape *tape) {
     }
 }
 
-/* Is there a weight between t and the spikes or the input that it is made of? */
-static bool has_weight(const struct snn_tape *tape, const struct snn_tensor *t) {
-    const struct snn_node *node = t->producer < 0 ? NULL : tape->node[t->producer];
+bool snn_tape_is_current(const struct snn_tape *tape, const struct snn_tensor *t) {
+    const struct snn_node *node = t->root->producer < 0 ? NULL : tape->node[t->root->producer];
     if (!node || t->is_weight || snn_makes_spikes(node)) return false;
     if (node->op->flags & SNN_OP_TRACES) return true;
     for (int k = 0; k < SNN_NODE_INPUTS; ++k)
-        if (node->in[k] && has_weight(tape, node->in[k]->root)) return true;
+        if (node->in[k] && snn_tape_is_current(tape, node->in[k])) return true;
     return false;
 }
 
@@ -324,7 +323,7 @@ static void find_late(struct snn_tape *tape) {
         const struct snn_node *node = tape->node[i];
         for (int k = 0; k < SNN_NODE_INPUTS; ++k)
             if (node->in[k] && (node->post.on || node->out->root->is_late))
-                node->in[k]->root->is_late = has_weight(tape, node->in[k]->root);
+                node->in[k]->root->is_late = snn_tape_is_current(tape, node->in[k]);
     }
 }
 

@@ -232,6 +232,9 @@ static inline struct snn_weight snn_node_weight(const struct snn_node *node) {
     return (struct snn_weight){p->value, snn_param_gradient(p)};
 }
 
+/* Is t a current: is there a weight between it and the spikes or the input that it is made of? */
+bool snn_tape_is_current(const struct snn_tape *tape, const struct snn_tensor *t);
+
 /* Can the steps of a cut be kept apart? */
 bool snn_tape_keeps_apart(const struct snn_tape *tape);
 

@@ -10,16 +10,6 @@
 
 static bool weighs(const struct snn_node *node) { return node->op->flags & SNN_OP_TRACES && !snn_makes_spikes(node); }
 
-/* Is t a current, the sum of a weight's products that no neuron has made into spikes yet? */
-static bool is_current(const struct snn_tape *tape, const struct snn_tensor *t) {
-    const struct snn_node *node = t && !t->is_weight && t->root->producer >= 0 ? tape->node[t->root->producer] : NULL;
-    if (!node || snn_makes_spikes(node)) return false;
-    if (weighs(node)) return true;
-    for (int k = 0; k < SNN_NODE_INPUTS; ++k)
-        if (is_current(tape, node->in[k])) return true;
-    return false;
-}
-
 /* Does anything of its own block read the output of node i? */
 static bool goes_on(const struct snn_tape *tape, int i) {
     for (int j = i + 1; j < tape->nodes; ++j)
@@ -53,7 +43,7 @@ int snn_rule_blocks(const struct snn_trainer *trainer, struct snn_network *netwo
         for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
             const struct snn_tensor *t = node->in[k];
             if (!t || t->is_weight || t->root->producer < 0 || tape->node[t->root->producer]->block == block) continue;
-            if (is_current(tape, t))
+            if (snn_tape_is_current(tape, t))
                 return snn_refuse_layer(node, rule,
                                         "adds currents of an earlier layer to its own, and the errors of %s do not "
                                         "pass from block to block: only spikes may",

@@ -317,7 +317,7 @@ static int read_rule_and_loss(struct snn_experiment *e) {
 static int build_model(struct snn_experiment *e, struct snn_conf *model, struct snn_model_input input) {
     struct snn_network *n = &e->network;
     struct snn_model_input plain = input;
-    if (e->trainer.ops->need) e->trainer.ops->need(&e->trainer, &input);
+    snn_trainer_need(&e->trainer, &input);
     SNN_TRY(snn_model_build(model, &input, e->about.classes, &n->model));
     n->learner.steps = snn_trainer_update(&e->trainer);
     if (n->learner.steps && e->train.accumulate > 1)

@@ -36,13 +36,8 @@ static const struct snn_key keys[] = {
 static const struct options *options_of(const struct snn_trainer *trainer) { return (const void *)&trainer->options; }
 static int32_t update(const struct snn_trainer *trainer) { return snn_update_steps(options_of(trainer)->update); }
 
-static int32_t one(const struct snn_trainer *trainer, int32_t T) {
-    (void)trainer, (void)T;
-    return 1;
-}
-
 static void need(const struct snn_trainer *trainer, struct snn_model_input *input) {
-    input->every_step = update(trainer) > 0 || options_of(trainer)->input_trace;
+    if (options_of(trainer)->input_trace) input->every_step = true; /* a trace of a still image moves */
 }
 
 /* Of the membrane that the weight feeds; of a readout without one, of the membranes whose spikes it reads. */
@@ -71,19 +66,8 @@ static int settle(const struct snn_trainer *trainer, struct snn_network *network
 }
 
 static void batch(const struct snn_trainer *trainer, struct snn_network *network) {
-    struct snn_slice slice;
     (void)trainer;
-    for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
-        struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
-            snn_network_forward(network, &cut); /* traces go on */
-            snn_network_loss(network, &cut, true);
-            snn_network_tally(network, &cut);
-            snn_network_backward(network, &cut);
-            snn_network_learn(network, &cut);
-        }
-        snn_network_backward_batch(network, &cut);
-    }
+    snn_trainer_pass(network, 0); /* in whose forward passes traces go on */
 }
 
 const struct snn_trainer_ops snn_trainer_ottt = {.name = "ottt",
@@ -91,7 +75,7 @@ const struct snn_trainer_ops snn_trainer_ottt = {.name = "ottt",
                                                          "from a trace of what they read",
                                                  .keys = keys,
                                                  .need = need,
-                                                 .cut = one,
+                                                 .cut = snn_trainer_one_step,
                                                  .settle = settle,
                                                  .apart = true,
                                                  .batch = batch,

@@ -12,11 +12,6 @@
 #include "core/status.h"
 #include "train/trainer.h"
 
-static int32_t one(const struct snn_trainer *trainer, int32_t T) {
-    (void)trainer, (void)T;
-    return 1;
-}
-
 /* ---- every step ---- */
 
 struct options {
@@ -28,32 +23,16 @@ static int32_t update(const struct snn_trainer *trainer) {
     return snn_update_steps(((const struct options *)(const void *)&trainer->options)->update);
 }
 
-static void need(const struct snn_trainer *trainer, struct snn_model_input *input) {
-    input->every_step = update(trainer) > 0; /* what is worked out once a batch would not see the weights change */
-}
-
 static void batch(const struct snn_trainer *trainer, struct snn_network *network) {
-    struct snn_slice slice;
     (void)trainer;
-    for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
-        struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
-            snn_network_forward(network, &cut);
-            snn_network_loss(network, &cut, true);
-            snn_network_tally(network, &cut);
-            snn_network_backward(network, &cut);
-            snn_network_learn(network, &cut);
-        }
-        snn_network_backward_batch(network, &cut);
-    }
+    snn_trainer_pass(network, 0);
 }
 
 const struct snn_trainer_ops snn_trainer_sltt = {.name = "sltt",
                                                  .help = "spatial learning through time: each step's error goes down "
                                                          "through the layers, not back in time",
                                                  .keys = keys,
-                                                 .need = need,
-                                                 .cut = one,
+                                                 .cut = snn_trainer_one_step,
                                                  .apart = true,
                                                  .batch = batch,
                                                  .update = update};
@@ -125,7 +104,7 @@ static void some_batch(const struct snn_trainer *trainer, struct snn_network *ne
 const struct snn_trainer_ops snn_trainer_sltt_k = {.name = "sltt_k",
                                                    .help = "as sltt, at k steps of each batch alone",
                                                    .keys = some_keys,
-                                                   .cut = one,
+                                                   .cut = snn_trainer_one_step,
                                                    .apart = true,
                                                    .batch = some_batch,
                                                    .errors = errors,

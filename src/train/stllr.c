@@ -37,11 +37,6 @@ static int32_t update(const struct snn_trainer *trainer) {
     return snn_update_steps(options_of(trainer)->traces.update);
 }
 
-static int32_t one(const struct snn_trainer *trainer, int32_t T) {
-    (void)trainer, (void)T;
-    return 1;
-}
-
 /* From the first cut on that reaches into the last steps. */
 static int32_t errors_at(const struct snn_trainer *trainer, int32_t T, int32_t cut) {
     const long long last = options_of(trainer)->last;
@@ -68,20 +63,7 @@ static int settle(const struct snn_trainer *trainer, struct snn_network *network
 
 static void batch(const struct snn_trainer *trainer, struct snn_network *network) {
     const struct options *o = options_of(trainer);
-    struct snn_slice slice;
-    for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
-        struct snn_cut cut = snn_slice_cut(&slice, true);
-        cut.last = o->last > 0 ? (int32_t)o->last : 0;
-        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
-            bool errors = snn_cut_has_errors(&cut);
-            snn_network_forward(network, &cut); /* traces go on */
-            snn_network_loss(network, &cut, errors);
-            snn_network_tally(network, &cut);
-            if (errors) snn_network_backward(network, &cut);
-            snn_network_learn(network, &cut);
-        }
-        snn_network_backward_batch(network, &cut);
-    }
+    snn_trainer_pass(network, o->last > 0 ? (int32_t)o->last : 0);
 }
 
 const struct snn_trainer_ops snn_trainer_stllr = {.name = "stllr",
@@ -89,7 +71,7 @@ const struct snn_trainer_ops snn_trainer_stllr = {.name = "stllr",
                                                           "learning signal",
                                                   .keys = keys,
                                                   .need = need,
-                                                  .cut = one,
+                                                  .cut = snn_trainer_one_step,
                                                   .settle = settle,
                                                   .apart = true,
                                                   .batch = batch,

@@ -28,18 +28,8 @@ static int32_t update(const struct snn_trainer *trainer) {
 }
 
 static void batch(const struct snn_trainer *trainer, struct snn_network *network) {
-    struct snn_slice slice;
-    for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
-        struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, cut_of(trainer, slice.batch.T), &cut)) {
-            snn_network_forward(network, &cut);
-            snn_network_loss(network, &cut, true);
-            snn_network_tally(network, &cut);
-            snn_network_backward(network, &cut);
-            snn_network_learn(network, &cut);
-        }
-        snn_network_backward_batch(network, &cut);
-    }
+    (void)trainer;
+    snn_trainer_pass(network, 0);
 }
 
 const struct snn_trainer_ops snn_trainer_tbptt = {.name = "tbptt",

@@ -32,11 +32,6 @@ static int32_t update(const struct snn_trainer *trainer) {
     return snn_update_steps(options_of(trainer)->traces.update);
 }
 
-static int32_t one(const struct snn_trainer *trainer, int32_t T) {
-    (void)trainer, (void)T;
-    return 1;
-}
-
 static void need(const struct snn_trainer *trainer, struct snn_model_input *input) {
     snn_two_traces_need(&options_of(trainer)->traces, input);
 }
@@ -109,7 +104,7 @@ const struct snn_trainer_ops snn_trainer_tess = {.name = "tess",
                                                  .keys = keys,
                                                  .check = check,
                                                  .need = need,
-                                                 .cut = one,
+                                                 .cut = snn_trainer_one_step,
                                                  .settle = settle,
                                                  .apart = true,
                                                  .batch = batch,

@@ -58,6 +58,34 @@ static int check_cuts(const struct snn_trainer *trainer, const struct snn_networ
     return SNN_OK;
 }
 
+void snn_trainer_need(const struct snn_trainer *trainer, struct snn_model_input *input) {
+    /* What is worked out once a batch would not see the weights change. */
+    input->every_step = snn_trainer_update(trainer) > 0;
+    if (trainer->ops->need) trainer->ops->need(trainer, input);
+}
+
+int32_t snn_trainer_one_step(const struct snn_trainer *trainer, int32_t T) {
+    (void)trainer, (void)T;
+    return 1;
+}
+
+void snn_trainer_pass(struct snn_network *network, int32_t last) {
+    struct snn_slice slice;
+    for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
+        struct snn_cut cut = snn_slice_cut(&slice, true);
+        cut.last = last;
+        while (snn_slice_next(&slice, network->plan.cut, &cut)) {
+            bool errors = snn_cut_has_errors(&cut);
+            snn_network_forward(network, &cut); /* traces go on */
+            snn_network_loss(network, &cut, errors);
+            snn_network_tally(network, &cut);
+            if (errors) snn_network_backward(network, &cut);
+            snn_network_learn(network, &cut);
+        }
+        snn_network_backward_batch(network, &cut);
+    }
+}
+
 int snn_trainer_settle(const struct snn_trainer *trainer, struct snn_network *network, struct snn_conf *rule,
                        struct snn_conf *loss) {
     if (!snn_trainer_sees_all(trainer)) SNN_TRY(check_cuts(trainer, network, rule, loss));

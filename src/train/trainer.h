@@ -61,7 +61,16 @@ static inline int32_t snn_trainer_update(const struct snn_trainer *trainer) {
     return trainer->ops->update ? trainer->ops->update(trainer) : 0;
 }
 
+/* What the model must be built with under the rule. */
+void snn_trainer_need(const struct snn_trainer *trainer, struct snn_model_input *input);
+
 /* ---- for rules ---- */
+
+/* One step at a time. */
+int32_t snn_trainer_one_step(const struct snn_trainer *trainer, int32_t T);
+/* A pass in the plan's cuts: forward, and the errors of each cut back at once; those of the `last` steps of a recording
+ * alone, or of all where that is 0. Weights change where they are due to. */
+void snn_trainer_pass(struct snn_network *network, int32_t last);
 
 /* The key `update` of rules that can learn while a recording goes on: steps, 0 for the whole sequence. */
 #define SNN_UPDATE_KEY(type, member)                                                                                   \
