@@ -3,8 +3,7 @@
 #ifndef SNN_TEST_MADE_EVENTS_H
 #define SNN_TEST_MADE_EVENTS_H
 
-#include "data_folder.h"
-#include "datasets/events.h"
+#include "streamed.h"
 
 #define BYTES(text) text, sizeof text - 1
 
@@ -14,7 +13,7 @@ struct made { /* a file in the making */
 };
 
 static inline void add(struct made *made, const void *bytes, size_t size) {
-    ck_assert_uint_le(made->size + size, sizeof made->bytes);
+    if (made->size + size > sizeof made->bytes) ck_abort(); /* an assertion that holds takes a write to a pipe */
     memcpy(made->bytes + made->size, bytes, size);
     made->size += size;
 }
@@ -22,7 +21,17 @@ static inline void add(struct made *made, const void *bytes, size_t size) {
 static inline void add_text(struct made *made, const char *text) { add(made, text, strlen(text)); }
 
 static inline void add_le(struct made *made, uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i, value >>= 8) add(made, &(unsigned char){(unsigned char)value}, 1);
+    unsigned char low[40] = {0};
+    for (int i = 0; i < 8; ++i, value >>= 8) low[i] = (unsigned char)value;
+    add(made, low, (size_t)bytes);
+}
+
+/* In a file, the same comes out of it piece by piece. */
+static inline void expect_streamed_made(const struct made *made, size_t size, const char *name,
+                                        const struct snn_events_options *options) {
+    const char *slash = strrchr(name, '/');
+    write_file(slash ? slash + 1 : name, made->bytes, size);
+    expect_streamed(in(slash ? slash + 1 : name), options);
 }
 
 struct read { /* what came of a file */
@@ -37,6 +46,7 @@ static inline struct read read_made(const struct made *made, const char *name,
     ck_assert_int_eq(read.facts.events, (int64_t)read.sample.event_count);
     for (size_t i = 1; i < read.sample.event_count; ++i)
         ck_assert_int_le(read.sample.events[i - 1].t, read.sample.events[i].t);
+    expect_streamed_made(made, made->size, name, options);
     return read;
 }
 
@@ -52,6 +62,7 @@ static inline void expect_refused(const struct made *made, const char *name, con
     struct read read = {0};
     ck_error(snn_events_decode(name, made->bytes, made->size, options, &read.sample, &read.facts), code, sentence);
     snn_sample_free(&read.sample);
+    expect_streamed_made(made, made->size, name, options);
 }
 
 /* Cut at every byte: an error, or fewer events (or as many) and, where `warns`, a warning that bytes were lost. */
@@ -73,6 +84,7 @@ static inline void cut_everywhere(const struct made *made, const char *name, con
                           part.facts.warning);
         } else ck_assert_int_eq(status, SNN_EDATA);
         snn_sample_free(&part.sample);
+        if (size % 5 == 0 || made->size - size < 20) expect_streamed_made(made, size, name, options);
     }
     snn_sample_free(&whole.sample);
 }

@@ -64,7 +64,7 @@ static void merge(const struct snn_event *a, size_t n, const struct snn_event *b
 }
 
 /* Merge sort from runs of one upwards, which keeps the order among equals; runs already in order are only copied. */
-static int sort_by_time(const char *path, struct snn_event *events, size_t n) {
+int snn_events_sort(const char *path, struct snn_event *events, size_t n) {
     struct snn_event *other = reallocarray(NULL, n, sizeof *other), *from = events, *to = other;
     if (!other) return snn_error(SNN_EFAIL, "%s: out of memory for %zu events", path, n);
     for (size_t run = 1; run < n; run *= 2) {
@@ -87,8 +87,13 @@ static int sort_by_time(const char *path, struct snn_event *events, size_t n) {
 struct snn_events_job snn_events_start(const char *path, const struct snn_events_options *options,
                                        struct snn_sample *out, struct snn_events_facts *facts) {
     static const struct snn_events_options none = {0};
-    struct snn_events_job job = {
-        .path = path, .options = options ? options : &none, .out = out, .facts = facts, .most_x = -1, .most_y = -1};
+    struct snn_events_job job = {.path = path,
+                                 .options = options ? options : &none,
+                                 .out = out,
+                                 .facts = facts,
+                                 .goal = SIZE_MAX,
+                                 .most_x = -1,
+                                 .most_y = -1};
     *facts = (struct snn_events_facts){0};
     out->event_count = 0;
     job.W = job.options->W ? job.options->W : NO_SENSOR;
@@ -96,38 +101,60 @@ struct snn_events_job snn_events_start(const char *path, const struct snn_events
     return job;
 }
 
-int snn_events_finish(struct snn_events_job *job) {
+int snn_events_begin(struct snn_events_job *job) {
+    const struct snn_events_format *format;
+    SNN_TRY(find_format(job->path, job->bytes, job->size, job->options->format, &format));
+    if (job->options->unit && !format->units)
+        return snn_error(SNN_EUSAGE, "%s: times of format %s have a unit: another one cannot be said", job->path,
+                         format->name);
+    if (job->options->map && !format->maps)
+        return snn_error(SNN_EUSAGE, "%s: addresses of format %s are of one kind: a chip cannot be said", job->path,
+                         format->name);
+    job->state = calloc(1, format->state + !format->state);
+    if (!job->state) return snn_error(SNN_EFAIL, "%s: out of memory", job->path);
+    job->format = format;
+    return format->open(job);
+}
+
+void snn_events_end(struct snn_events_job *job) {
+    if (job->format && job->format->close) job->format->close(job);
+    free(job->state);
+    job->format = NULL;
+    job->state = NULL;
+}
+
+void snn_events_settle(struct snn_events_job *job) {
     struct snn_events_facts *facts = job->facts;
-    struct snn_sample *out = job->out;
     facts->W = job->W < NO_SENSOR ? job->W : job->most_x + 1;
     facts->H = job->H < NO_SENSOR ? job->H : job->most_y + 1;
-    facts->events = (int64_t)out->event_count;
-    if (job->from_below)
-        for (size_t i = 0; i < out->event_count; ++i) out->events[i].y = (uint16_t)(facts->H - 1 - out->events[i].y);
+    facts->events = job->before + (int64_t)job->out->event_count;
     if (facts->off)
         snn_events_warn(job, "%lld events were off the sensor or of an impossible time and are dropped",
                         (long long)facts->off);
     if (job->back > RESET_US)
         snn_events_warn(job, "time goes back by %.3f s: the clock was set while recording", (double)job->back * 1e-6);
-    return job->back > 0 ? sort_by_time(job->path, out->events, out->event_count) : SNN_OK;
+}
+
+int snn_events_finish(struct snn_events_job *job) {
+    struct snn_sample *out = job->out;
+    snn_events_settle(job);
+    if (job->from_below)
+        for (size_t i = 0; i < out->event_count; ++i)
+            out->events[i].y = (uint16_t)(job->facts->H - 1 - out->events[i].y);
+    return job->back > 0 ? snn_events_sort(job->path, out->events, out->event_count) : SNN_OK;
 }
 
 int snn_events_decode(const char *path, const unsigned char *bytes, size_t size,
                       const struct snn_events_options *options, struct snn_sample *out,
                       struct snn_events_facts *facts) {
-    const struct snn_events_format *format;
     struct snn_events_job job = snn_events_start(path, options, out, facts);
     job.bytes = bytes;
     job.size = size;
-    SNN_TRY(find_format(path, bytes, size, job.options->format, &format));
-    if (job.options->unit && !format->units)
-        return snn_error(SNN_EUSAGE, "%s: times of format %s have a unit: another one cannot be said", path,
-                         format->name);
-    if (job.options->map && !format->maps)
-        return snn_error(SNN_EUSAGE, "%s: addresses of format %s are of one kind: a chip cannot be said", path,
-                         format->name);
-    SNN_TRY(format->decode(&job));
-    return snn_events_finish(&job);
+    int status = snn_events_begin(&job);
+    while (status == SNN_OK && !job.ended) status = job.format->more(&job);
+    if (status == SNN_OK) status = snn_events_finish(&job);
+    snn_events_end(&job);
+    return status;
 }
 
 int snn_events_read(const char *path, const struct snn_events_options *options, struct snn_sample *out,

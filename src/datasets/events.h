@@ -39,7 +39,11 @@ struct snn_events_format {
     const char *name, *extensions, *help;                   /* extensions: ".bin .bs2" */
     bool (*probe)(const unsigned char *bytes, size_t size); /* by its first bytes; NULL: it has no mark */
     bool units, maps;                                       /* options.unit, options.map mean something */
-    int (*decode)(struct snn_events_job *job);              /* events_parts.h */
+    /* Decoding, some at a time (events_parts.h). `state`: bytes that are kept between two calls. */
+    size_t state;
+    int (*open)(struct snn_events_job *job);
+    int (*more)(struct snn_events_job *job);
+    void (*close)(struct snn_events_job *job); /* NULL: there is nothing to free */
 };
 extern const struct snn_events_format *const snn_events_formats[]; /* ended by NULL */
 

@@ -49,8 +49,15 @@ static struct header read_header(struct snn_events_job *job) {
     return h;
 }
 
-/* `all`: every address, or-ed. */
-static int find_chip(const struct snn_events_job *job, const struct header *h, uint32_t all, struct chip *out) {
+/* Has no address more than 16 bits? The whole file has to be looked at, once. */
+static bool has_short_addresses(struct snn_events_job *job, const struct header *h) {
+    if (job->known) job->addresses = job->known->addresses;
+    for (size_t at = h->end; !job->known && job->size - at >= RECORD; at += RECORD)
+        job->addresses |= snn_get_be32(job->bytes + at);
+    return job->addresses <= 0xffff;
+}
+
+static int find_chip(struct snn_events_job *job, const struct header *h, struct chip *out) {
     static const struct chip chips[] = {
         [SNN_EVENTS_DVS128] = {SNN_EVENTS_DVS128, 128, 128}, [SNN_EVENTS_DAVIS240] = {SNN_EVENTS_DAVIS240, 240, 180}};
     int wish = job->options->map;
@@ -59,7 +66,7 @@ static int find_chip(const struct snn_events_job *job, const struct header *h, u
     else if (h->chip_line.length)
         return snn_error(SNN_EDATA, "%s: says '%.*s', whose addresses are not known: expected a DVS128 or a DAVIS",
                          job->path, (int)(h->chip_line.length < 80 ? h->chip_line.length : 80), h->chip_line.at);
-    else if (all <= 0xffff) *out = chips[SNN_EVENTS_DVS128];
+    else if (has_short_addresses(job, h)) *out = chips[SNN_EVENTS_DVS128];
     else if (h->davis.map == SNN_EVENTS_DAVIS240) *out = h->davis;
     else
         return snn_error(SNN_EDATA,
@@ -79,37 +86,46 @@ static bool take(struct snn_events_job *job, enum snn_events_map map, int64_t t,
            snn_events_take(job, t, 127 - (int32_t)(a >> 8 & 0x7f), 127 - (int32_t)(a >> 1 & 0x7f), 1 - (int)(a & 1));
 }
 
-static int take_records(struct snn_events_job *job, enum snn_events_map map, const unsigned char *records, size_t n) {
+struct place { /* where decoding goes on */
+    size_t at;
+    int64_t clock, before; /* what the counter's overflows amount to; the counter at the record before */
+    enum snn_events_map map;
+};
+
+static void take_record(struct snn_events_job *job, struct place *place, const unsigned char *record) {
     const int64_t range = INT64_C(1) << 32;
-    int64_t clock = 0, before = 0;
-    for (size_t i = 0; i < n; ++i) {
-        const unsigned char *record = records + i * RECORD;
-        uint32_t address = snn_get_be32(record);
-        int64_t t = snn_get_be32(record + 4);
-        /* The counter has run over, or an event of before comes late. */
-        if (t < before - range / 2) clock += range, ++job->facts->overflows;
-        else if (t > before + range / 2 && clock) clock -= range, --job->facts->overflows;
-        before = t;
-        if (!is_event(map, address)) ++job->facts->skipped;
-        else job->facts->off += !take(job, map, clock + t, address);
-    }
+    uint32_t address = snn_get_be32(record);
+    int64_t t = snn_get_be32(record + 4);
+    /* The counter has run over, or an event of before comes late. */
+    if (t < place->before - range / 2) place->clock += range, ++job->facts->overflows;
+    else if (t > place->before + range / 2 && place->clock) place->clock -= range, --job->facts->overflows;
+    place->before = t;
+    if (!is_event(place->map, address)) ++job->facts->skipped;
+    else job->facts->off += !take(job, place->map, place->clock + t, address);
+}
+
+static int open_records(struct snn_events_job *job) {
+    struct place *place = job->state;
+    struct chip chip = {0};
+    job->facts->format = "AEDAT 2.0";
+    struct header h = read_header(job);
+    size_t rest = (job->size - h.end) % RECORD;
+    SNN_TRY(find_chip(job, &h, &chip));
+    SNN_TRY(snn_events_sensor(job, chip.W, chip.H));
+    if (rest) snn_events_cut(job, (int64_t)rest, "record");
+    *place = (struct place){.at = h.end, .map = chip.map};
     return SNN_OK;
 }
 
-static int decode(struct snn_events_job *job) {
-    job->facts->format = "AEDAT 2.0";
-    struct header h = read_header(job);
-    const unsigned char *records = job->bytes + h.end;
-    size_t n = (job->size - h.end) / RECORD, events = 0, rest = (job->size - h.end) % RECORD;
-    uint32_t all = 0;
-    struct chip chip = {0};
-    for (size_t i = 0; i < n; ++i) all |= snn_get_be32(records + i * RECORD);
-    SNN_TRY(find_chip(job, &h, all, &chip));
-    SNN_TRY(snn_events_sensor(job, chip.W, chip.H));
-    for (size_t i = 0; i < n; ++i) events += is_event(chip.map, snn_get_be32(records + i * RECORD));
+static int more(struct snn_events_job *job) {
+    struct place *place = job->state;
+    size_t n = (job->size - place->at) / RECORD, events = 0;
+    job->ended = n <= snn_events_wanted(job);
+    if (!job->ended) n = snn_events_wanted(job);
+    for (size_t i = 0; i < n; ++i) events += is_event(place->map, snn_get_be32(job->bytes + place->at + i * RECORD));
     SNN_TRY(snn_events_room(job, events));
-    if (rest) snn_events_cut(job, (int64_t)rest, "record");
-    return take_records(job, chip.map, records, n);
+    for (size_t i = 0; i < n; ++i, place->at += RECORD) take_record(job, place, job->bytes + place->at);
+    return SNN_OK;
 }
 
 const struct snn_events_format snn_events_aedat2 = {
@@ -118,5 +134,7 @@ const struct snn_events_format snn_events_aedat2 = {
     .help = "AEDAT 2.0 of a DVS128 (CIFAR10-DVS) or a DAVIS",
     .maps = true,
     .probe = probe,
-    .decode = decode,
+    .state = sizeof(struct place),
+    .open = open_records,
+    .more = more,
 };

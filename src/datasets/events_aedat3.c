@@ -126,30 +126,42 @@ static void take_events(struct snn_events_job *job, const struct packet *p, cons
     }
 }
 
-static int decode(struct snn_events_job *job) {
-    struct stream stream = {.source = -1};
+struct place { /* where decoding goes on */
     size_t at;
-    SNN_TRY(read_header(job, job->bytes, job->size, &at));
-    while (at < job->size) {
-        const unsigned char *h = job->bytes + at;
-        int64_t left = (int64_t)(job->size - at) - HEADER;
-        struct packet p;
-        if (left < 0 || snn_all_zero(h, (size_t)left + HEADER)) {
-            snn_events_cut(job, left + HEADER, "packet");
-            break;
-        }
-        SNN_TRY(read_packet(job, h, (int64_t)at, &p));
-        int64_t bytes = p.each * p.events, here = bytes <= left ? p.events : left / p.each;
-        if (wanted(job, &stream, &p, get(h + 16))) {
-            SNN_TRY(snn_events_room(job, (size_t)here));
-            take_events(job, &p, h + HEADER, here, 0, INT64_MAX);
-        }
-        if (bytes > left) {
-            snn_events_cut(job, left - here * p.each, "packet");
-            break;
-        }
-        at += (size_t)(HEADER + bytes);
+    struct stream stream;
+};
+
+static int open_packets(struct snn_events_job *job) {
+    struct place *place = job->state;
+    place->stream.source = -1;
+    return read_header(job, job->bytes, job->size, &place->at);
+}
+
+/* A packet, or what is there of the last one. */
+static int next_packet(struct snn_events_job *job, struct place *place) {
+    const unsigned char *h = job->bytes + place->at;
+    int64_t left = (int64_t)(job->size - place->at) - HEADER;
+    struct packet p;
+    if (left < 0 || snn_all_zero(h, (size_t)left + HEADER)) {
+        snn_events_cut(job, left + HEADER, "packet");
+        place->at = job->size;
+        return SNN_OK;
     }
+    SNN_TRY(read_packet(job, h, (int64_t)place->at, &p));
+    int64_t bytes = p.each * p.events, here = bytes <= left ? p.events : left / p.each;
+    if (wanted(job, &place->stream, &p, get(h + 16))) {
+        SNN_TRY(snn_events_room(job, (size_t)here));
+        take_events(job, &p, h + HEADER, here, 0, INT64_MAX);
+    }
+    if (bytes > left) snn_events_cut(job, left - here * p.each, "packet");
+    place->at = bytes > left ? job->size : place->at + (size_t)(HEADER + bytes);
+    return SNN_OK;
+}
+
+static int more(struct snn_events_job *job) {
+    struct place *place = job->state;
+    while (place->at < job->size && job->out->event_count < job->goal) SNN_TRY(next_packet(job, place));
+    job->ended = place->at == job->size;
     return SNN_OK;
 }
 
@@ -158,7 +170,9 @@ const struct snn_events_format snn_events_aedat3 = {
     .extensions = ".aedat",
     .help = "AEDAT 3.0 and 3.1 (DVS128 Gesture)",
     .probe = probe,
-    .decode = decode,
+    .state = sizeof(struct place),
+    .open = open_packets,
+    .more = more,
 };
 
 /* ---- segments ---- */

@@ -230,7 +230,8 @@ static const char *unpack(struct unpacker *u, bool lz4, const unsigned char *in,
 }
 
 struct reading {
-    const struct header *header;
+    struct header header;
+    size_t at, end; /* of the packets that are left */
     int64_t stream; /* whose events are taken; -1: that of the first packet of events */
     struct unpacker unpacker;
 };
@@ -260,8 +261,8 @@ static int take_events(struct snn_events_job *job, const unsigned char *event, s
 
 static bool skip_stream(struct snn_events_job *job, const struct reading *r, int64_t id) {
     if (id == r->stream) return false;
-    for (int i = 0; i < r->header->streams; ++i) {
-        const struct stream *s = &r->header->list[i];
+    for (int i = 0; i < r->header.streams; ++i) {
+        const struct stream *s = &r->header.list[i];
         if (s->id != id) continue;
         if (s->events && !strstr(job->facts->warning, "another camera"))
             snn_events_warn(job, "holds events of another camera (stream %lld), which are left out", (long long)id);
@@ -275,7 +276,7 @@ static int read_packet(struct snn_events_job *job, struct reading *r, int64_t id
     struct unpacker *u = &r->unpacker;
     const char *wrong = NULL;
     struct flat f = {job->bytes + at, size};
-    int compression = r->header->compression;
+    int compression = r->header.compression;
     size_t count, first;
     if (skip_stream(job, r, id)) {
         ++job->facts->skipped;
@@ -310,61 +311,69 @@ static int read_packet(struct snn_events_job *job, struct reading *r, int64_t id
     return take_events(job, f.at + first, count);
 }
 
-static int read_packets(struct snn_events_job *job, struct reading *r) {
-    const struct header *h = r->header;
-    size_t at = h->end, end = job->size;
-    if (h->table < 0) snn_events_warn(job, "was not finished by its recorder");
-    else if ((uint64_t)h->table < h->end || (uint64_t)h->table > job->size)
-        snn_events_warn(job, "has no table of packets where its header says: it may be cut");
-    else end = (size_t)h->table;
-    while (at < end) {
-        const unsigned char *packet = job->bytes + at;
-        size_t left = end - at;
-        if (left < PACKET || snn_all_zero(packet, left)) {
-            snn_events_cut(job, (int64_t)left, "packet");
-            break;
-        }
-        int64_t id = (int32_t)snn_get_le32(packet), size = (int32_t)snn_get_le32(packet + 4);
-        left -= PACKET;
-        at += PACKET;
-        if (id < 0 || size < 0)
-            return snn_error(SNN_EDATA,
-                             "%s: byte %zu: a packet of stream %lld with %lld bytes, expected the header of "
-                             "a packet",
-                             job->path, at - PACKET, (long long)id, (long long)size);
-        bool cut = (size_t)size > left;
-        size_t here = cut ? left : (size_t)size;
-        if (cut) snn_events_cut(job, (int64_t)left, "packet");
-        SNN_TRY(read_packet(job, r, id, at, here, cut));
-        at += here;
+/* A packet, or what is there of the last one. */
+static int next_packet(struct snn_events_job *job, struct reading *r) {
+    const unsigned char *packet = job->bytes + r->at;
+    size_t left = r->end - r->at;
+    if (left < PACKET || snn_all_zero(packet, left)) {
+        snn_events_cut(job, (int64_t)left, "packet");
+        r->at = r->end;
+        return SNN_OK;
     }
+    int64_t id = (int32_t)snn_get_le32(packet), size = (int32_t)snn_get_le32(packet + 4);
+    if (id < 0 || size < 0)
+        return snn_error(SNN_EDATA,
+                         "%s: byte %zu: a packet of stream %lld with %lld bytes, expected the header of a packet",
+                         job->path, r->at, (long long)id, (long long)size);
+    left -= PACKET;
+    r->at += PACKET;
+    bool cut = (size_t)size > left;
+    size_t here = cut ? left : (size_t)size, at = r->at;
+    if (cut) snn_events_cut(job, (int64_t)left, "packet");
+    r->at += here;
+    return read_packet(job, r, id, at, here, cut);
+}
+
+static int more(struct snn_events_job *job) {
+    struct reading *r = job->state;
+    while (r->at < r->end && job->out->event_count < job->goal) SNN_TRY(next_packet(job, r));
+    job->ended = r->at == r->end;
     return SNN_OK;
 }
 
-static int decode(struct snn_events_job *job) {
+static int open_packets(struct snn_events_job *job) {
     static const char *const names[COMPRESSIONS] = {"AEDAT 4.0", "AEDAT 4.0 (LZ4)", "AEDAT 4.0 (LZ4)",
                                                     "AEDAT 4.0 (Zstandard)", "AEDAT 4.0 (Zstandard)"};
-    struct header h;
-    struct reading r = {.header = &h, .stream = -1};
-    SNN_TRY(read_header(job, &h));
-    job->facts->format = names[h.compression];
-    for (int i = h.streams; i--;)
-        if (h.list[i].events) r.stream = h.list[i].id;
-    for (int i = 0; i < h.streams; ++i)
-        if (h.list[i].events && h.list[i].id == r.stream && h.list[i].W > 0 && h.list[i].H > 0) {
-            SNN_TRY(snn_events_sensor(job, h.list[i].W, h.list[i].H));
+    struct reading *r = job->state;
+    struct header *h = &r->header;
+    r->stream = -1;
+    SNN_TRY(read_header(job, h));
+    job->facts->format = names[h->compression];
+    for (int i = h->streams; i--;)
+        if (h->list[i].events) r->stream = h->list[i].id;
+    for (int i = 0; i < h->streams; ++i)
+        if (h->list[i].events && h->list[i].id == r->stream && h->list[i].W > 0 && h->list[i].H > 0) {
+            SNN_TRY(snn_events_sensor(job, h->list[i].W, h->list[i].H));
             break;
         }
-    int status = open_unpacker(job, &r.unpacker);
-    if (status == SNN_OK) status = read_packets(job, &r);
-    close_unpacker(&r.unpacker);
-    return status;
+    r->at = h->end;
+    r->end = job->size;
+    if (h->table < 0) snn_events_warn(job, "was not finished by its recorder");
+    else if ((uint64_t)h->table < h->end || (uint64_t)h->table > job->size)
+        snn_events_warn(job, "has no table of packets where its header says: it may be cut");
+    else r->end = (size_t)h->table;
+    return open_unpacker(job, &r->unpacker);
 }
+
+static void close_packets(struct snn_events_job *job) { close_unpacker(&((struct reading *)job->state)->unpacker); }
 
 const struct snn_events_format snn_events_aedat4 = {
     .name = "aedat4",
     .extensions = ".aedat4",
     .help = "AEDAT 4.0 of DV, plain, LZ4 or Zstandard",
     .probe = probe,
-    .decode = decode,
+    .state = sizeof(struct reading),
+    .open = open_packets,
+    .more = more,
+    .close = close_packets,
 };

@@ -16,6 +16,9 @@ struct table {
     int columns;            /* of a line */
     int place[SNN_COLUMNS]; /* in a line */
     int unit;               /* of times; AUTO: whole microseconds */
+    size_t at;              /* where the next line begins, and which one it is */
+    int64_t line;
+    bool begun; /* the names are read, or there are none */
 };
 
 static struct snn_text trimmed(const char *at, const char *end) {
@@ -164,37 +167,54 @@ static int read_line(struct snn_events_job *job, int64_t line, struct snn_text t
     return snn_events_take_row(job, "line", line, row, SNN_EVENTS_US);
 }
 
-static int decode(struct snn_events_job *job) {
-    const char *at = (const char *)job->bytes, *end = at + job->size;
-    struct table table = {.columns = SNN_COLUMNS, .place = {0, 1, 2, 3}};
-    size_t lines = 1;
+static int open_table(struct snn_events_job *job) {
+    struct table *table = job->state;
     job->facts->format = "CSV";
+    *table = (struct table){.columns = SNN_COLUMNS, .place = {0, 1, 2, 3}, .line = 1};
+    if (job->size >= 3 && !memcmp(job->bytes, "\xef\xbb\xbf", 3)) table->at = 3; /* byte order mark */
+    return SNN_OK;
+}
+
+/* Room for what is wanted, or for all lines that are left: an event takes 7 bytes at least, empty lines are none. */
+static int make_room(struct snn_events_job *job, const char *at, const char *end) {
+    size_t most = (size_t)(end - at) / 7 + 1, lines = 1;
+    if (snn_events_wanted(job) < most) return snn_events_room(job, snn_events_wanted(job));
     for (const char *c = at; (c = memchr(c, '\n', (size_t)(end - c))); ++c) ++lines;
-    /* An event takes 7 bytes at least: empty lines are none. */
-    SNN_TRY(snn_events_room(job, lines < job->size / 7 + 1 ? lines : job->size / 7 + 1));
-    if (job->size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3)) at += 3; /* byte order mark */
-    bool first = true;
-    for (int64_t line = 1; at < end; ++line) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        struct snn_text cell[MAX_COLUMNS], text = trimmed(at, stop ? stop : end);
-        at = stop ? stop + 1 : end;
-        bool comment = text.length && text.at[0] == '#';
-        if (comment && first) text = trimmed(text.at + 1, text.at + text.length);
-        else if (comment) continue;
-        if (!text.length) continue;
-        int n = split(text, cell);
-        if (n < 0) return broken(job, line, text, "at most 64 columns");
-        if (first && is_names(cell, n)) {
-            int status = read_names(job, line, text, cell, n, &table);
-            if (status < 0 && !comment) return status;
-            if (status == SNN_OK) first = false;
-            continue;
-        }
-        if (comment) continue;
-        first = false;
-        if (job->options->unit) table.unit = job->options->unit;
-        SNN_TRY(read_line(job, line, text, cell, n, &table));
+    return snn_events_room(job, lines < most ? lines : most);
+}
+
+/* A line that is not empty. Before the first of numbers, one may be of names. */
+static int take_line(struct snn_events_job *job, struct table *table, struct snn_text text) {
+    struct snn_text cell[MAX_COLUMNS];
+    bool comment = text.at[0] == '#';
+    if (comment && table->begun) return SNN_OK;
+    if (comment) text = trimmed(text.at + 1, text.at + text.length);
+    if (!text.length) return SNN_OK;
+    int n = split(text, cell);
+    if (n < 0) return broken(job, table->line, text, "at most 64 columns");
+    if (!table->begun && is_names(cell, n)) {
+        int status = read_names(job, table->line, text, cell, n, table);
+        table->begun = status == SNN_OK;
+        return comment ? SNN_OK : status;
     }
+    if (comment) return SNN_OK;
+    table->begun = true;
+    if (job->options->unit) table->unit = job->options->unit;
+    return read_line(job, table->line, text, cell, n, table);
+}
+
+static int more(struct snn_events_job *job) {
+    struct table *table = job->state;
+    const char *at = (const char *)job->bytes + table->at, *end = (const char *)job->bytes + job->size;
+    SNN_TRY(make_room(job, at, end));
+    for (; at < end && snn_events_wanted(job); ++table->line) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        struct snn_text text = trimmed(at, stop ? stop : end);
+        at = stop ? stop + 1 : end;
+        if (text.length) SNN_TRY(take_line(job, table, text));
+    }
+    table->at = (size_t)(at - (const char *)job->bytes);
+    job->ended = at == end;
     return SNN_OK;
 }
 
@@ -203,5 +223,7 @@ const struct snn_events_format snn_events_csv = {
     .extensions = ".csv .txt .tsv",
     .help = "lines of t, x, y, p, or as a first line names them",
     .units = true,
-    .decode = decode,
+    .state = sizeof(struct table),
+    .open = open_table,
+    .more = more,
 };

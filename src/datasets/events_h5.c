@@ -71,10 +71,16 @@ struct column {
     bool real;
 };
 
+union number {
+    int64_t whole;
+    double real;
+};
+
 struct table {
     hid_t file;
     struct column column[SNN_COLUMNS];
-    hsize_t rows;
+    hsize_t rows, row;  /* row: the next one */
+    union number *slab; /* (SNN_COLUMNS, SLAB) */
     int unit;
 };
 
@@ -177,28 +183,38 @@ static bool read_slab(const struct column *column, hsize_t first, hsize_t n, voi
     return good;
 }
 
-union number {
-    int64_t whole;
-    double real;
-};
-
-/* `slab`: (SNN_COLUMNS, SLAB). */
-static int read_rows(struct snn_events_job *job, const struct table *table, union number *slab) {
-    for (hsize_t first = 0; first < table->rows; first += SLAB) {
-        hsize_t n = table->rows - first < SLAB ? table->rows - first : SLAB;
-        for (int c = 0; c < SNN_COLUMNS; ++c)
-            if (!read_slab(&table->column[c], first, n, slab + c * SLAB)) return unreadable(job, table->column[c].name);
-        for (hsize_t i = 0; i < n; ++i) {
-            struct snn_value row[SNN_COLUMNS];
-            for (int c = 0; c < SNN_COLUMNS; ++c) {
-                const union number *cell = &slab[c * SLAB + (int)i];
-                row[c] = table->column[c].real ? (struct snn_value){.real = true, .number = cell->real}
-                                               : (struct snn_value){.whole = cell->whole};
-            }
-            SNN_TRY(snn_events_take_row(job, "row", (int64_t)(first + i), row, table->unit));
+/* The next SLAB rows, for which there is room. */
+static int read_rows(struct snn_events_job *job, struct table *table) {
+    hsize_t n = table->rows - table->row < SLAB ? table->rows - table->row : SLAB;
+    for (int c = 0; c < SNN_COLUMNS; ++c)
+        if (!read_slab(&table->column[c], table->row, n, table->slab + c * SLAB))
+            return unreadable(job, table->column[c].name);
+    for (hsize_t i = 0; i < n; ++i, ++table->row) {
+        struct snn_value row[SNN_COLUMNS];
+        for (int c = 0; c < SNN_COLUMNS; ++c) {
+            const union number *cell = &table->slab[c * SLAB + (int)i];
+            row[c] = table->column[c].real ? (struct snn_value){.real = true, .number = cell->real}
+                                           : (struct snn_value){.whole = cell->whole};
         }
+        SNN_TRY(snn_events_take_row(job, "row", (int64_t)table->row, row, table->unit));
     }
     return SNN_OK;
+}
+
+static int read_more(struct snn_events_job *job, struct table *table) {
+    hsize_t n = table->rows - table->row, most = snn_events_wanted(job);
+    if (n > SLAB && n > most) n = most > SLAB ? most - most % SLAB : SLAB;
+    SNN_TRY(snn_events_room(job, (size_t)n));
+    for (hsize_t end = table->row + n; table->row < end;) SNN_TRY(read_rows(job, table));
+    job->ended = table->row == table->rows;
+    return SNN_OK;
+}
+
+static int more(struct snn_events_job *job) {
+    snn_hdf5_enter();
+    int status = read_more(job, job->state);
+    snn_hdf5_leave();
+    return status;
 }
 
 static int read_table(struct snn_events_job *job, struct table *table) {
@@ -207,29 +223,32 @@ static int read_table(struct snn_events_job *job, struct table *table) {
     if (job->options->unit) table->unit = job->options->unit;
     if (!table->unit && table->column[SNN_COLUMN_T].real && table->rows)
         snn_events_warn(job, "does not say the unit of its times, which are taken for microseconds");
-    SNN_TRY(snn_events_room(job, (size_t)table->rows));
-    union number *slab = malloc(sizeof *slab * SNN_COLUMNS * SLAB);
-    if (!slab) return snn_error(SNN_EFAIL, "%s: out of memory", job->path);
-    int status = read_rows(job, table, slab);
-    free(slab);
+    table->slab = malloc(sizeof *table->slab * SNN_COLUMNS * SLAB);
+    return table->slab ? SNN_OK : snn_error(SNN_EFAIL, "%s: out of memory", job->path);
+}
+
+static int open_table(struct snn_events_job *job) {
+    struct table *table = job->state;
+    job->facts->format = "HDF5";
+    for (int c = 0; c < SNN_COLUMNS; ++c) table->column[c].set = table->column[c].space = -1;
+    snn_hdf5_enter();
+    table->file = open_image(job);
+    int status =
+        table->file >= 0 ? read_table(job, table) : snn_error(SNN_EDATA, "%s: is no whole HDF5 file", job->path);
+    snn_hdf5_leave();
     return status;
 }
 
-static int decode(struct snn_events_job *job) {
-    struct table table = {0};
-    job->facts->format = "HDF5";
+static void close_table(struct snn_events_job *job) {
+    struct table *table = job->state;
     snn_hdf5_enter();
-    for (int c = 0; c < SNN_COLUMNS; ++c) table.column[c].set = table.column[c].space = -1;
-    table.file = open_image(job);
-    int status =
-        table.file >= 0 ? read_table(job, &table) : snn_error(SNN_EDATA, "%s: is no whole HDF5 file", job->path);
     for (int c = 0; c < SNN_COLUMNS; ++c) {
-        if (table.column[c].space >= 0) H5Sclose(table.column[c].space);
-        if (table.column[c].set >= 0) H5Dclose(table.column[c].set);
+        if (table->column[c].space >= 0) H5Sclose(table->column[c].space);
+        if (table->column[c].set >= 0) H5Dclose(table->column[c].set);
     }
-    if (table.file >= 0) H5Fclose(table.file);
+    if (table->file >= 0) H5Fclose(table->file);
     snn_hdf5_leave();
-    return status;
+    free(table->slab);
 }
 
 const struct snn_events_format snn_events_h5 = {
@@ -238,5 +257,8 @@ const struct snn_events_format snn_events_h5 = {
     .help = "HDF5 with events/t, x, y and p, or the same at its root",
     .units = true,
     .probe = probe,
-    .decode = decode,
+    .state = sizeof(struct table),
+    .open = open_table,
+    .more = more,
+    .close = close_table,
 };

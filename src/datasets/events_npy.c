@@ -17,6 +17,8 @@ struct cell { /* a number in a row */
 struct table {
     struct cell column[SNN_COLUMNS];
     int64_t rows, step; /* bytes from row to row */
+    int64_t row;        /* the next one */
+    size_t data;        /* where they begin */
     int unit;
 };
 
@@ -49,18 +51,18 @@ static void place_columns(const struct snn_npy_header *h, struct table *out) {
     out->step = h->fortran ? h->item : SNN_COLUMNS * h->item;
 }
 
-static int read_header(const struct snn_events_job *job, struct table *out, size_t *data) {
+static int read_header(const struct snn_events_job *job, struct table *out) {
     struct snn_npy_header h;
     int64_t text, length;
     SNN_TRY(snn_npy_find_text(job->path, job->bytes, (int64_t)job->size, &text, &length));
     SNN_TRY(snn_npy_read_text(job->path, (const char *)job->bytes + text, (size_t)length, &h));
-    *data = (size_t)(text + length);
+    out->data = (size_t)(text + length);
     if (h.dims != (h.fields ? 1 : 2) || (!h.fields && h.dim[1] != SNN_COLUMNS))
         return snn_error(SNN_EDATA, "%s: has another shape than (n,4) of numbers or (n,) of records", job->path);
     if (h.fields) SNN_TRY(find_fields(job, &h, out));
     else place_columns(&h, out);
     out->rows = h.dim[0];
-    int64_t here = (int64_t)(job->size - *data), each = h.fields ? h.item : SNN_COLUMNS * h.item;
+    int64_t here = (int64_t)(job->size - out->data), each = h.fields ? h.item : SNN_COLUMNS * h.item;
     if (h.count * h.item == here) return SNN_OK;
     return snn_error(SNN_EDATA, "%s: has %lld bytes of data, expected %lld events of %lld", job->path, (long long)here,
                      (long long)out->rows, (long long)each);
@@ -73,19 +75,27 @@ static struct snn_value read_cell(const struct cell *cell, const unsigned char *
     return (struct snn_value){.whole = bits > INT64_MAX ? INT64_MAX : (int64_t)bits};
 }
 
-static int decode(struct snn_events_job *job) {
-    struct table a = {0};
-    size_t data = 0;
+static int open_array(struct snn_events_job *job) {
+    struct table *a = job->state;
     job->facts->format = "NumPy array";
-    SNN_TRY(read_header(job, &a, &data));
-    int unit = job->options->unit ? job->options->unit : a.unit;
-    if (!unit && a.column[SNN_COLUMN_T].number.kind == 'f' && a.rows)
+    SNN_TRY(read_header(job, a));
+    if (job->options->unit) a->unit = job->options->unit;
+    if (!a->unit && a->column[SNN_COLUMN_T].number.kind == 'f' && a->rows)
         snn_events_warn(job, "does not say the unit of its times, which are taken for microseconds");
-    SNN_TRY(snn_events_room(job, (size_t)a.rows));
-    for (int64_t i = 0; i < a.rows; ++i) {
+    return SNN_OK;
+}
+
+static int more(struct snn_events_job *job) {
+    struct table *a = job->state;
+    size_t n = (size_t)(a->rows - a->row);
+    job->ended = n <= snn_events_wanted(job);
+    if (!job->ended) n = snn_events_wanted(job);
+    SNN_TRY(snn_events_room(job, n));
+    for (; n; --n, ++a->row) {
         struct snn_value row[SNN_COLUMNS];
-        for (int c = 0; c < SNN_COLUMNS; ++c) row[c] = read_cell(&a.column[c], job->bytes + data + i * a.step);
-        SNN_TRY(snn_events_take_row(job, "row", i, row, unit));
+        for (int c = 0; c < SNN_COLUMNS; ++c)
+            row[c] = read_cell(&a->column[c], job->bytes + a->data + a->row * a->step);
+        SNN_TRY(snn_events_take_row(job, "row", a->row, row, a->unit));
     }
     return SNN_OK;
 }
@@ -96,5 +106,7 @@ const struct snn_events_format snn_events_npy = {
     .help = "a NumPy array of records t, x, y, p, or of rows x, y, p, t",
     .units = true,
     .probe = probe,
-    .decode = decode,
+    .state = sizeof(struct table),
+    .open = open_array,
+    .more = more,
 };

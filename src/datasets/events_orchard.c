@@ -11,12 +11,18 @@
 
 enum { RECORD = 5, OVERFLOW_Y = 240, OVERFLOW_US = 8192 };
 
+struct place { /* where decoding goes on */
+    size_t at;
+    int64_t clock;
+    bool odd; /* a look at each record is needed */
+};
+
 /* Nearly all files hold nothing but events of the sensor: those are taken without a look at each. False when there is
- * anything else; nothing has changed then. */
-static bool decode_plain(struct snn_events_job *job) {
-    const unsigned char *b = job->bytes;
-    struct snn_event *to = job->out->events;
-    int32_t n = (int32_t)(job->size / RECORD), last = 0, back = 0, most_x = -1, most_y = -1, clocks = 0;
+ * anything else among the n records; nothing has changed then. */
+static bool take_plain(struct snn_events_job *job, struct place *place, int32_t n) {
+    const unsigned char *b = job->bytes + place->at;
+    struct snn_event *to = job->out->events + job->out->event_count;
+    int32_t last = 0, back = 0, most_x = job->most_x, most_y = job->most_y, clocks = 0;
     for (int32_t i = 0; i < n; ++i, b += RECORD) {
         int32_t t = (b[2] & 0x7f) << 16 | b[3] << 8 | b[4];
         most_x = b[0] > most_x ? b[0] : most_x;
@@ -27,34 +33,43 @@ static bool decode_plain(struct snn_events_job *job) {
         to[i] = (struct snn_event){.t = t, .x = b[0], .y = b[1], .p = b[2] >> 7};
     }
     if (clocks || most_x >= job->W || most_y >= job->H) return false;
+    if (n && job->last - to[0].t > job->back) job->back = job->last - to[0].t;
+    if (back > job->back) job->back = back;
     job->most_x = most_x, job->most_y = most_y;
-    job->back = back;
-    job->out->event_count = (size_t)n;
+    job->last = last;
+    job->out->event_count += (size_t)n;
     return true;
 }
 
-static int decode(struct snn_events_job *job) {
-    const unsigned char *bytes = job->bytes;
-    int64_t clock = 0;
-    job->facts->format = "5-byte records";
-    if (job->size % RECORD)
-        return snn_error(SNN_EDATA, "%s: has %zu bytes, expected a multiple of %d", job->path, job->size, RECORD);
-    SNN_TRY(snn_events_room(job, job->size / RECORD));
-    if (job->size / RECORD < INT32_MAX && decode_plain(job)) return SNN_OK;
-    for (size_t at = 0; at < job->size; at += RECORD) {
-        const unsigned char *b = bytes + at;
-        if (b[1] == OVERFLOW_Y) {
-            clock += OVERFLOW_US;
-            ++job->facts->overflows;
-            continue;
-        }
-        int64_t t = clock + ((b[2] & 0x7f) << 16 | b[3] << 8 | b[4]);
-        if (!snn_events_take(job, t, b[0], b[1], b[2] >> 7)) {
-            char where[32];
-            snprintf(where, sizeof where, "byte %zu", at);
-            return snn_events_misfit(job, where, t, b[0], b[1]);
-        }
+static int take(struct snn_events_job *job, struct place *place, const unsigned char *b) {
+    if (b[1] == OVERFLOW_Y) {
+        place->clock += OVERFLOW_US;
+        ++job->facts->overflows;
+        return SNN_OK;
     }
+    int64_t t = place->clock + ((b[2] & 0x7f) << 16 | b[3] << 8 | b[4]);
+    if (snn_events_take(job, t, b[0], b[1], b[2] >> 7)) return SNN_OK;
+    char where[32];
+    snprintf(where, sizeof where, "byte %zu", (size_t)(b - job->bytes));
+    return snn_events_misfit(job, where, t, b[0], b[1]);
+}
+
+static int open_records(struct snn_events_job *job) {
+    job->facts->format = "5-byte records";
+    if (job->size % RECORD == 0) return SNN_OK;
+    return snn_error(SNN_EDATA, "%s: has %zu bytes, expected a multiple of %d", job->path, job->size, RECORD);
+}
+
+static int more(struct snn_events_job *job) {
+    struct place *place = job->state;
+    size_t n = (job->size - place->at) / RECORD, end;
+    if (snn_events_wanted(job) < n) n = snn_events_wanted(job);
+    SNN_TRY(snn_events_room(job, n));
+    end = place->at + n * RECORD;
+    place->odd = place->odd || n >= INT32_MAX || !take_plain(job, place, (int32_t)n);
+    for (; place->odd && place->at < end; place->at += RECORD) SNN_TRY(take(job, place, job->bytes + place->at));
+    place->at = end;
+    job->ended = end == job->size;
     return SNN_OK;
 }
 
@@ -62,5 +77,7 @@ const struct snn_events_format snn_events_orchard = {
     .name = "orchard",
     .extensions = ".bin .bs2",
     .help = "records of 5 bytes (N-MNIST, N-Caltech101)",
-    .decode = decode,
+    .state = sizeof(struct place),
+    .open = open_records,
+    .more = more,
 };

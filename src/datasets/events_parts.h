@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * events_parts.h - what decoders of recordings share; only this folder includes it.
  *
- * A decoder takes event by event with snn_events_take, which keeps what fits the sensor; order, the sensor's size and
- * facts are settled by events.c when it is done. */
+ * A decoder reads what stands in front of the events (open), and takes some of them each time it is asked (more), with
+ * snn_events_take, which keeps what fits the sensor. It goes on where it stopped, so that a recording read whole and
+ * one read piece by piece are one thing: order, the sensor's size and facts are settled by events.c and
+ * events_stream.c. */
 #ifndef SNN_DATASETS_EVENTS_PARTS_H
 #define SNN_DATASETS_EVENTS_PARTS_H
 
 #include "datasets/events.h"
+#include "datasets/events_stream.h"
 
 #define SNN_EVENTS_LATEST (INT64_C(1) << 53) /* microseconds, 285 years: sums and differences of times fit */
 
@@ -17,21 +20,38 @@ struct snn_events_job { /* one decoding */
     const struct snn_events_options *options;
     struct snn_sample *out;
     struct snn_events_facts *facts;
-    int32_t W, H;           /* coordinates are below these */
-    int32_t most_x, most_y; /* met; -1 before the first */
-    int64_t last;           /* time of the event before */
-    int64_t back;           /* the longest step back in time */
-    bool from_below;        /* row 0 is the lowest: settled at the end, when the height is known */
+    const struct snn_events_format *format;
+    const struct snn_events_extent *known; /* from an earlier pass; NULL: there was none */
+    void *state;                           /* the decoder's own; zeros before open() */
+    size_t goal;                           /* events in `out` that more() reads towards */
+    bool ended;                            /* more() has come to the end */
+    int64_t before;                        /* events that were in `out`, and have been taken from there */
+    uint32_t addresses;                    /* see snn_events_extent */
+    int32_t W, H;                          /* coordinates are below these */
+    int32_t most_x, most_y;                /* met; -1 before the first */
+    int64_t last;                          /* time of the event before */
+    int64_t back;                          /* the longest step back in time */
+    bool from_below;                       /* row 0 is the lowest: settled at the end, when the height is known */
 };
 
 /* ---- around a decoder (events.c) ---- */
 
 struct snn_events_job snn_events_start(const char *path, const struct snn_events_options *options,
                                        struct snn_sample *out, struct snn_events_facts *facts);
-/* Sort by time, the file's order among equals, and fill the facts. */
+/* Find the format and open() it; snn_events_end frees what that took, also after a failure. */
+int snn_events_begin(struct snn_events_job *job);
+void snn_events_end(struct snn_events_job *job);
+/* Fill the facts, at the end. */
+void snn_events_settle(struct snn_events_job *job);
+/* Of a decoding in one go: that, and order. */
 int snn_events_finish(struct snn_events_job *job);
+/* By time, the order that there is among equals. SNN_EFAIL: out of memory. */
+int snn_events_sort(const char *path, struct snn_event *events, size_t n);
 
 /* ---- for decoders ---- */
+
+/* more() takes about so many events; fewer are no mistake, more neither where they come by the packet. */
+static inline size_t snn_events_wanted(const struct snn_events_job *job) { return job->goal - job->out->event_count; }
 
 /* The file says which sensor it is of; SNN_EDATA when another one is expected. */
 int snn_events_sensor(struct snn_events_job *job, int32_t W, int32_t H);

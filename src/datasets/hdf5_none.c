@@ -37,7 +37,7 @@ static bool probe(const unsigned char *bytes, size_t size) {
     return size >= 8 && !memcmp(bytes, "\x89HDF\r\n\x1a\n", 8);
 }
 
-static int decode(struct snn_events_job *job) { return no_hdf5(job->path); }
+static int refuse(struct snn_events_job *job) { return no_hdf5(job->path); }
 
 const struct snn_events_format snn_events_h5 = {
     .name = "h5",
@@ -45,7 +45,8 @@ const struct snn_events_format snn_events_h5 = {
     .help = "HDF5 with events/t, x, y and p (not in this build)",
     .units = true,
     .probe = probe,
-    .decode = decode,
+    .open = refuse,
+    .more = refuse,
 };
 
 int snn_events_create(const char *path, const struct snn_dataset *set, const char *part, int32_t count,
