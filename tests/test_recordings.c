@@ -9,6 +9,7 @@
 #include "datasets/parts.h"
 #include "datasets/split.h"
 #include "datasets/tree.h"
+#include "streamed.h"
 
 static void write_at(const char *path, const void *bytes, size_t size) {
     char folders[300];
@@ -321,6 +322,53 @@ START_TEST(cifar10_dvs_in_folders_and_archives) {
 }
 END_TEST
 
+/* Recordings that are files come piece by piece as they come whole, with the same to say; members of archives do not.
+ */
+START_TEST(piece_by_piece) {
+    struct snn_dataset *set;
+    struct snn_events_extent extent;
+    struct snn_events_stream *stream;
+    struct snn_sample whole = {0};
+    unsigned char bytes[400];
+    char text[600], name[100];
+    size_t size = dvs_file(bytes, 3);
+    mkdir(in("zips"), 0777);
+    for (int c = 0; c < 10; ++c) {
+        snprintf(name, sizeof name, "zips/%s.zip", objects[c]);
+        zip_t *zip = new_archive(name);
+        for (int i = 0; i < 10; ++i) {
+            snprintf(name, sizeof name, "%s/cifar10_%s_%d.aedat", objects[c], objects[c], i);
+            write_at(name, bytes, i ? size : size - 3); /* a part of a record is left out of the first */
+            add_member(zip, name, bytes, size);
+        }
+        ck_assert_int_eq(zip_close(zip), 0);
+    }
+    ck_ok(open_at("cifar10_dvs", folder, "", &set));
+    for (int32_t i = 0; i < 10; ++i) {
+        ck_ok(set->ops->get(set, SNN_TRAIN, i, &whole));
+        ck_assert_uint_gt(whole.event_count, 0);
+        ck_assert_int_eq(set->ops->survey(set, SNN_TRAIN, i, &extent), SNN_OK);
+        ck_assert_int_eq(extent.events, (int64_t)whole.event_count);
+        for (uint64_t way = 0; way < 3; ++way) {
+            ck_ok(set->ops->stream(set, SNN_TRAIN, i, &extent, &stream));
+            expect_parts(stream, &extent, &whole, way);
+            snn_events_stream_close(&stream);
+        }
+    }
+    ck_assert_int_eq(snn_dataset_warnings(set, text), 4); /* the first of two classes, twice */
+    snn_dataset_close(&set);
+    write_at("airplane/cifar10_airplane_0.aedat", "no recording", 12);
+    ck_ok(open_at("cifar10_dvs", folder, "", &set));
+    ck_error(set->ops->survey(set, SNN_TRAIN, 0, &extent), SNN_EDATA, "airplane/cifar10_airplane_0.aedat: ");
+    snn_dataset_close(&set);
+    ck_ok(open_at("cifar10_dvs", in("zips"), "", &set));
+    ck_assert_int_eq(set->ops->survey(set, SNN_TRAIN, 0, &extent), SNN_READ_WHOLE);
+    ck_assert_int_eq(snn_dataset_warnings(set, text), 0);
+    snn_dataset_close(&set);
+    snn_sample_free(&whole);
+}
+END_TEST
+
 START_TEST(ncaltech101_in_a_folder_and_its_archive) {
     static const unsigned char record[] = {0x11, 0x05, 0x81, 0xe2, 0x40, 239, 179, 0, 0, 1};
     struct snn_dataset *set;
@@ -415,6 +463,7 @@ int main(void) {
     tcase_add_test(recordings, archive_damaged_anywhere);
     tcase_add_test(recordings, splits_by_every_rule);
     tcase_add_test(recordings, cifar10_dvs_in_folders_and_archives);
+    tcase_add_test(recordings, piece_by_piece);
     tcase_add_test(recordings, ncaltech101_in_a_folder_and_its_archive);
     tcase_add_test(recordings, folders_of_ones_own);
     suite_add_tcase(suite, recordings);

@@ -75,6 +75,10 @@ static inline bool snn_dataset_is_still(const struct snn_dataset_info *info) {
 }
 
 struct snn_dataset;
+struct snn_events_extent; /* events_stream.h */
+struct snn_events_stream;
+
+enum { SNN_READ_WHOLE = 1 /* what survey() says of a recording that cannot be read piece by piece */ };
 
 enum snn_verdict { /* what verify() says when nothing is wrong */
                    SNN_WELL_FORMED = SNN_OK,
@@ -101,6 +105,12 @@ struct snn_dataset_ops {
      * `options`: the struct that `keys` fills (NULL when there are none), which lives as long as the set. */
     int (*open)(const char *root, const void *options, struct snn_dataset **out);
     int (*get)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_sample *sample); /* thread-safe */
+    /* Recordings piece by piece, instead of get(): what has to be known of one before (in one pass over it), and the
+     * events that get() would give. Both thread-safe. SNN_READ_WHOLE: this one (a member of an archive) is for get()
+     * only, and *out is not set. Warnings are said by survey(). NULL, both: all recordings of the set are. */
+    int (*survey)(struct snn_dataset *set, enum snn_split split, int32_t i, struct snn_events_extent *out);
+    int (*stream)(struct snn_dataset *set, enum snn_split split, int32_t i, const struct snn_events_extent *extent,
+                  struct snn_events_stream **out);
     int32_t (*label)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* without reading the sample */
     int32_t (*group)(const struct snn_dataset *set, enum snn_split split, int32_t i); /* -1: unknown. NULL: no groups */
     /* Names every file that get() reads, as often as they are asked for; a failure of `each` goes to the caller. NULL:

@@ -10,10 +10,11 @@
 #include "core/file.h"
 #include "core/status.h"
 #include "datasets/events.h"
+#include "datasets/events_stream.h"
 #include "datasets/split.h"
 #include "datasets/tree.h"
 
-static const size_t max_bytes = (size_t)1 << 31; /* of one recording, unpacked */
+static const size_t max_bytes = (size_t)1 << 31; /* of one recording that is read whole, unpacked */
 
 struct recordings {
     struct snn_dataset base;
@@ -67,6 +68,50 @@ static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct
     SNN_TRY(read_one((struct recordings *)base, split, i, sample, &facts, note));
     if (*note) snn_dataset_warn(base, note);
     return SNN_OK;
+}
+
+/* ---- piece by piece ---- */
+
+/* The path of recording i, to be freed; NULL where it is a member of an archive, or without memory (*status). */
+static char *path_of(const struct recordings *set, enum snn_split split, int32_t i, int *status) {
+    const struct snn_tree *tree = find(set, split, &i);
+    *status = SNN_READ_WHOLE;
+    if (!snn_tree_is_plain(tree, i)) return NULL;
+    char *path = snn_tree_path(tree, i);
+    *status = path ? SNN_OK : snn_error(SNN_EFAIL, "%s: out of memory", set->base.root);
+    return path;
+}
+
+/* `note` as above. */
+static int survey_one(const struct recordings *set, enum snn_split split, int32_t i, struct snn_events_extent *out,
+                      struct snn_events_facts *facts, char note[600]) {
+    int status;
+    char *path = path_of(set, split, i, &status);
+    note[0] = '\0';
+    if (!path) return status;
+    status = snn_events_survey(path, &set->how, out, facts);
+    if (status == SNN_OK && *facts->warning) snprintf(note, 600, "%s: %s", path, facts->warning);
+    free(path);
+    return status;
+}
+
+static int survey(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_events_extent *out) {
+    struct snn_events_facts facts;
+    char note[600];
+    int status = survey_one((struct recordings *)base, split, i, out, &facts, note);
+    if (*note) snn_dataset_warn(base, note);
+    return status;
+}
+
+static int stream(struct snn_dataset *base, enum snn_split split, int32_t i, const struct snn_events_extent *extent,
+                  struct snn_events_stream **out) {
+    const struct recordings *set = (struct recordings *)base;
+    int status;
+    char *path = path_of(set, split, i, &status);
+    SNN_CHECK(path || status < 0, "recording %d is a member of an archive", i);
+    if (path) status = snn_events_stream_open(path, &set->how, extent, out);
+    free(path);
+    return status;
 }
 
 static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
@@ -153,10 +198,13 @@ static int verify(struct snn_dataset *base, void (*report)(void *payload, const 
     for (int s = 0; s < 2 && stop == SNN_OK; ++s) {
         int64_t events = 0;
         for (int32_t i = 0; i < base->info.count[s]; ++i) {
+            struct snn_events_extent extent;
             struct snn_events_facts facts;
             stop = snn_watch_moved(&base->watch, done++, base->info.files);
             if (stop < 0) break;
-            if (read_one(set, s, i, &sample, &facts, line) < 0) {
+            int status = survey_one(set, s, i, &extent, &facts, line);
+            if (status == SNN_READ_WHOLE) status = read_one(set, s, i, &sample, &facts, line);
+            if (status < 0) {
                 report(payload, snn_error_text());
                 ++broken;
                 continue;
@@ -241,6 +289,8 @@ const struct snn_dataset_ops snn_cifar10_dvs = {
     .has = has_dvs,
     .open = open_dvs,
     .get = get,
+    .survey = survey,
+    .stream = stream,
     .label = label,
     .sources = sources,
     .verify = verify,
@@ -307,6 +357,8 @@ const struct snn_dataset_ops snn_ncaltech101 = {
     .has = has_caltech,
     .open = open_caltech,
     .get = get,
+    .survey = survey,
+    .stream = stream,
     .label = label,
     .sources = sources,
     .verify = verify,
@@ -388,19 +440,16 @@ static int settle_sensor(struct recordings *set, const struct folder_options *o)
         SNN_TRY(snn_shape_read(o->shape, shape));
         info->H = shape[1], info->W = shape[2];
     } else {
-        struct snn_sample sample = {0};
         struct snn_events_facts facts;
-        char note[600];
-        int status = read_one(set, SNN_TRAIN, 0, &sample, &facts, note);
-        snn_sample_free(&sample);
+        int status; /* of a folder, not of archives */
+        char *path = path_of(set, SNN_TRAIN, 0, &status);
         SNN_TRY(status);
-        if (!facts.sensor_stated) {
-            char *path = snn_tree_path(&set->tree[0], set->list[0] ? set->list[0][0] : 0);
-            status = snn_error(SNN_EUSAGE, "%s: does not say how large the sensor is: set data.shape to [2, H, W]",
-                               path ? path : "");
-            free(path);
-            return status;
-        }
+        status = snn_events_peek(path, &set->how, &facts);
+        if (status == SNN_OK && !facts.sensor_stated)
+            status =
+                snn_error(SNN_EUSAGE, "%s: does not say how large the sensor is: set data.shape to [2, H, W]", path);
+        free(path);
+        SNN_TRY(status);
         info->H = facts.H, info->W = facts.W;
     }
     set->how.W = info->W, set->how.H = info->H;
@@ -431,6 +480,8 @@ const struct snn_dataset_ops snn_event_folder = {
     .has = has_folder,
     .open = open_folder,
     .get = get,
+    .survey = survey,
+    .stream = stream,
     .label = label,
     .sources = sources,
     .verify = verify,

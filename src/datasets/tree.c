@@ -232,11 +232,13 @@ char *snn_tree_path(const struct snn_tree *tree, int32_t i) {
     return asprintf(&path, "%s/%s", tree->place[file->place].path, file->name) < 0 ? NULL : path;
 }
 
+bool snn_tree_is_plain(const struct snn_tree *tree, int32_t i) { return !tree->place[tree->file[i].place].zip; }
+
 int snn_tree_sources(const struct snn_tree *tree, int (*each)(void *payload, const char *path), void *payload) {
     for (int32_t i = 0; i < tree->places; ++i)
         if (tree->place[i].zip) SNN_TRY(each(payload, tree->place[i].path));
     for (int32_t i = 0; i < tree->count; ++i) {
-        if (tree->place[tree->file[i].place].zip) continue;
+        if (!snn_tree_is_plain(tree, i)) continue;
         char *path = snn_tree_path(tree, i);
         int status = path ? each(payload, path) : no_memory(tree->place[tree->file[i].place].path);
         free(path);

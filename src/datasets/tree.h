@@ -51,6 +51,8 @@ void snn_tree_names_free(char **names, int32_t classes);
 char *snn_tree_path(const struct snn_tree *tree, int32_t i);
 /* Every file once, and every archive, by its path (struct snn_dataset_ops, sources). */
 int snn_tree_sources(const struct snn_tree *tree, int (*each)(void *payload, const char *path), void *payload);
+/* Is it a file of its own, under that path? else a member of an archive. */
+bool snn_tree_is_plain(const struct snn_tree *tree, int32_t i);
 /* The bytes of file i (malloc'd), of at most `limit`. Thread-safe. */
 int snn_tree_read(const struct snn_tree *tree, int32_t i, size_t limit, unsigned char **bytes, size_t *size);
 
