@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fuzz_events.c - a recording of one format (FORMAT) is hostile; the first byte of the input chooses the options.
  *
- * What is accepted is in order of time and inside the sensor, and takes no more memory than its size justifies. Of
- * AEDAT 3, reading a range has to give what the mask over the whole gives. */
-#include "datasets/events.h"
+ * What is accepted is in order of time and inside the sensor, and takes no more memory than its size justifies. Decoded
+ * some events at a time it is the same. Of AEDAT 3, reading a range has to give what the mask over the whole gives. */
+#include "datasets/events_parts.h"
 #include "fuzz_files.h"
 
 enum { EVENT = sizeof(struct snn_event), MOST = 256 /* times its size a file may unpack to */, SPARE = 1 << 21 };
@@ -22,6 +22,31 @@ static void claim_events(const struct snn_sample *sample, const struct snn_event
 
 static bool same(const struct snn_event *a, const struct snn_event *b) {
     return a->t == b->t && a->x == b->x && a->y == b->y && a->p == b->p;
+}
+
+/* The same, a few events at a time: a refusal too. */
+static void claim_pieces(const uint8_t *data, size_t size, const struct snn_events_options *options, size_t few,
+                         int expected, const struct snn_sample *whole, const struct snn_events_facts *facts) {
+    char sentence[1024];
+    struct snn_sample sample = {0};
+    struct snn_events_facts own;
+    snprintf(sentence, sizeof sentence, "%s", expected < 0 ? snn_error_text() : "");
+    struct snn_events_job job = snn_events_start("x", options, &sample, &own);
+    job.bytes = data, job.size = size;
+    int status = snn_events_begin(&job);
+    while (status == SNN_OK && !job.ended) {
+        job.goal = sample.event_count + few;
+        status = job.format->more(&job);
+    }
+    if (status == SNN_OK) status = snn_events_finish(&job);
+    snn_events_end(&job);
+    CLAIM(status == expected && (status == SNN_OK || !strcmp(snn_error_text(), sentence)));
+    if (status == SNN_OK) {
+        CLAIM(own.events == facts->events && own.W == facts->W && own.H == facts->H && own.off == facts->off);
+        CLAIM(own.cut_bytes == facts->cut_bytes && !strcmp(own.warning, facts->warning));
+        for (size_t i = 0; i < whole->event_count; ++i) CLAIM(same(&sample.events[i], &whole->events[i]));
+    }
+    snn_sample_free(&sample);
 }
 
 /* All packets give what the whole gave; those of a range from the middle some of it, in its order (a packet in which
@@ -66,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct snn_sample sample = {0};
     struct snn_events_facts facts;
     int status = snn_events_decode("x", data + 1, size - 1, &options, &sample, &facts);
+    claim_pieces(data + 1, size - 1, &options, 1 + data[0] % 3, status, &sample, &facts);
     if (status < 0) {
         claim_refused(status);
     } else {

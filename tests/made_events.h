@@ -3,6 +3,7 @@
 #ifndef SNN_TEST_MADE_EVENTS_H
 #define SNN_TEST_MADE_EVENTS_H
 
+#include "datasets/events_parts.h"
 #include "streamed.h"
 
 #define BYTES(text) text, sizeof text - 1
@@ -26,10 +27,36 @@ static inline void add_le(struct made *made, uint64_t value, int bytes) {
     add(made, low, (size_t)bytes);
 }
 
+/* A decoder that is asked for an event at a time gives what it gives at once. */
+static inline void expect_resumed(const unsigned char *bytes, size_t size, const char *name,
+                                  const struct snn_events_options *options) {
+    struct snn_sample whole = {0}, sample = {0};
+    struct snn_events_facts facts, own;
+    char sentence[1024];
+    int expected = snn_events_decode(name, bytes, size, options, &whole, &facts);
+    snprintf(sentence, sizeof sentence, "%s", snn_error_text());
+    struct snn_events_job job = snn_events_start(name, options, &sample, &own);
+    job.bytes = bytes, job.size = size;
+    int status = snn_events_begin(&job);
+    while (status == SNN_OK && !job.ended) {
+        job.goal = sample.event_count + 1;
+        status = job.format->more(&job);
+    }
+    if (status == SNN_OK) status = snn_events_finish(&job);
+    ck_assert_int_eq(status, expected);
+    if (status < 0) ck_assert_str_eq(snn_error_text(), sentence);
+    else expect_same_facts(&own, &facts);
+    snn_events_end(&job);
+    for (int64_t i = 0; status == SNN_OK && i < facts.events; ++i)
+        if (!same_event(&sample.events[i], &whole.events[i])) ck_abort_msg("event %lld", (long long)i);
+    snn_sample_free(&whole), snn_sample_free(&sample);
+}
+
 /* In a file, the same comes out of it piece by piece. */
 static inline void expect_streamed_made(const struct made *made, size_t size, const char *name,
                                         const struct snn_events_options *options) {
     const char *slash = strrchr(name, '/');
+    expect_resumed(made->bytes, size, name, options);
     write_file(slash ? slash + 1 : name, made->bytes, size);
     expect_streamed(in(slash ? slash + 1 : name), options);
 }

@@ -282,6 +282,20 @@ END_TEST
 
 /* ---- segments of AEDAT 3 ---- */
 
+/* Piece by piece it is the same. */
+static void expect_range_streamed(const struct snn_aedat3 *file, int64_t t0, int64_t t1, const struct read *whole) {
+    struct snn_events_facts facts;
+    struct snn_events_extent extent;
+    struct snn_events_stream *stream;
+    ck_ok(snn_aedat3_survey_range(file, t0, t1, &extent, &facts));
+    expect_same_facts(&facts, &whole->facts);
+    for (uint64_t way = 0; way < 3; ++way) {
+        ck_ok(snn_aedat3_stream_range(file, t0, t1, &extent, &stream));
+        expect_parts(stream, &extent, &whole->sample, way);
+        snn_events_stream_close(&stream);
+    }
+}
+
 /* Every range of a file of packets that overlap gives what the mask over the whole file gives. */
 START_TEST(aedat3_ranges) {
     struct made made = {0};
@@ -308,6 +322,7 @@ START_TEST(aedat3_ranges) {
             }
             ck_assert_uint_eq(part.sample.event_count, k);
             ck_assert_int_eq(part.facts.off, t0 <= 600 && t1 > 600);
+            expect_range_streamed(file, t0, t1, &part);
         }
     ck_ok(snn_aedat3_read_range(file, 0, INT64_MAX, &part.sample, NULL));
     ck_assert_uint_eq(part.sample.event_count, whole.sample.event_count);
@@ -360,6 +375,7 @@ START_TEST(aedat3_range_of_odd_packets) {
     expect_event(&part, 0, 20, 2, 2, 1);
     expect_event(&part, 1, 21, 5, 5, 1);
     ck_assert_ptr_nonnull(strstr(part.facts.warning, "time goes back within packets"));
+    expect_range_streamed(file, 15, 25, &part);
     snn_aedat3_close(&file);
     snn_sample_free(&part.sample);
 }
@@ -381,6 +397,8 @@ START_TEST(aedat3_open_refuses) {
     ck_assert_int_eq(truncate(in("x.aedat"), (off_t)made.size - 1), 0);
     struct read read = {0};
     ck_error(snn_aedat3_read_range(file, 0, 10, &read.sample, NULL), SNN_EDATA, "became shorter while it was read");
+    struct snn_events_extent extent;
+    ck_error(snn_aedat3_survey_range(file, 0, 10, &extent, &read.facts), SNN_EDATA, "became shorter while it was read");
     snn_sample_free(&read.sample);
     snn_aedat3_close(&file);
 }
@@ -413,6 +431,9 @@ START_TEST(real_gestures) {
             }
         }
         ck_assert_uint_eq(k, whole.sample.event_count);
+        expect_streamed(path, NULL);
+        ck_ok(snn_aedat3_read_range(file, first + 1000000, first + 5000000, &part.sample, &part.facts));
+        expect_range_streamed(file, first + 1000000, first + 5000000, &part);
         snn_aedat3_close(&file);
         snn_sample_free(&whole.sample), snn_sample_free(&part.sample);
     }

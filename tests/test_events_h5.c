@@ -193,6 +193,34 @@ START_TEST(h5_constant_columns) {
     ck_assert_int_eq(snn_events_read(in("x.h5"), NULL, &sample, &facts), SNN_OK);
     ck_assert_int_eq(facts.events, MANY);
     snn_sample_free(&sample);
+    expect_streamed(in("x.h5"), NULL);
+}
+END_TEST
+
+/* More rows than are read at a time, in chunks or in one piece, with times that go back. */
+START_TEST(h5_piece_by_piece) {
+    enum { MANY = 50001 };
+    static const char *const names[] = {"/t_us", "/x", "/y", "/p"};
+    static int32_t numbers[4][MANY];
+    hid_t file = H5Fcreate(in("x.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hsize_t n = MANY, chunk = 3000;
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &n, NULL);
+    if (_i) H5Pset_chunk(how, 1, &chunk), H5Pset_deflate(how, 1);
+    for (int i = 0; i < MANY; ++i) {
+        uint64_t draw = drawn(5, (uint32_t)i);
+        numbers[0][i] = 1000 + 10 * i - (int32_t)(draw % 1000) - (i == 30000) * 200000;
+        numbers[1][i] = (int32_t)(draw >> 20 & 255), numbers[2][i] = (int32_t)(draw >> 40 & 127);
+        numbers[3][i] = draw >> 50 & 1;
+    }
+    for (int c = 0; c < 4; ++c) {
+        hid_t set = H5Dcreate2(file, names[c], H5T_STD_I32LE, space, H5P_DEFAULT, how, H5P_DEFAULT);
+        ck_assert_int_ge(H5Dwrite(set, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers[c]), 0);
+        H5Dclose(set);
+    }
+    H5Sclose(space), H5Pclose(how), H5Fclose(file);
+    expect_streamed(in("x.h5"), NULL);
+    expect_streamed(in("x.h5"), &(struct snn_events_options){.unit = SNN_EVENTS_MS, .W = 256, .H = 128});
+    expect_streamed(in("x.h5"), &(struct snn_events_options){.W = 256, .H = 127}); /* refused somewhere */
 }
 END_TEST
 
@@ -218,6 +246,7 @@ int main(void) {
     tcase_add_test(events, h5_refuses_broken);
     tcase_add_loop_test(events, h5_stays_in_its_file, 0, WAYS_OUT);
     tcase_add_test(events, h5_constant_columns);
+    tcase_add_loop_test(events, h5_piece_by_piece, 0, 2);
     tcase_add_test(events, h5_of_spikes);
     suite_add_tcase(suite, events);
     return run_suite(suite);

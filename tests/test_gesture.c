@@ -9,6 +9,7 @@
 #include "datasets/parts.h"
 #include "made_tar.h"
 #include "shared_cases.h"
+#include "streamed.h"
 
 struct bytes {
     unsigned char at[4096];
@@ -74,6 +75,15 @@ static void expect_sample(struct snn_dataset *set, enum snn_split split, int i, 
     if (events) ck_assert_int_eq(sample.events[0].t, first);
     for (size_t k = 1; k < events; ++k) ck_assert_int_eq(sample.events[k].t - sample.events[k - 1].t, 100);
     for (size_t k = 0; k < events; ++k) ck_assert_int_eq(sample.events[k].y, 5);
+    struct snn_events_extent extent;
+    struct snn_events_stream *stream;
+    ck_assert_int_eq(set->ops->survey(set, split, i, &extent), SNN_OK);
+    ck_assert_int_eq(extent.events, (int64_t)events);
+    for (uint64_t way = 0; way < 3; ++way) {
+        ck_ok(set->ops->stream(set, split, i, &extent, &stream));
+        expect_parts(stream, &extent, &sample, way);
+        snn_events_stream_close(&stream);
+    }
     snn_sample_free(&sample);
 }
 

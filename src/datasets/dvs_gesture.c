@@ -261,18 +261,37 @@ static const struct trial *find(const struct snn_dataset *base, enum snn_split s
     return &((const struct gesture_set *)base)->trial[split][i];
 }
 
+static void warn(struct snn_dataset *base, const struct file *file, const struct snn_events_facts *facts) {
+    char note[600];
+    if (!*facts->warning) return;
+    snprintf(note, sizeof note, "%s: %s", file->path, facts->warning);
+    snn_dataset_warn(base, note);
+}
+
 static int get(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_sample *sample) {
     const struct trial *trial = find(base, split, i);
     const struct file *file = &((const struct gesture_set *)base)->file[trial->file];
     struct snn_events_facts facts;
     sample->label = trial->class;
     SNN_TRY(snn_aedat3_read_range(file->aedat, trial->begin, trial->end, sample, &facts));
-    if (*facts.warning) {
-        char note[600];
-        snprintf(note, sizeof note, "%s: %s", file->path, facts.warning);
-        snn_dataset_warn(base, note);
-    }
+    warn(base, file, &facts);
     return SNN_OK;
+}
+
+static int survey(struct snn_dataset *base, enum snn_split split, int32_t i, struct snn_events_extent *out) {
+    const struct trial *trial = find(base, split, i);
+    const struct file *file = &((const struct gesture_set *)base)->file[trial->file];
+    struct snn_events_facts facts;
+    SNN_TRY(snn_aedat3_survey_range(file->aedat, trial->begin, trial->end, out, &facts));
+    warn(base, file, &facts);
+    return SNN_OK;
+}
+
+static int stream(struct snn_dataset *base, enum snn_split split, int32_t i, const struct snn_events_extent *extent,
+                  struct snn_events_stream **out) {
+    const struct trial *trial = find(base, split, i);
+    const struct file *file = &((const struct gesture_set *)base)->file[trial->file];
+    return snn_aedat3_stream_range(file->aedat, trial->begin, trial->end, extent, out);
 }
 
 static int32_t label(const struct snn_dataset *base, enum snn_split split, int32_t i) {
@@ -360,6 +379,8 @@ const struct snn_dataset_ops snn_dvs_gesture = {
     .has = has,
     .open = open_set,
     .get = get,
+    .survey = survey,
+    .stream = stream,
     .label = label,
     .group = user,
     .sources = sources,

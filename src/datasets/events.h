@@ -72,5 +72,10 @@ void snn_aedat3_span(const struct snn_aedat3 *file, int64_t *first, int64_t *las
  */
 int snn_aedat3_read_range(const struct snn_aedat3 *file, int64_t t0, int64_t t1, struct snn_sample *out,
                           struct snn_events_facts *facts);
+/* The same piece by piece (events_stream.h); the stream reads `file`, which has to live as long. */
+int snn_aedat3_survey_range(const struct snn_aedat3 *file, int64_t t0, int64_t t1, struct snn_events_extent *out,
+                            struct snn_events_facts *facts);
+int snn_aedat3_stream_range(const struct snn_aedat3 *file, int64_t t0, int64_t t1,
+                            const struct snn_events_extent *extent, struct snn_events_stream **out);
 
 #endif

@@ -344,45 +344,84 @@ static bool may_hold(const struct entry *e, int64_t t0, int64_t t1) {
     return !ordered || (e->first < t1 && e->last >= t0);
 }
 
-/* All events of the packets that can hold some of the range. */
-static int read_entries(const struct snn_aedat3 *file, struct snn_events_job *job, int64_t t0, int64_t t1) {
-    unsigned char *bytes = NULL;
-    int64_t room = 0;
-    int status = SNN_OK;
-    for (int64_t i = 0; status == SNN_OK && i < file->count; ++i) {
-        const struct entry *e = &file->list[i];
-        int64_t size = e->packet.each * e->packet.events;
-        if (!may_hold(e, t0, t1)) continue;
-        if (size > room) {
-            free(bytes);
-            bytes = malloc((size_t)size);
-            room = bytes ? size : 0;
-            if (!bytes) status = snn_error(SNN_EFAIL, "%s: out of memory for a packet", file->path);
-        }
-        if (status == SNN_OK) status = read_at(file, bytes, size, e->at);
-        if (status == SNN_OK) status = snn_events_room(job, (size_t)e->packet.events);
-        if (status < 0) break;
-        for (int64_t k = 1; k < e->packet.events; ++k)
-            if (time_of(&e->packet, bytes + k * e->packet.each) <
-                time_of(&e->packet, bytes + (k - 1) * e->packet.each)) {
-                if (!strstr(job->facts->warning, "goes back within"))
-                    snn_events_warn(job, "time goes back within packets: a segment may lack events");
-                break;
-            }
-        take_events(job, &e->packet, bytes, e->packet.events, t0, t1);
+struct segment { /* of a file, and where reading goes on */
+    const struct snn_aedat3 *file;
+    int64_t t0, t1;
+    int64_t next; /* packet */
+    unsigned char *bytes;
+    int64_t room;
+};
+
+static int read_entry(struct snn_events_job *job, struct segment *s, const struct entry *e) {
+    const struct packet *p = &e->packet;
+    int64_t size = p->each * p->events;
+    if (size > s->room) {
+        free(s->bytes);
+        s->bytes = malloc((size_t)size);
+        s->room = s->bytes ? size : 0;
+        if (!s->bytes) return snn_error(SNN_EFAIL, "%s: out of memory for a packet", job->path);
     }
-    free(bytes);
-    return status;
+    SNN_TRY(read_at(s->file, s->bytes, size, e->at));
+    SNN_TRY(snn_events_room(job, (size_t)p->events));
+    for (int64_t k = 1; k < p->events; ++k)
+        if (time_of(p, s->bytes + k * p->each) < time_of(p, s->bytes + (k - 1) * p->each)) {
+            if (!strstr(job->facts->warning, "goes back within"))
+                snn_events_warn(job, "time goes back within packets: a segment may lack events");
+            break;
+        }
+    take_events(job, p, s->bytes, p->events, s->t0, s->t1);
+    return SNN_OK;
+}
+
+/* All events of the packets that can hold some of the segment. */
+static int more_of_segment(struct snn_events_job *job) {
+    struct segment *s = job->state;
+    for (; s->next < s->file->count && job->out->event_count < job->goal; ++s->next) {
+        const struct entry *e = &s->file->list[s->next];
+        if (may_hold(e, s->t0, s->t1)) SNN_TRY(read_entry(job, s, e));
+    }
+    job->ended = s->next == s->file->count;
+    return SNN_OK;
+}
+
+static void close_segment(struct snn_events_job *job) { free(((struct segment *)job->state)->bytes); }
+
+/* `what`: a struct segment. */
+static int begin_segment(struct snn_events_job *job, const void *what) {
+    static const struct snn_events_format format = {.more = more_of_segment, .close = close_segment};
+    struct segment *s = malloc(sizeof *s);
+    if (!s) return snn_error(SNN_EFAIL, "%s: out of memory", job->path);
+    *s = *(const struct segment *)what;
+    job->W = s->file->W, job->H = s->file->H;
+    job->from_below = s->file->from_below;
+    job->facts->format = s->file->facts.format;
+    job->facts->sensor_stated = s->file->facts.sensor_stated;
+    job->format = &format;
+    job->state = s;
+    return SNN_OK;
 }
 
 int snn_aedat3_read_range(const struct snn_aedat3 *file, int64_t t0, int64_t t1, struct snn_sample *out,
                           struct snn_events_facts *facts) {
     struct snn_events_facts own;
     struct snn_events_job job = snn_events_start(file->path, &file->options, out, facts ? facts : &own);
-    job.W = file->W, job.H = file->H;
-    job.from_below = file->from_below;
-    job.facts->format = file->facts.format;
-    job.facts->sensor_stated = file->facts.sensor_stated;
-    SNN_TRY(read_entries(file, &job, t0, t1));
-    return snn_events_finish(&job);
+    int status = begin_segment(&job, &(struct segment){.file = file, .t0 = t0, .t1 = t1});
+    while (status == SNN_OK && !job.ended) status = job.format->more(&job);
+    if (status == SNN_OK) status = snn_events_finish(&job);
+    snn_events_end(&job);
+    return status;
+}
+
+int snn_aedat3_survey_range(const struct snn_aedat3 *file, int64_t t0, int64_t t1, struct snn_events_extent *out,
+                            struct snn_events_facts *facts) {
+    struct segment what = {.file = file, .t0 = t0, .t1 = t1};
+    return snn_events_survey_source(
+        &(struct snn_events_source){file->path, &file->options, .begin = begin_segment, .what = &what}, out, facts);
+}
+
+int snn_aedat3_stream_range(const struct snn_aedat3 *file, int64_t t0, int64_t t1,
+                            const struct snn_events_extent *extent, struct snn_events_stream **out) {
+    struct segment what = {.file = file, .t0 = t0, .t1 = t1};
+    return snn_events_stream_source(
+        &(struct snn_events_source){file->path, &file->options, .begin = begin_segment, .what = &what}, extent, out);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * events_parts.h - what decoders of recordings share; only this folder includes it.
+ * events_parts.h - what decoders of recordings share; only this folder and its tests include it.
  *
  * A decoder reads what stands in front of the events (open), and takes some of them each time it is asked (more), with
  * snn_events_take, which keeps what fits the sensor. It goes on where it stopped, so that a recording read whole and
@@ -47,6 +47,21 @@ void snn_events_settle(struct snn_events_job *job);
 int snn_events_finish(struct snn_events_job *job);
 /* By time, the order that there is among equals. SNN_EFAIL: out of memory. */
 int snn_events_sort(const char *path, struct snn_event *events, size_t n);
+
+/* ---- pieces (events_stream.c) ---- */
+
+struct snn_events_source { /* what is read, where that is not a file of one recording */
+    const char *path;
+    const struct snn_events_options *options;
+    /* Instead of snn_events_begin: sets job->format and ->state. */
+    int (*begin)(struct snn_events_job *job, const void *what);
+    const void *what;
+};
+/* snn_events_survey and snn_events_stream_open of it. */
+int snn_events_survey_source(const struct snn_events_source *source, struct snn_events_extent *out,
+                             struct snn_events_facts *facts);
+int snn_events_stream_source(const struct snn_events_source *source, const struct snn_events_extent *extent,
+                             struct snn_events_stream **out);
 
 /* ---- for decoders ---- */
 

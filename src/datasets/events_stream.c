@@ -30,17 +30,19 @@ struct snn_events_stream {
 
 /* ---- some more of a file ---- */
 
-static int open_source(const char *path, const struct snn_events_options *options, struct snn_events_stream *s,
-                       struct snn_events_facts *facts) {
-    s->path = strdup(path);
-    if (!s->path) return snn_error(SNN_EFAIL, "%s: out of memory", path);
-    if (options) s->options = *options;
+static int open_source(const struct snn_events_source *source, const struct snn_events_extent *known,
+                       struct snn_events_stream *s, struct snn_events_facts *facts) {
+    s->path = strdup(source->path);
+    if (!s->path) return snn_error(SNN_EFAIL, "%s: out of memory", source->path);
+    if (source->options) s->options = *source->options;
     s->latest = -1;
-    SNN_TRY(snn_mapped_open(path, max_bytes, &s->file));
     s->job = snn_events_start(s->path, &s->options, &s->ahead, facts);
+    s->job.known = known;
+    if (source->begin) return source->begin(&s->job, source->what);
+    SNN_TRY(snn_mapped_open(s->path, max_bytes, &s->file));
     s->job.bytes = s->file.bytes;
     s->job.size = s->file.size;
-    return SNN_OK;
+    return snn_events_begin(&s->job);
 }
 
 static void close_source(struct snn_events_stream *s) {
@@ -53,7 +55,7 @@ static void close_source(struct snn_events_stream *s) {
 /* Decodes some `n` events, which come behind those in `ahead`. */
 static int decode_more(struct snn_events_stream *s, size_t n) {
     size_t before = s->ahead.event_count;
-    SNN_TRY(snn_mapped_check(&s->file, s->path));
+    if (s->file.bytes) SNN_TRY(snn_mapped_check(&s->file, s->path));
     s->job.goal = before + n;
     SNN_TRY(s->job.format->more(&s->job));
     s->unreleased += s->ahead.event_count - before;
@@ -75,7 +77,6 @@ static void add_to_extent(const struct snn_sample *sample, struct snn_events_ext
 }
 
 static int survey(struct snn_events_stream *s, struct snn_events_extent *out) {
-    SNN_TRY(snn_events_begin(&s->job));
     while (!s->job.ended) {
         SNN_TRY(decode_more(s, AHEAD));
         add_to_extent(&s->ahead, out);
@@ -89,20 +90,24 @@ static int survey(struct snn_events_stream *s, struct snn_events_extent *out) {
     return SNN_OK;
 }
 
-int snn_events_survey(const char *path, const struct snn_events_options *options, struct snn_events_extent *out,
-                      struct snn_events_facts *facts) {
+int snn_events_survey_source(const struct snn_events_source *source, struct snn_events_extent *out,
+                             struct snn_events_facts *facts) {
     struct snn_events_stream s = {0};
     *out = (struct snn_events_extent){.last = -1};
-    int status = open_source(path, options, &s, facts);
+    int status = open_source(source, NULL, &s, facts);
     if (status == SNN_OK) status = survey(&s, out);
     close_source(&s);
     return status;
 }
 
+int snn_events_survey(const char *path, const struct snn_events_options *options, struct snn_events_extent *out,
+                      struct snn_events_facts *facts) {
+    return snn_events_survey_source(&(struct snn_events_source){.path = path, .options = options}, out, facts);
+}
+
 int snn_events_peek(const char *path, const struct snn_events_options *options, struct snn_events_facts *facts) {
     struct snn_events_stream s = {0};
-    int status = open_source(path, options, &s, facts);
-    if (status == SNN_OK) status = snn_events_begin(&s.job);
+    int status = open_source(&(struct snn_events_source){.path = path, .options = options}, NULL, &s, facts);
     if (status == SNN_OK && facts->sensor_stated) facts->W = s.job.W, facts->H = s.job.H;
     close_source(&s);
     return status;
@@ -110,16 +115,19 @@ int snn_events_peek(const char *path, const struct snn_events_options *options, 
 
 /* ---- stream ---- */
 
-int snn_events_stream_open(const char *path, const struct snn_events_options *options,
-                           const struct snn_events_extent *extent, struct snn_events_stream **out) {
+int snn_events_stream_source(const struct snn_events_source *source, const struct snn_events_extent *extent,
+                             struct snn_events_stream **out) {
     struct snn_events_stream *s = *out = calloc(1, sizeof *s);
-    if (!s) return snn_error(SNN_EFAIL, "%s: out of memory", path);
-    int status = open_source(path, options, s, &s->facts);
+    if (!s) return snn_error(SNN_EFAIL, "%s: out of memory", source->path);
     s->extent = *extent;
-    s->job.known = &s->extent;
-    if (status == SNN_OK) status = snn_events_begin(&s->job);
+    int status = open_source(source, &s->extent, s, &s->facts);
     if (status < 0) snn_events_stream_close(out);
     return status;
+}
+
+int snn_events_stream_open(const char *path, const struct snn_events_options *options,
+                           const struct snn_events_extent *extent, struct snn_events_stream **out) {
+    return snn_events_stream_source(&(struct snn_events_source){.path = path, .options = options}, extent, out);
 }
 
 void snn_events_stream_close(struct snn_events_stream **stream) {
