@@ -73,6 +73,39 @@ START_TEST(planted_along) {
 }
 END_TEST
 
+/* Maxima over windows, and gradients that fade by a factor of 40 a layer: a step that changes the loss as much through
+ * each tensor would move the first ones by many times their length, and maxima with them. */
+START_TEST(along_where_gradients_fade) {
+    static const struct snn_model_input image = {.C = 2, .H = 16, .W = 16, .wants_grad = true};
+    static const char *const model =
+        "[conv: {out: 6, kernel: 3, padding: 1, weight: standardised, bias: false}, "
+        "lif: {beta: 0.5, threshold: 0.6, surrogate: {name: esser, gamma: 0.3, threshold: 1}}, maxpool: 2, "
+        "conv: {out: 12, kernel: 3, padding: 1, weight: standardised, bias: false}, "
+        "lif: {beta: 0.5, threshold: 0.6, surrogate: {name: esser, gamma: 0.3, threshold: 1}}, "
+        "conv: {out: 12, kernel: 3, padding: 1, weight: standardised, bias: false}, "
+        "lif: {beta: 0.5, threshold: 0.6, surrogate: {name: esser, gamma: 0.3, threshold: 1}}, maxpool: 2, "
+        "conv: {out: 12, kernel: 3, padding: 1, weight: standardised, bias: false}, "
+        "lif: {beta: 0.5, threshold: 0.6, surrogate: {name: esser, gamma: 0.3, threshold: 1}}, "
+        "conv: {out: 12, kernel: 3, padding: 1, weight: standardised, bias: false}, "
+        "lif: {beta: 0.5, threshold: 0.6, surrogate: {name: esser, gamma: 0.3, threshold: 1}}, flatten, linear: 3]";
+    struct snn_check_report report = {.failure = print_failure};
+    struct snn_check_options options = {.what = "fading", .T = 4, .B = 2, .directions = 4};
+    ck_ok(snn_check_yaml(&device, model, "ce", &image, &options, &report));
+    ck_assert_int_eq(report.checks, 4);
+    ck_assert_int_eq(report.failed, 0);
+    ck_assert(report.worst < SNN_CHECK_TOLERANCE_ALONG / 10);
+    const int told = 13 - report.left_out; /* weights, gains, the readout's bias, the input */
+    ck_assert_int_ge(told, 7);
+    report.failure = NULL;
+    for (options.planted_in = 0; options.planted_in < told; ++options.planted_in) {
+        options.planted = options.planted_in % 2 ? 1e-2 : -1e-2;
+        report.failed = 0;
+        ck_ok(snn_check_yaml(&device, model, "ce", &image, &options, &report));
+        ck_assert_int_eq(report.failed, 1);
+    }
+}
+END_TEST
+
 /* Each surrogate is the derivative of its smooth step. */
 typedef real pair_fn(real x, const real *p);
 #define X(name, ...) {#name, sg_##name, step_##name},
@@ -121,8 +154,13 @@ int main(void) {
     tcase_add_checked_fixture(t, open_device, NULL);
     tcase_add_test(t, everything);
     tcase_add_test(t, planted_error);
-    tcase_add_test(t, planted_along);
     tcase_add_loop_test(t, surrogate_pair, 0, SNN_SURROGATE_COUNT);
+    suite_add_tcase(suite, t);
+    t = tcase_create("directions");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, open_device, NULL);
+    tcase_add_test(t, planted_along);
+    tcase_add_test(t, along_where_gradients_fade);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }
