@@ -11,6 +11,7 @@
 #include "made_npy.h"
 #include "train/diagnose.h"
 #include "train/evaluate.h"
+#include "train/operations.h"
 
 enum { N = 22, HALF = N / 2, STEPS = 7, UNITS = 6, OUTPUTS = 4 };
 
@@ -54,6 +55,8 @@ static void set_weights(struct snn_network *n) {
     free(value);
 }
 
+static const char *recurrent = ""; /* keys of the hidden layer */
+
 static void open_set(const char *device, enum kind kind, const char *loss, const char *decide,
                      struct snn_experiment *e) {
     char text[600];
@@ -61,9 +64,9 @@ static void open_set(const char *device, enum kind kind, const char *loss, const
     struct snn_experiment_options options = {.device = device, .threads = 1, .data_dir = folder};
     snprintf(text, sizeof text,
              "data: {name: arrays, test: 0.5%s}\n"
-             "model: [linear: 9, lif: {beta: 0.5, reset: subtract}, linear: %d, li: {beta: 0.5}]\n"
+             "model: [linear: 9, lif: {beta: 0.5, reset: subtract%s}, linear: %d, li: {beta: 0.5}]\n"
              "train: {batch: 5, loss: %s, decide: %s}\n",
-             kind == STILL ? ", timesteps: 7" : "", OUTPUTS, loss, decide);
+             kind == STILL ? ", timesteps: 7" : "", recurrent, OUTPUTS, loss, decide);
     ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &doc));
     ck_ok(snn_experiment_read(doc, &options, e));
     ck_ok(snn_experiment_data(e, folder, 7, 0, 0));
@@ -294,6 +297,41 @@ START_TEST(evaluation) {
 }
 END_TEST
 
+/* Spikes that come back meet weights as those do that go on: counted, and as a plan expects them. */
+START_TEST(costs_of_a_recurrence) {
+    enum { HIDDEN = 9 };
+    static const struct {
+        const char *keys;
+        int weights;
+    } kinds[] = {{"", 0}, {", recurrent: true", HIDDEN * HIDDEN}, {", recurrent: {kind: one}", HIDDEN}};
+    make_folder();
+    write_set(CLASSES, false);
+    for (int k = 0; k < 3; ++k)
+        for (int32_t steps = 0; steps < 3; steps += 2) {
+            struct snn_experiment e;
+            struct evaluated counted;
+            struct snn_operations planned;
+            recurrent = kinds[k].keys;
+            open_set("cpu", CLASSES, "{name: ce, over: step}", "mean", &e);
+            evaluate_in_cuts(&e, steps, 0, &counted);
+            const struct snn_score *whole = &counted.m.score[SCORES - 1];
+            const double fan_out = OUTPUTS + kinds[k].weights / (double)HIDDEN, spikes = counted.m.layer_spikes[1];
+            double rates[4] = {NAN, snn_metrics_rate(&counted.m, 1), NAN, NAN};
+            ck_assert_double_gt(spikes, 10);
+            ck_assert_double_eq(whole->synops, spikes * fan_out);
+            ck_assert_double_eq(whole->macs, HALF * STEPS * UNITS * HIDDEN);
+            snn_count_operations(&e.network, &e.trainer, &(struct snn_rates){.spikes = 1, .layer = rates}, &planned);
+            const double share = HALF / (double)e.network.plan.B;
+            ck_assert_double_eq_tol(share * planned.synops_forward, whole->synops, 1e-9 * whole->synops);
+            ck_assert_double_eq_tol(share * planned.forward, HALF * STEPS * HIDDEN * (UNITS + fan_out), 1e-6);
+            free_evaluated(&counted);
+            snn_experiment_close(&e);
+        }
+    recurrent = "";
+    remove_folder();
+}
+END_TEST
+
 /* What is not finite is found in the cut that it is in. */
 START_TEST(not_finite) {
     struct snn_experiment e;
@@ -363,6 +401,7 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, training, 0, 4 * KINDS);
     tcase_add_loop_test(t, evaluation, 0, 4 * KINDS);
+    tcase_add_test(t, costs_of_a_recurrence);
     tcase_add_test(t, not_finite);
     tcase_add_test(t, memory);
     tcase_add_test(t, refused);

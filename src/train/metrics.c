@@ -7,6 +7,7 @@
 
 #include "autograd/memory.h"
 #include "core/status.h"
+#include "train/operations.h"
 
 static void *zeros(size_t n, size_t size) {
     void *memory = calloc(n ? n : 1, size);
@@ -81,6 +82,14 @@ static int32_t length_of(const struct snn_network *network, const struct snn_bat
     return (batch->masked ? batch->length[b] : batch->T) + network->model.tape.output->appended;
 }
 
+/* Step t of sample b for a product of that many multiply-adds a row. */
+static void add_product(struct snn_score *sum, const struct snn_tensor *x, const struct snn_cut *cut, int32_t t,
+                        int32_t b, double macs, bool runs) {
+    if (t >= snn_cut_length_of(cut, x, b)) return;
+    if (x->is_spikes || x->is_sparse) sum->synops += active(x, cut, t, b) * macs / (double)x->units;
+    else if (runs) sum->macs += macs;
+}
+
 /* Spikes and operations of step t of the cut, summed over its samples. */
 static struct snn_score costs_of(const struct snn_network *network, const struct snn_cut *cut, int32_t t) {
     const struct snn_tape *tape = &network->model.tape;
@@ -93,12 +102,10 @@ static struct snn_score costs_of(const struct snn_network *network, const struct
                 sum.spikes += active(tape->tensor[i], cut, t, b);
         for (int i = 0; i < tape->nodes; ++i) {
             const struct snn_node *node = tape->node[i];
-            if (node->macs <= 0) continue;
-            const struct snn_tensor *x = node->in[0]->root;
-            if (t >= snn_cut_length_of(cut, x, b)) continue;
-            if (x->is_spikes || x->is_sparse) sum.synops += active(x, cut, t, b) * node->macs / (double)x->units;
-            else if (node->scope == SNN_SCOPE_CUT || cut->t0 + t == 0)
-                sum.macs += node->macs; /* a static layer is computed once */
+            bool runs = node->scope == SNN_SCOPE_CUT || cut->t0 + t == 0; /* a static layer is computed once */
+            const double again = snn_macs_again(node);
+            if (node->macs > 0) add_product(&sum, node->in[0]->root, cut, t, b, node->macs, runs);
+            if (again > 0) add_product(&sum, node->out->root, cut, t, b, again, true);
         }
     }
     return sum;

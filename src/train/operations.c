@@ -70,8 +70,7 @@ static double share_of(const struct counting *c, const struct snn_tensor *t) {
 
 /* ---- products ---- */
 
-/* Multiply-adds a row of a matrix that brings a layer's spikes back to itself. */
-static double comes_back(const struct snn_node *node) {
+double snn_macs_again(const struct snn_node *node) {
     static const char name[] = ".recurrent.weight";
     for (int k = 0; k < SNN_NODE_PARAMS; ++k) {
         const char *is = node->param[k] ? node->param[k]->name : "";
@@ -138,7 +137,7 @@ static void count_again(struct counting *c, const struct snn_node *node, double 
 
 static void count_node(struct counting *c, int i) {
     const struct snn_node *node = c->n->model.tape.node[i];
-    const double again = comes_back(node);
+    const double again = snn_macs_again(node);
     if (node->op->flags & SNN_OP_READS_ERROR) /* direct feedback */
         add(c, (double)node->param[0]->count * rows_back(c, node), 1, &c->to->signals, NULL);
     if (!strcmp(node->op->name, "LSTM")) count_again(c, node, node->macs, 1, learns(node->param[0]));

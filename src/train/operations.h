@@ -24,6 +24,10 @@ struct snn_operations {                                /* of one batch as the ne
     double dense;       /* multiply-adds of products that read numbers all over */
 };
 
+/* Multiply-adds a row of the matrix that brings a layer's spikes back to itself, which are not among node->macs; 0:
+ * none. A spike meets its share of them even in the last step. */
+double snn_macs_again(const struct snn_node *node);
+
 /* The network's memory has been measured or taken (train/network.h). */
 void snn_count_operations(const struct snn_network *network, const struct snn_trainer *trainer,
                           const struct snn_rates *rates, struct snn_operations *out);

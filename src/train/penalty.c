@@ -4,11 +4,12 @@
 #include <fnmatch.h>
 
 #include "core/status.h"
+#include "train/operations.h"
 
-/* Weights that a number of t meets. What has no weights of its own (pools, sums) is looked through; there a spike
- * counts once. */
+/* Weights that a number of t meets, those back to its own layer too. What has no weights of its own (pools, sums) is
+ * looked through; there a spike counts once. */
 static double fan_out(const struct snn_tape *tape, const struct snn_tensor *t) {
-    double sum = 0;
+    double sum = t->producer >= 0 ? snn_macs_again(tape->node[t->producer]) / (double)t->units : 0;
     for (int i = 0; i < tape->nodes; ++i) {
         const struct snn_node *node = tape->node[i];
         for (int k = 0; k < SNN_NODE_INPUTS; ++k) {
