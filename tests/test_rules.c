@@ -84,6 +84,44 @@ START_TEST(some_steps) {
 }
 END_TEST
 
+static void pass_numbered(struct ruled *r, uint32_t number, const bool *given) {
+    struct snn_network *n = &r->of.net;
+    ck_ok(snn_network_stage(n, &made.batch));
+    snn_network_set_step(n, 5, number, 1.0 / SAMPLES);
+    snn_network_zero_gradients(n);
+    if (given) snn_sltt_k_batch(n, given);
+    else r->trainer.ops->batch(&r->trainer, n);
+}
+
+/* Two of seven steps learn, as two that are given do: others in each batch, and every one some time. */
+START_TEST(drawn_steps) {
+    enum { BATCHES = 40 };
+    struct ruled drawn, given;
+    int times[STEPS] = {0}, same = 0, before = -1;
+    make_batch(STEPS, false, false, &made);
+    open_ruled("cpu", networks[0], "{name: sltt_k, k: 2}", false, STEPS, &drawn);
+    open_ruled("cpu", networks[0], "{name: sltt_k, k: 2}", false, STEPS, &given);
+    for (uint32_t number = 0; number < BATCHES; ++number) {
+        int found = 0;
+        pass_numbered(&drawn, number, NULL);
+        for (int pair = 0; pair < STEPS * STEPS; ++pair) {
+            bool learns[STEPS] = {false};
+            if (pair / STEPS >= pair % STEPS) continue;
+            learns[pair / STEPS] = learns[pair % STEPS] = true;
+            pass_numbered(&given, number, learns);
+            if (apart(&drawn, &given, 1, "") > SAME) continue;
+            ++found, ++times[pair / STEPS], ++times[pair % STEPS];
+            same += pair == before, before = pair;
+        }
+        ck_assert_int_eq(found, 1);
+    }
+    ck_assert_int_lt(same, BATCHES / 4);
+    for (int t = 0; t < STEPS; ++t) /* 40 * 2/7 = 11.4 are expected, the deviation is 2.9 */
+        ck_assert_msg(times[t] > 2 && times[t] < 21, "step %d learned %d times", t, times[t]);
+    close_ruled(&drawn), close_ruled(&given);
+}
+END_TEST
+
 START_TEST(without_traces) {
     expect_same(networks[_i], false, STEPS, "{name: ottt, trace: 0, input_trace: true}", "sltt", 1, "");
     expect_same(networks[_i], false, STEPS, "{name: stllr, lambda_pre: 0, alpha_post: 0}", "sltt", 1, "");
@@ -462,6 +500,7 @@ int main(void) {
     tcase_add_loop_test(t, one_step, 0, NETWORKS);
     tcase_add_loop_test(t, truncated, 0, NETWORKS);
     tcase_add_loop_test(t, some_steps, 0, NETWORKS);
+    tcase_add_test(t, drawn_steps);
     tcase_add_loop_test(t, without_traces, 0, NETWORKS);
     tcase_add_test(t, last_hidden_is_exact);
     tcase_add_test(t, parts_add_up);

@@ -6,10 +6,7 @@
  *
  * sltt_k draws k of the T steps for each batch; at the others there is no backward pass. The loss stays that of all T
  * steps (divide_by: T), so that gradients come out k/T as large, as in the authors' code; or it is made up for. */
-#include <stdlib.h>
-
 #include "core/rng.h"
-#include "core/status.h"
 #include "train/trainer.h"
 
 /* ---- every step ---- */
@@ -52,37 +49,53 @@ static const struct snn_key some_keys[] = {
      "what the sum of their losses is divided by: all steps, as the authors have it, or those k"},
     {0}};
 
-/* Step t is one of the k that a shuffle of T steps begins with: the same for all samples of the batch. */
-static void draw_steps(const struct snn_network *network, int32_t T, int32_t k, bool *learns) {
-    int32_t *order = malloc((size_t)T * sizeof *order);
-    SNN_CHECK(order, "out of memory for %d steps", (int)T);
-    snn_rng_shuffle(network->step.seed, SNN_RNG_STEPS, network->step.number, (uint32_t)network->batch->sample[0], order,
-                    T);
-    for (int32_t i = 0; i < T; ++i) learns[order[i]] = i < k;
-    free(order);
+struct picks { /* the steps of a batch that learn, one after the other */
+    const struct snn_network *network;
+    const bool *given; /* (T) or NULL */
+    int32_t k, t;      /* still to come; from step t on */
+};
+
+/* The next one, or T. Selection sampling (Knuth, TAOCP 2, 3.4.2): step t is taken with the chance k / (T - t), so that
+ * nothing has to be kept of steps, and all k-subsets are alike. */
+static int32_t next_pick(struct picks *p) {
+    const struct snn_batch *batch = p->network->batch;
+    while (p->t < batch->T) {
+        const int32_t t = p->t++;
+        const uint32_t word = snn_rng_u32(p->network->step.seed, SNN_RNG_STEPS, p->network->step.number,
+                                          (uint32_t)batch->sample[0], (uint32_t)t);
+        if (p->given ? !p->given[t] : (int32_t)snn_rng_below(word, (uint32_t)(batch->T - t)) >= p->k) continue;
+        --p->k;
+        return t;
+    }
+    return batch->T;
 }
 
 /* Steps of the next cut: one that learns, or as many as do not until the next one that does. */
-static int32_t stretch(const struct snn_network *network, const bool *learns, int32_t T, const struct snn_cut *cut) {
-    const int32_t from = cut->begun ? cut->t0 + cut->T : 0;
-    int32_t steps = 1;
-    while (from < T && !learns[from] && from + steps < T && !learns[from + steps] && steps < network->plan.cut) ++steps;
-    return steps;
+static int32_t stretch(const struct snn_network *network, int32_t pick, const struct snn_cut *cut) {
+    const int32_t from = cut->begun ? cut->t0 + cut->T : 0, steps = pick > from ? pick - from : 1;
+    return steps < network->plan.cut ? steps : network->plan.cut;
 }
 
-void snn_sltt_k_batch(struct snn_network *network, const bool *learns) {
+static void pass_picks(struct snn_network *network, const bool *given, int32_t k) {
     struct snn_slice slice;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
-        while (snn_slice_next(&slice, stretch(network, learns, slice.batch.T, &cut), &cut)) {
+        struct picks picks = {network, given, k, 0};
+        int32_t pick = next_pick(&picks);
+        while (snn_slice_next(&slice, stretch(network, pick, &cut), &cut)) {
+            const bool learns = cut.t0 == pick;
             snn_network_forward(network, &cut);
-            snn_network_loss(network, &cut, learns[cut.t0]);
+            snn_network_loss(network, &cut, learns);
             snn_network_tally(network, &cut);
-            if (learns[cut.t0]) snn_network_backward(network, &cut);
+            if (!learns) continue;
+            snn_network_backward(network, &cut);
+            pick = next_pick(&picks);
         }
         snn_network_backward_batch(network, &cut);
     }
 }
+
+void snn_sltt_k_batch(struct snn_network *network, const bool *learns) { pass_picks(network, learns, 0); }
 
 static int32_t errors(const struct snn_trainer *trainer, int32_t T, int32_t cut) {
     const struct some *o = (const void *)&trainer->options;
@@ -93,12 +106,8 @@ static int32_t errors(const struct snn_trainer *trainer, int32_t T, int32_t cut)
 static void some_batch(const struct snn_trainer *trainer, struct snn_network *network) {
     const struct some *o = (const void *)&trainer->options;
     const int32_t T = network->batch->T, k = errors(trainer, T, 1);
-    bool *learns = malloc((size_t)T * sizeof *learns);
-    SNN_CHECK(learns, "out of memory for %d steps", (int)T);
-    draw_steps(network, T, k, learns);
     if (o->divide_by) snn_network_rescale(network, (double)T / k);
-    snn_sltt_k_batch(network, learns);
-    free(learns);
+    pass_picks(network, NULL, k);
 }
 
 const struct snn_trainer_ops snn_trainer_sltt_k = {.name = "sltt_k",
