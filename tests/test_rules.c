@@ -357,8 +357,8 @@ START_TEST(online_is_one_by_one) {
             if (!still) one.row += t * SAMPLES;
             train_once(&single, &one, SAMPLES * STEPS); /* whose loss is not divided by T */
         }
-        for (int i = 0; i < online.of.net.model.params.count; ++i) {
-            const struct snn_param *a = online.of.net.model.params.list[i], *b = single.of.net.model.params.list[i];
+        for (int n = 0; n < online.of.net.model.params.count; ++n) {
+            const struct snn_param *a = online.of.net.model.params.list[n], *b = single.of.net.model.params.list[n];
             if (a->buffer) continue;
             for (ptrdiff_t j = 0; j < a->count; ++j)
                 ck_assert_msg(fabs((double)(a->value[j] - b->value[j])) < 1e-12, "%s: %s[%td] %.17g, one by one %.17g",
@@ -453,7 +453,11 @@ static const struct {
     {"[flatten, linear: 8, lif, linear: 4]", "sltt", "{name: ce, over: mean}", "over: step"},
     {"[flatten, linear: 8, lif, linear: 4]", "tbptt", "{name: ce, over: max}", "over: step"},
     {"[flatten, linear: 8, batchnorm: {over: joint}, lif, linear: 4]", "sltt", NULL, "model.2.batchnorm"},
+    {"[flatten, linear: 8, tebn, lif, linear: 4]", "sltt", NULL, "at a time (batchnorm: {over: step} works)"},
     {"[flatten, linear: 8, psn, linear: 4]", "ottt", NULL, "model.2.psn"},
+    {"[flatten, linear: 8, lif, linear: 4]", "sltt", "[{name: ce, over: step}, {name: upper_bound, bound: 2}]",
+     "test.yaml:2:32: loss.1: the rule sltt sees a part of the steps at a time, and a term over activity"},
+    {"[flatten, linear: 8, lif, linear: 4]", "tess", "[{name: ce, over: step}, rate_l1]", "leave it out"},
     {"[flatten, linear: 8, temporal_attention: {reduction: 2}, lif, linear: 4]", "tess", NULL, "model.2"},
     {"[flatten, linear: 8, plif, linear: 4]", "ottt", NULL, "trace: 0.5"},
     {"[flatten, linear: 8, lif, delay: {out: 4, kernel: 3}]", "ottt", NULL, "model.3.delay"},

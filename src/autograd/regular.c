@@ -155,7 +155,8 @@ int snn_regular_read(struct snn_conf *node, int which, struct snn_regular *out) 
     return snn_conf_read(node, l->keys, term);
 }
 
-/* |x| of what is never negative is a sum over spikes, so that the parts of a recording may be looked at one by one. */
+/* |x| of what is never negative is a sum over spikes, so that the parts of a recording may be looked at one by one. Its
+ * slope is not: in a part without spikes it is that of |x| at 0, which is 0. */
 bool snn_regular_is_stepwise(const struct snn_regular *regular) {
     for (int i = 0; i < regular->activities; ++i) {
         const struct snn_activity_term *term = &regular->activity[i];

@@ -40,21 +40,21 @@ static int check_cuts(const struct snn_trainer *trainer, const struct snn_networ
                       struct snn_conf *loss) {
     const struct snn_tape *tape = &n->model.tape;
     const char *name = trainer->ops->name;
+    if (n->loss.regular.activities) /* also where the loss would add up: its slope does not (regular.c) */
+        return snn_conf_error(n->loss.regular.activity[0].config,
+                              "the rule %s sees a part of the steps at a time, and a term over activity is of all of "
+                              "them: leave it out",
+                              name);
     if (!snn_loss_is_stepwise(&n->loss))
         return snn_conf_error(loss,
                               "the rule %s sees a part of the steps at a time, and this loss needs them all: "
                               "expected `over: step`",
                               name);
-    if (n->loss.regular.activities)
-        return snn_conf_error(loss,
-                              "the rule %s sees a part of the steps at a time, and a term over activity is of all of "
-                              "them: leave it out",
-                              name);
     for (int i = 0; i < tape->nodes; ++i)
         if (tape->node[i]->op->flags & SNN_OP_COUPLES_STEPS)
-            return snn_refuse_layer(tape->node[i], rule,
-                                    "needs all steps at once, and the rule %s sees a part of them at a time%s", name,
-                                    !strcmp(tape->node[i]->op->name, "batch norm") ? " (over: step works)" : "");
+            return snn_refuse_layer(
+                tape->node[i], rule, "needs all steps at once, and the rule %s sees a part of them at a time%s", name,
+                !strcmp(tape->node[i]->op->name, "batch norm") ? " (batchnorm: {over: step} works)" : "");
     return SNN_OK;
 }
 
