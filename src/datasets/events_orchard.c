@@ -21,7 +21,7 @@ struct place { /* where decoding goes on */
  * anything else among the n records; nothing has changed then. */
 static bool take_plain(struct snn_events_job *job, struct place *place, int32_t n) {
     const unsigned char *b = job->bytes + place->at;
-    struct snn_event *to = job->out->events + job->out->event_count;
+    struct snn_event *to = n ? job->out->events + job->out->event_count : NULL;
     int32_t last = 0, back = 0, most_x = job->most_x, most_y = job->most_y, clocks = 0;
     for (int32_t i = 0; i < n; ++i, b += RECORD) {
         int32_t t = (b[2] & 0x7f) << 16 | b[3] << 8 | b[4];
