@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_cuts.c - a batch that passes in cuts of its time axis is counted like one that passes at once: losses and their
- * gradients, decisions, spikes, costs and predictions; on the CPU and on the emulated card.
+ * test_cuts.c - a batch that passes in cuts of its time axis, or comes in pieces of it, is counted like one that passes
+ * at once: losses and their gradients, decisions, spikes, costs and predictions; on the CPU and on the emulated card.
  *
  * Inputs and weights are multiples of small powers of two and membranes halve with every step, so that all outputs are
  * exact and do not depend on the order of additions: what differs then is the counting. */
@@ -73,9 +73,15 @@ static void open_set(const char *device, enum kind kind, const char *loss, const
     e->trainer.ops = &in_cuts;
 }
 
-/* slice: samples that pass together; 0: all of a batch. */
-static void plan(struct snn_experiment *e, int32_t steps, int32_t slice, bool train) {
-    each = steps;
+/* How a batch passes: in cuts of so many steps; so many samples together; in pieces of so many steps. 0: all. */
+struct trial {
+    int32_t steps, slice, pieces;
+};
+
+static void plan(struct snn_experiment *e, struct trial trial, bool train) {
+    const int32_t steps = each = trial.steps, slice = trial.slice;
+    e->data.pieces = trial.pieces ? trial.pieces : -1;
+    ck_ok(snn_experiment_data(e, folder, 7, 0, 0));
     struct snn_network_plan plan = snn_experiment_plan(e, train);
     ck_assert_int_eq(plan.cut, steps ? steps : STEPS);
     plan.slice = slice;
@@ -84,14 +90,16 @@ static void plan(struct snn_experiment *e, int32_t steps, int32_t slice, bool tr
 }
 
 /* Which cuts are tried: all on the CPU, one on the card, another for every `turn`. */
-struct trial {
-    int32_t steps, slice;
-};
-static bool next_trial(bool on_card, int turn, struct trial *trial) {
+static bool next_trial(bool on_card, enum kind kind, int turn, struct trial *trial) {
+    const int32_t steps = trial->steps;
     if (on_card) {
-        if (trial->steps) return false;
-        *trial = (struct trial){1 + turn % (STEPS - 1), turn / 2 % 2 * 2};
-    } else if (!trial->steps || trial->slice) *trial = (struct trial){trial->steps + 1, 0};
+        if (steps) return false;
+        *trial = (struct trial){1 + turn % (STEPS - 1), turn / 2 % 2 * 2, 0};
+        if (turn % 3 == 0 && kind != STILL) trial->slice = 0, trial->pieces = trial->steps;
+    } else if (!steps || trial->pieces == 2 * steps || (kind == STILL && trial->slice))
+        *trial = (struct trial){steps + 1, 0, 0};
+    else if (trial->pieces) trial->pieces = 2 * steps;
+    else if (trial->slice) trial->slice = 0, trial->pieces = steps;
     else trial->slice = 2;
     return trial->steps < STEPS;
 }
@@ -123,23 +131,24 @@ static void take_gradient(struct snn_network *n, const struct snn_cut *cut, stru
     ck_ok(n->device->memory->download(n->device, row, n->model.tape.output->grad, numbers * sizeof *row));
     for (int32_t t = 0; t < cut->T; ++t)
         for (int32_t b = 0; b < cut->batch->B; ++b)
-            memcpy(out->gradient[cut->batch->sample[b] % HALF][cut->t0 + t], row + (t * cut->batch->B + b) * OUTPUTS,
-                   sizeof out->gradient[0][0]);
+            memcpy(out->gradient[cut->batch->sample[b] % HALF][snn_cut_at(cut) + t],
+                   row + (t * cut->batch->B + b) * OUTPUTS, sizeof out->gradient[0][0]);
 }
 
 /* last: steps of a recording whose errors count; 0: all. */
-static void train_in_cuts(struct snn_experiment *e, int32_t steps, int32_t slice, int32_t last, struct counted *out) {
+static void train_in_cuts(struct snn_experiment *e, struct trial trial, int32_t last, struct counted *out) {
     struct snn_network *n = &e->network;
     struct snn_metrics m;
     const struct snn_batch *batch;
-    plan(e, steps, slice, true);
+    plan(e, trial, true);
     memset(out, 0, sizeof *out);
     snn_metrics_init(&m, n, e->steps, NULL, 1);
     snn_metrics_start(&m, n);
     ck_ok(snn_loader_start(e->loader[SNN_SUBSET_TRAIN], 0, 0));
-    for (int number = 0;; ++number) {
+    for (int number = 0;; number += snn_batch_ends(batch)) {
         ck_ok(snn_loader_next(e->loader[SNN_SUBSET_TRAIN], &batch));
         if (!batch) break;
+        ck_assert_int_eq(snn_batch_is_piece(batch), trial.pieces && trial.pieces < STEPS);
         ck_ok(snn_network_stage(n, batch));
         snn_network_set_step(n, 1, (uint32_t)number, 1.0 / batch->B);
         struct snn_slice part;
@@ -156,7 +165,7 @@ static void train_in_cuts(struct snn_experiment *e, int32_t steps, int32_t slice
             ck_assert_int_eq(cut.t0 + cut.T, batch->T);
             snn_network_backward_batch(n, &cut);
         }
-        snn_metrics_expect(&m, n, batch);
+        if (!batch->t0) snn_metrics_expect(&m, n, batch);
     }
     ck_ok(snn_metrics_look(&m, n));
     ck_assert_int_eq(m.samples, HALF);
@@ -190,13 +199,13 @@ START_TEST(training) {
             struct snn_experiment e;
             open_set(device, kind, losses[kind][k], snn_decide_names[how], &e);
             int32_t last = how % 2 ? 3 : 0;
-            train_in_cuts(&e, 0, 0, last, &whole);
+            train_in_cuts(&e, (struct trial){0}, last, &whole);
             ck_assert(whole.spikes[1] > 10 && whole.loss > 0);
-            for (struct trial trial = {0}; next_trial(_i % 2, k + how, &trial);) {
+            for (struct trial trial = {0}; next_trial(_i % 2, kind, k + how, &trial);) {
                 char what[200];
-                snprintf(what, sizeof what, "%s, %s, %s, cuts of %d", device, losses[kind][k], snn_decide_names[how],
-                         (int)trial.steps);
-                train_in_cuts(&e, trial.steps, trial.slice, last, &parts);
+                snprintf(what, sizeof what, "%s, %s, %s, cuts of %d, pieces of %d", device, losses[kind][k],
+                         snn_decide_names[how], (int)trial.steps, (int)trial.pieces);
+                train_in_cuts(&e, trial, last, &parts);
                 expect_same_training(&whole, &parts, what);
             }
             snn_experiment_close(&e);
@@ -231,9 +240,9 @@ static void sort_lines(char *text) {
     free(copy);
 }
 
-static void evaluate_in_cuts(struct snn_experiment *e, int32_t steps, int32_t slice, struct evaluated *out) {
+static void evaluate_in_cuts(struct snn_experiment *e, struct trial trial, struct evaluated *out) {
     size_t size;
-    plan(e, steps, slice, false);
+    plan(e, trial, false);
     snn_metrics_init(&out->m, &e->network, e->steps, timesteps, SCORES);
     struct snn_evaluate_options options = {.subset = SNN_SUBSET_TEST, .costs = true};
     options.predictions = open_memstream(&out->predictions, &size);
@@ -278,15 +287,15 @@ START_TEST(evaluation) {
         struct evaluated whole, parts;
         const char *loss = losses[kind][how] ? losses[kind][how] : losses[kind][0];
         open_set(device, kind, loss, snn_decide_names[how], &e);
-        evaluate_in_cuts(&e, 0, 0, &whole);
+        evaluate_in_cuts(&e, (struct trial){0}, &whole);
         const struct snn_score *first = &whole.m.score[0], *last = &whole.m.score[SCORES - 1];
         ck_assert(last->spikes > first->spikes && last->loss > 0);
         ck_assert(kind == STILL ? last->macs == first->macs : last->macs > first->macs);
-        for (struct trial trial = {0}; next_trial(_i % 2, how + (int)kind, &trial);) {
+        for (struct trial trial = {0}; next_trial(_i % 2, kind, how + (int)kind, &trial);) {
             char what[200];
-            snprintf(what, sizeof what, "%s, %s, %s, cuts of %d", device, loss, snn_decide_names[how],
-                     (int)trial.steps);
-            evaluate_in_cuts(&e, trial.steps, trial.slice, &parts);
+            snprintf(what, sizeof what, "%s, %s, %s, cuts of %d, pieces of %d", device, loss, snn_decide_names[how],
+                     (int)trial.steps, (int)trial.pieces);
+            evaluate_in_cuts(&e, trial, &parts);
             expect_same_evaluation(&whole, &parts, what);
             free_evaluated(&parts);
         }
@@ -342,18 +351,18 @@ START_TEST(not_finite) {
     open_set("cpu", CLASSES, losses[CLASSES][0], "mean", &e);
     for (int32_t steps = 0; steps < 4; ++steps)
         for (int k = 0; k < 2; ++k) {
-            plan(&e, steps, 2, true);
+            plan(&e, (struct trial){steps, 2, 0}, true);
             e.network.model.params.value[0] = (real)(k ? 1e37 : 1);
             ck_ok(snn_loader_start(e.loader[SNN_SUBSET_TRAIN], 0, 0));
             ck_ok(snn_loader_next(e.loader[SNN_SUBSET_TRAIN], &batch));
             ck_assert_int_eq(batch->form, SNN_BATCH_FRAMES);
-            ck_ok(snn_diagnose(&e.network, batch, 8));
+            ck_ok(snn_diagnose(&e.network, batch, 8, NULL));
             batch->frames[(5 * batch->B + 3) * UNITS] = k ? 100 : INFINITY; /* the next batch is another */
             snprintf(expected, sizeof expected,
                      "step 8: %s gives a number that is not finite at time step 5 of sample "
                      "%d",
                      k ? e.network.model.tape.node[0]->name : "the input", (int)batch->sample[3]);
-            ck_error(snn_diagnose(&e.network, batch, 8), SNN_EFAIL, expected);
+            ck_error(snn_diagnose(&e.network, batch, 8, NULL), SNN_EFAIL, expected);
         }
     snn_experiment_close(&e);
     remove_folder();

@@ -529,6 +529,139 @@ START_TEST(by_sample_does_not_grow_with_steps) {
 }
 END_TEST
 
+/* ---- in pieces ---- */
+
+static const struct piece_case {
+    struct data_case data;
+    int spikes, target_steps, tau_us;
+} piece_cases[] = {
+    {{SNN_RECORDINGS, SNN_BIN_COUNT, 0, 4, SNN_PAD_MAX}, 0, 0, 0},
+    {{SNN_RECORDINGS, SNN_BIN_DURATION, 0, -1, SNN_PAD_MAX}, 0, 0, 0},
+    {{SNN_RECORDINGS, SNN_BIN_DURATION, 0, -1, SNN_PAD_BATCH}, 0, 0, 0},
+    {{SNN_RECORDINGS, SNN_BIN_DURATION, 0, 7, 3}, 0, 0, 0},
+    {{SNN_RECORDINGS, SNN_BIN_DURATION, 0, -1, SNN_PAD_BATCH}, 0, 0, 2000}, /* a surface goes on from piece to piece */
+    {{SNN_RECORDINGS, SNN_BIN_VOXEL, 0, 6, SNN_PAD_MAX}, 0, 0, 0},
+    {{SNN_SEQUENCES, SNN_BIN_COUNT, 0, -1, 9}, 1, 0, 0},
+    {{SNN_SEQUENCES, SNN_BIN_COUNT, 0, -1, SNN_PAD_BATCH}, 0, 0, 0},
+    {{SNN_SEQUENCES, SNN_BIN_COUNT, 0, -1, SNN_PAD_MAX}, 0, 1, 0},
+};
+enum { PIECE_CASES = sizeof piece_cases / sizeof *piece_cases };
+
+/* Row (t,b) of a batch as numbers, of its own steps. */
+static void dense_row(const struct snn_batch *batch, int32_t t, int32_t b, float *row) {
+    int32_t units = batch->C * batch->H * batch->W, from, to;
+    memset(row, 0, (size_t)units * sizeof *row);
+    if (batch->form == SNN_BATCH_FRAMES) {
+        memcpy(row, batch->frames + (t * batch->B + b) * units, (size_t)units * sizeof *row);
+        return;
+    }
+    from = batch->by_sample ? batch->first[b] : batch->row[t * batch->B + b];
+    to = batch->by_sample ? batch->first[b + 1] : batch->row[t * batch->B + b + 1];
+    for (int32_t i = from; i < to; ++i)
+        if (!batch->by_sample || batch->step[i] == t) row[batch->index[i]] = batch->value ? batch->value[i] : 1;
+}
+
+static void check_piece(const struct snn_batch *whole, const struct snn_batch *piece) {
+    enum { MOST = 64 };
+    float a[MOST], b[MOST];
+    int32_t units = whole->C * whole->H * whole->W, n = whole->B;
+    ck_assert_int_le(units, MOST);
+    ck_assert_int_eq(piece->B, n);
+    ck_assert_int_eq(snn_batch_whole(piece), whole->T);
+    ck_assert_int_eq(piece->masked, whole->masked);
+    ck_assert_mem_eq(piece->label, whole->label, (size_t)n * sizeof *piece->label);
+    ck_assert_mem_eq(piece->length, whole->length, (size_t)n * sizeof *piece->length);
+    ck_assert_mem_eq(piece->sample, whole->sample, (size_t)n * sizeof *piece->sample);
+    for (int32_t t = 0; t < piece->T; ++t)
+        for (int32_t i = 0; i < n; ++i) {
+            dense_row(whole, piece->t0 + t, i, a), dense_row(piece, t, i, b);
+            ck_assert_mem_eq(a, b, (size_t)units * sizeof *a);
+            size_t K = (size_t)whole->targets;
+            const float *x = whole->target, *y = piece->target;
+            if (!x || (t && !whole->target_steps)) continue;
+            x += ((whole->target_steps ? piece->t0 + t : 0) * n + i) * (int32_t)K;
+            y += ((piece->target_steps ? t : 0) * n + i) * (int32_t)K;
+            ck_assert_mem_eq(x, y, K * sizeof *x);
+        }
+}
+
+static struct made_set piece_set(const struct piece_case *c, struct snn_data_config *config) {
+    bool sequences = c->data.kind == SNN_SEQUENCES;
+    struct made_set set = sequences ? make_sequences(c->target_steps) : make_set(true);
+    *config = config_for(&c->data);
+    config->bin.tau_us = c->tau_us;
+    set.base.info.spikes = c->spikes;
+    return set;
+}
+
+/* Cases: data, how many workers. */
+START_TEST(pieces_are_the_whole) {
+    struct snn_data_config config;
+    struct made_set set = piece_set(&piece_cases[_i % PIECE_CASES], &config);
+    config.workers = _i / PIECE_CASES;
+    struct snn_loader *whole = open_loader(&set, &config, true);
+    for (int32_t steps = 1; steps < 6; ++steps) {
+        config.pieces = steps;
+        struct snn_loader *parts = open_loader_of(&set, &config, true, steps % 3);
+        int32_t pieces = snn_loader_pieces(parts);
+        ck_assert_int_eq(snn_loader_batches(parts), BATCHES);
+        ck_assert_int_eq(pieces, (snn_loader_max_steps(whole) - 1) / steps + 1);
+        for (int epoch = 0; epoch < 2; ++epoch) {
+            ck_ok(snn_loader_start(whole, epoch, 0));
+            ck_ok(snn_loader_start(parts, epoch, 0));
+            int batches = 0;
+            for (const struct snn_batch *a, *b; (a = next(whole)); ++batches) {
+                int32_t at = 0;
+                do {
+                    b = next(parts);
+                    ck_assert_int_eq(b->t0, at);
+                    ck_assert_int_eq(b->T, a->T - at < steps ? a->T - at : steps);
+                    ck_assert(b->by_sample == (b->form == SNN_BATCH_EVENTS && steps % 3 && steps % 3 < steps));
+                    check_piece(a, b);
+                    at += b->T;
+                } while (!snn_batch_ends(b));
+                ck_assert_int_eq(snn_loader_position(parts), (batches + 1) * pieces);
+            }
+            ck_assert_ptr_null(next(parts));
+            ck_assert_int_eq(batches, BATCHES);
+            ck_assert_int_eq(snn_loader_cut(parts), snn_loader_cut(whole));
+            ck_assert_int_eq(snn_loader_empty(parts), snn_loader_empty(whole));
+        }
+        snn_loader_close(&parts);
+    }
+    snn_loader_close(&whole);
+}
+END_TEST
+
+/* From every position that an epoch passes. */
+START_TEST(pieces_go_on_where_they_were) {
+    enum { MOST = 30 * BATCHES };
+    struct snn_data_config config;
+    struct made_set set = piece_set(&piece_cases[_i % PIECE_CASES], &config);
+    config.pieces = 2, config.workers = _i / PIECE_CASES;
+    struct snn_loader *loader = open_loader_of(&set, &config, true, 1);
+    uint64_t digests[MOST];
+    int64_t position[MOST];
+    int count = 0;
+    ck_ok(snn_loader_start(loader, 1, 0));
+    position[0] = 0;
+    for (const struct snn_batch *batch; (batch = next(loader)); ++count) {
+        ck_assert_int_lt(count, MOST - 1);
+        digests[count] = digest(batch);
+        position[count + 1] = snn_loader_position(loader);
+    }
+    ck_assert_int_gt(count, BATCHES);
+    for (int first = count; first >= 0; --first) {
+        ck_ok(snn_loader_start(loader, 1, position[first]));
+        for (int k = first; k < count && k < first + 5; ++k) {
+            ck_assert_uint_eq(digest(next(loader)), digests[k]);
+            ck_assert_int_eq(snn_loader_position(loader), position[k + 1]);
+        }
+    }
+    snn_loader_close(&loader);
+}
+END_TEST
+
 /* ---- order ---- */
 
 START_TEST(workers_do_not_change_batches) {
@@ -807,6 +940,8 @@ int main(void) {
     tcase_add_loop_test(pad, sequences_and_targets, 0, 2);
     tcase_add_loop_test(pad, slices_of_targets, 0, 2);
     tcase_add_loop_test(pad, by_sample_has_the_same_entries, 0, 3 * DATA_CASES);
+    tcase_add_loop_test(pad, pieces_are_the_whole, 0, 3 * PIECE_CASES);
+    tcase_add_loop_test(pad, pieces_go_on_where_they_were, 0, 3 * PIECE_CASES);
     tcase_add_test(pad, by_sample_where_cuts_are_shorter);
     tcase_add_test(pad, by_sample_does_not_grow_with_steps);
     tcase_add_test(order, split_of_regression);

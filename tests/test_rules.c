@@ -340,11 +340,11 @@ START_TEST(online_is_one_by_one) {
     static const char *const rules[] = {"{name: sltt, update: step}", "{name: tbptt, k: 1, update: chunk}",
                                         "{name: ottt, trace: 0, update: step}",
                                         "{name: stllr, lambda_pre: 0, alpha_post: 0, update: step}"};
-    for (size_t i = 0; i < 2 * sizeof rules / sizeof *rules; ++i) {
+    for (size_t turn = 0; turn < 2 * sizeof rules / sizeof *rules; ++turn) {
         struct ruled online, single;
         struct snn_conf_doc *doc[2];
-        const size_t k = i / 2;
-        const bool still = i % 2;
+        const size_t k = turn / 2;
+        const bool still = turn % 2;
         make_batch(STEPS, still, false, &made);
         ck_ok(build_ruled("cpu", model, rules[k], NULL, still, &online));
         ck_ok(build_ruled("cpu", model, "bptt", NULL, still, &single));

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench_speed.c - time and memory of training steps on batches that are already in memory. */
+ * bench_speed.c - time and memory of training steps on batches that are already in memory. Recordings that come in
+ * pieces are read piece by piece, between the times that count. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/memory.h"
 #include "cli.h"
 #include "core/status.h"
 #include "train/device.h"
@@ -51,11 +53,11 @@ static int training_step(struct bench *b, const struct snn_batch *batch) {
     struct snn_step step = {.seed = b->e->seed,
                             .number = b->step,
                             .samples = batch->B,
-                            .first = true,
-                            .last = true,
+                            .first = !batch->t0,
+                            .last = snn_batch_ends(batch),
                             .rate = snn_schedule_rate(b->e->schedule, 0, b->step),
                             .clip = NAN};
-    ++b->step;
+    b->step += step.last;
     return snn_step(&b->e->network, &b->e->trainer, batch, &step);
 }
 
@@ -99,9 +101,51 @@ static int time_steps(struct bench *b, double *times, long iters) {
     return SNN_OK;
 }
 
+/* The pieces of the next batch of as many samples as the first had; at an epoch's end the same begins again. */
+static int pass_pieces(struct bench *b, double *seconds) {
+    struct snn_loader *loader = b->e->loader[0];
+    const struct snn_batch *batch;
+    *seconds = 0;
+    for (bool ends = false; !ends;) {
+        SNN_TRY(snn_loader_next(loader, &batch));
+        if (!batch || (b->batch[0].B && batch->B < b->batch[0].B)) {
+            SNN_TRY(snn_loader_start(loader, 0, 0));
+            continue;
+        }
+        b->batch[0].B = batch->B;
+        double started = snn_now();
+        SNN_TRY(training_step(b, batch));
+        if (!batch->t0) snn_metrics_expect(&b->metrics, &b->e->network, batch);
+        ends = snn_batch_ends(batch);
+        if (ends) SNN_TRY(b->e->device.memory->download(&b->e->device, NULL, NULL, 0)); /* waits */
+        *seconds += snn_now() - started;
+    }
+    return SNN_OK;
+}
+
+static int measure_pieces(const struct cli *cli, struct bench *b, double *times, long iters, long warmup) {
+    double seconds;
+    SNN_TRY(snn_loader_start(b->e->loader[0], 0, 0));
+    SNN_TRY(pass_pieces(b, &seconds));
+    SNN_TRY(look(b, &b->loss_first));
+    b->loss_first /= b->batch[0].B, b->first_step_s = snn_now() - cli->started;
+    for (long i = 0; i < warmup; ++i) SNN_TRY(pass_pieces(b, &seconds));
+    b->e->network.model.tape.profile = b->profile;
+    for (long i = 0; i < iters; ++i) {
+        SNN_TRY(look(b, NULL));
+        SNN_TRY(pass_pieces(b, &times[i]));
+        if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
+    }
+    b->e->network.model.tape.profile = NULL;
+    SNN_TRY(snn_metrics_look(&b->metrics, &b->e->network));
+    b->loss_last = b->metrics.score[0].loss / b->batch[0].B;
+    return isfinite(b->loss_last) ? SNN_OK : snn_error(SNN_EFAIL, "the loss is not finite after %ld steps", b->step);
+}
+
 static int measure(const struct cli *cli, struct bench *b, double *times, long iters, long warmup) {
     struct snn_experiment *e = b->e;
     const struct snn_batch *batch;
+    if (snn_loader_pieces(e->loader[0]) > 1) return measure_pieces(cli, b, times, iters, warmup);
     SNN_TRY(snn_loader_start(e->loader[0], 0, 0));
     while (b->kept < KEPT) {
         SNN_TRY(snn_loader_next(e->loader[0], &batch));
@@ -215,6 +259,7 @@ int bench_speed(struct cli *cli) {
     struct snn_experiment_options options = {
         .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data, .warnings = cli_warnings(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &e));
+    if (e.data.pieces > 0) e.data.workers = 0; /* nobody reads while a step is timed */
     int rc = snn_experiment_data(&e, cli->data, 1, 0, 0);
     if (rc >= 0) rc = run(cli, &b);
     snn_experiment_close(&e);

@@ -4,7 +4,11 @@
  * Events stay sparse: row (t,b) lists the input units that are non-zero in that step. For a rule that looks at a few
  * steps at a time they are laid out by sample instead, each with its step: where the rows of a cut begin is found when
  * it comes, and nothing grows with T but what the recording itself has. Static images are one frame for all steps;
- * frames of many steps, and targets for every step, are as long as they are. */
+ * frames of many steps, and targets for every step, are as long as they are.
+ *
+ * Recordings may also come in pieces (data.pieces): batches of the same samples, one behind the other, of a few of
+ * their steps each. `length` then counts from the recording's beginning, as everything does but what lies in the
+ * arrays. */
 #ifndef SNN_BATCH_H
 #define SNN_BATCH_H
 
@@ -21,6 +25,8 @@ enum snn_batch_form {
 struct snn_batch {
     enum snn_batch_form form;
     int32_t T, B;    /* steps and samples of this batch */
+    int32_t t0;      /* steps of these recordings that batches before this one had */
+    int32_t whole;   /* steps of them in all; 0: T */
     int32_t stride;  /* samples from a step to the next: of the batch that this is a slice of; 0: B */
     int32_t C, H, W; /* one step of one sample; C*H*W units, flat index (c*H+y)*W+x */
     float *frames;
@@ -34,10 +40,22 @@ struct snn_batch {
     float *target;   /* (B,targets), or (T,B,targets) with the rows' stride when target_steps; NULL: labels alone */
     int32_t targets; /* numbers a row of target */
     bool target_steps;
-    int32_t *length; /* (B) valid steps, 1..T; steps beyond are padding */
+    int32_t *length; /* (B) valid steps of the recording, from 1; steps beyond are padding */
     int32_t *sample; /* (B) index in the data set: keys dropout masks */
-    bool masked;     /* some length[b] < T and the config asks for masks */
+    bool masked;     /* some recording is shorter than the batch's and the config asks for masks */
 };
+
+/* Steps of its recordings, of which it may be a piece; is it the last one, and is there no other? */
+static inline int32_t snn_batch_whole(const struct snn_batch *batch) { return batch->whole ? batch->whole : batch->T; }
+static inline bool snn_batch_ends(const struct snn_batch *batch) {
+    return batch->t0 + batch->T == snn_batch_whole(batch);
+}
+static inline bool snn_batch_is_piece(const struct snn_batch *batch) { return batch->T != snn_batch_whole(batch); }
+/* Valid steps of sample b in this batch. */
+static inline int32_t snn_batch_valid(const struct snn_batch *batch, int32_t b) {
+    int32_t left = batch->length[b] - batch->t0;
+    return left < 0 ? 0 : left > batch->T ? batch->T : left;
+}
 
 static inline int32_t snn_batch_stride(const struct snn_batch *batch) {
     return batch->stride ? batch->stride : batch->B;

@@ -16,7 +16,8 @@ struct section {
     const char *cache_limit;
 };
 
-static const char *const auto_word[] = {"auto", NULL}, *const pad_word[] = {"max", "batch", NULL};
+static const char *const auto_word[] = {"auto", NULL}, *const none_word[] = {"none", NULL},
+                         *const pad_word[] = {"max", "batch", NULL};
 static const char *const coding_word[] = {"direct", "rate", "latency", NULL};
 
 struct validation_text {
@@ -43,6 +44,9 @@ const struct snn_key snn_data_keys[] = {
     {"gain", SNN_REAL, AT(config.gain), "1", 0, 1, NULL,
      "images coded by rate spike with a probability of gain times (pixel/255 - mean)/std, cut to 0..1"},
     {"pad", SNN_NODE, AT(pad), "{}", 0, 0, NULL, "how recordings of different length share a batch: {to, mask}"},
+    {"pieces", SNN_INT, AT(config.pieces), "none", 1, SNN_MAX_STEPS, none_word,
+     "recordings and sequences in pieces of N steps, of which a few are in memory at a time; for rules that cut the "
+     "steps"},
     {"validation", SNN_NODE, AT(validation), "none", 0, 0, NULL,
      "training samples set apart: none, own (those that the data set has for it), a fraction of each class, or {by, "
      "fraction, ids}"},
@@ -104,6 +108,9 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     const struct snn_data_config *config = &section->config;
     if (config->timesteps < 0)
         return snn_conf_error(snn_conf_get(map, "timesteps"), "auto is for recordings, and %s has images",
+                              config->name);
+    if (config->pieces > 0)
+        return snn_conf_error(snn_conf_get(map, "pieces"), "are of recordings and sequences, and %s has images",
                               config->name);
     SNN_TRY(snn_bin_config_refuse(map, config->name, "images"));
     if (config->pad.to > 0)

@@ -3,7 +3,10 @@
  *
  * Batch k of an epoch always lives in slot k mod slots. A worker claims the next number when its slot is free, so a
  * batch's contents depend on its number alone, and next() only has to wait for one slot. Two slots more than workers:
- * one is in the trainer's hands, one is ready for it. */
+ * one is in the trainer's hands, one is ready for it.
+ *
+ * Where recordings come in pieces the numbers are those of pieces, `pieces` a batch, and a worker claims a batch: it
+ * has the recordings open. A piece that no recording of the batch reaches has no steps, and is not handed out. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +20,7 @@
 
 struct slot {
     struct snn_filled filled;
-    int32_t ready;    /* the batch number it holds, or -1 */
+    int64_t ready;    /* the number of what it holds, or -1 */
     int status;       /* of filling it */
     char error[1024]; /* its sentence */
 };
@@ -35,7 +38,7 @@ struct snn_loader {
     struct snn_cache_warnings *warnings;
     bool shuffle;
     int32_t *list, *order; /* (samples): the subset; this epoch's order of it */
-    int32_t samples, batches;
+    int32_t samples, batches, pieces;
 
     struct slot *slot;
     struct worker *worker;           /* one at least, for its scratch */
@@ -43,11 +46,13 @@ struct snn_loader {
 
     pthread_mutex_t lock; /* guards what follows; wait_s, cut and empty are the caller's thread's alone */
     pthread_cond_t work, done;
-    bool stop;
+    bool stop, anew;  /* threads end; they leave what they are at */
     int32_t busy;     /* workers inside a batch */
     int32_t claimed;  /* next batch to fill */
-    int32_t handed;   /* next batch to hand out */
-    int32_t released; /* batches before this one were given back: their slots are free */
+    int64_t first;    /* number that the epoch begins with */
+    int64_t handed;   /* next number to hand out */
+    int64_t position; /* see snn_loader_position */
+    int64_t released; /* what is before this one was given back: its slots are free */
     int64_t epoch;
     double wait_s;
     int32_t cut, empty;
@@ -59,17 +64,41 @@ static double now_s(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void fill_slot(struct snn_loader *loader, struct snn_fill *fill, int32_t number) {
+static void fill_slot(struct snn_loader *loader, struct snn_fill *fill, int64_t number) {
     struct slot *slot = &loader->slot[number % loader->slots];
-    int32_t first = number * loader->recipe.batch, left = loader->samples - first;
+    int32_t first = (int32_t)(number / loader->pieces) * loader->recipe.batch, left = loader->samples - first;
     int32_t n = left < loader->recipe.batch ? left : loader->recipe.batch;
+    uint32_t epoch = loader->shuffle ? (uint32_t)loader->epoch : 0;
     slot->status =
-        snn_fill_batch(fill, loader->order + first, n, loader->shuffle ? (uint32_t)loader->epoch : 0, &slot->filled);
+        snn_fill_batch(fill, loader->order + first, n, epoch, (int32_t)(number % loader->pieces), &slot->filled);
     if (slot->status < 0) snprintf(slot->error, sizeof slot->error, "%s", snn_error_text());
 }
 
+static int64_t number_of(const struct snn_loader *loader, int32_t batch) { return (int64_t)batch * loader->pieces; }
+
+/* Is there a slot for it? */
+static bool has_slot(const struct snn_loader *loader, int64_t number) {
+    return number - loader->released < loader->slots;
+}
+
 static bool has_work(const struct snn_loader *loader) {
-    return loader->claimed < loader->batches && loader->claimed - loader->released < loader->slots;
+    return loader->claimed < loader->batches && has_slot(loader, number_of(loader, loader->claimed));
+}
+
+/* The pieces of a batch, as slots become free. Called with the lock held. */
+static void fill_batch(struct snn_loader *loader, struct snn_fill *fill, int32_t batch) {
+    int64_t number = number_of(loader, batch), end = number + loader->pieces;
+    if (number < loader->first) number = loader->first;
+    for (; number < end; ++number) {
+        while (!loader->stop && !loader->anew && !has_slot(loader, number))
+            pthread_cond_wait(&loader->work, &loader->lock);
+        if (loader->stop || loader->anew) return;
+        pthread_mutex_unlock(&loader->lock);
+        fill_slot(loader, fill, number);
+        pthread_mutex_lock(&loader->lock);
+        loader->slot[number % loader->slots].ready = number;
+        pthread_cond_broadcast(&loader->done);
+    }
 }
 
 static void *work(void *payload) {
@@ -79,13 +108,10 @@ static void *work(void *payload) {
     for (;;) {
         while (!loader->stop && !has_work(loader)) pthread_cond_wait(&loader->work, &loader->lock);
         if (loader->stop) break;
-        int32_t number = loader->claimed++;
+        int32_t batch = loader->claimed++;
         ++loader->busy;
-        pthread_mutex_unlock(&loader->lock);
-        fill_slot(loader, &worker->fill, number);
-        pthread_mutex_lock(&loader->lock);
+        fill_batch(loader, &worker->fill, batch);
         --loader->busy;
-        loader->slot[number % loader->slots].ready = number;
         pthread_cond_broadcast(&loader->done);
     }
     pthread_mutex_unlock(&loader->lock);
@@ -158,7 +184,10 @@ static int settle_steps(struct snn_loader *loader) {
     if (pad_to && pad_to < recipe->longest) recipe->longest = pad_to;
     recipe->max_steps = pad_to ? pad_to : recipe->longest;
     int64_t units = (int64_t)recipe->shape[0] * recipe->shape[1] * recipe->shape[2];
-    if (recipe->max_steps > SNN_MAX_STEPS || (int64_t)recipe->max_steps * recipe->batch >= INT32_MAX)
+    recipe->steps =
+        config->pieces > 0 && config->pieces < recipe->max_steps ? (int32_t)config->pieces : recipe->max_steps;
+    loader->pieces = (recipe->max_steps - 1) / recipe->steps + 1;
+    if (recipe->max_steps > SNN_MAX_STEPS || (int64_t)recipe->steps * recipe->batch >= INT32_MAX)
         return snn_error(
             SNN_EUSAGE,
             "%d samples of %d steps are too many for a batch: make it smaller or the steps longer (data.bin)",
@@ -274,12 +303,15 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
     loader->batches = (loader->samples - 1) / loader->recipe.batch + 1;
     loader->workers = (int32_t)config->workers;
     loader->slots = loader->workers ? loader->workers + 2 : 1;
-    loader->claimed = loader->handed = loader->released = loader->batches; /* nothing to do before start() */
-    /* Another number of steps is asked for to compare many: they have their events in common. */
-    loader->recipe.stored = options->timesteps || loader->recipe.augment ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
+    loader->claimed = loader->batches; /* nothing to do before start() */
+    /* Another number of steps is asked for to compare many: they have their events in common. Pieces are framed when
+     * they are due. */
+    bool events = options->timesteps || loader->recipe.augment || config->pieces > 0;
+    loader->recipe.stored = events ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
     try_cache(loader);
     SNN_TRY(settle_steps(loader));
-    loader->recipe.by_sample = options->cut && options->cut < loader->recipe.max_steps;
+    loader->recipe.by_sample = options->cut && options->cut < loader->recipe.steps;
+    loader->handed = loader->released = number_of(loader, loader->batches);
     SNN_TRY(allocate(loader));
     return start_threads(loader);
 }
@@ -337,22 +369,28 @@ void snn_loader_labels(const struct snn_loader *loader, int64_t *count) {
     for (int32_t i = 0; i < loader->samples; ++i) ++count[set->ops->label(set, loader->recipe.split, loader->list[i])];
 }
 int32_t snn_loader_batches(const struct snn_loader *loader) { return loader->batches; }
+int32_t snn_loader_pieces(const struct snn_loader *loader) { return loader->pieces; }
 int32_t snn_loader_max_steps(const struct snn_loader *loader) { return loader->recipe.max_steps; }
 
 /* ---- an epoch ---- */
 
-int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first) {
-    SNN_CHECK(epoch >= 0 && epoch <= UINT32_MAX && first >= 0 && first <= loader->batches, "epoch %lld, batch %d of %d",
-              (long long)epoch, first, loader->batches);
+int snn_loader_start(struct snn_loader *loader, int64_t epoch, int64_t first) {
+    SNN_CHECK(epoch >= 0 && epoch <= UINT32_MAX && first >= 0 && first <= number_of(loader, loader->batches),
+              "epoch %lld, from %lld of %d batches", (long long)epoch, (long long)first, loader->batches);
     pthread_mutex_lock(&loader->lock);
-    loader->claimed = loader->batches; /* nobody begins another batch of the old epoch */
+    loader->claimed = loader->batches,
+    loader->anew = true; /* nobody begins or goes on with anything of the old epoch */
+    pthread_cond_broadcast(&loader->work);
     while (loader->busy) pthread_cond_wait(&loader->done, &loader->lock);
     if (loader->shuffle)
         snn_rng_shuffle(loader->recipe.seed, SNN_RNG_SHUFFLE, (uint32_t)epoch, 0, loader->order, loader->samples);
     for (int32_t i = 0; i < loader->samples; ++i)
         loader->order[i] = loader->list[loader->shuffle ? loader->order[i] : i];
     for (int32_t i = 0; i < loader->slots; ++i) loader->slot[i].ready = -1;
-    loader->claimed = loader->handed = loader->released = first;
+    for (int32_t i = 0; i < (loader->workers ? loader->workers : 1); ++i) loader->worker[i].fill.next = 0;
+    loader->claimed = (int32_t)(first / loader->pieces);
+    loader->first = loader->handed = loader->released = loader->position = first;
+    loader->anew = false;
     loader->epoch = epoch;
     loader->wait_s = 0;
     loader->cut = loader->empty = 0;
@@ -361,34 +399,40 @@ int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first) {
     return SNN_OK;
 }
 
-int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch) {
-    *batch = NULL;
-    pthread_mutex_lock(&loader->lock);
+/* The next number, with steps or without, whose slot stays taken until the next call. */
+static int next_number(struct snn_loader *loader, const struct snn_batch **batch) {
     loader->released = loader->handed;
     pthread_cond_broadcast(&loader->work);
-    int32_t number = loader->handed;
-    if (number == loader->batches) {
-        pthread_mutex_unlock(&loader->lock);
-        return SNN_OK;
-    }
+    int64_t number = loader->handed;
+    *batch = NULL;
+    if (number == number_of(loader, loader->batches)) return SNN_OK;
     struct slot *slot = &loader->slot[number % loader->slots];
-    double begin = now_s();
     if (loader->workers == 0 && slot->ready != number) {
         fill_slot(loader, &loader->worker[0].fill, number);
         slot->ready = number;
     }
     while (slot->ready != number) pthread_cond_wait(&loader->done, &loader->lock);
-    loader->wait_s += now_s() - begin;
-    int status = slot->status;
-    if (status == SNN_OK) {
-        loader->cut += slot->filled.cut, loader->empty += slot->filled.empty;
-        ++loader->handed;
-        *batch = &slot->filled.batch;
-    }
-    pthread_mutex_unlock(&loader->lock);
-    return status < 0 ? snn_error(status, "%s", slot->error) : SNN_OK;
+    if (slot->status < 0) return snn_error(slot->status, "%s", slot->error);
+    loader->cut += slot->filled.cut, loader->empty += slot->filled.empty;
+    ++loader->handed;
+    *batch = &slot->filled.batch;
+    return SNN_OK;
 }
 
+int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch) {
+    pthread_mutex_lock(&loader->lock);
+    double begin = now_s();
+    int status = next_number(loader, batch);
+    while (status == SNN_OK && *batch && !(*batch)->T) status = next_number(loader, batch);
+    loader->position = loader->handed;
+    if (*batch && snn_batch_ends(*batch)) /* what follows of these recordings has no steps */
+        loader->position = (loader->handed + loader->pieces - 1) / loader->pieces * loader->pieces;
+    loader->wait_s += now_s() - begin;
+    pthread_mutex_unlock(&loader->lock);
+    return status;
+}
+
+int64_t snn_loader_position(const struct snn_loader *loader) { return loader->position; }
 double snn_loader_wait_s(const struct snn_loader *loader) { return loader->wait_s; }
 int32_t snn_loader_cut(const struct snn_loader *loader) { return loader->cut; }
 int32_t snn_loader_empty(const struct snn_loader *loader) { return loader->empty; }

@@ -45,6 +45,7 @@ struct snn_data_config { /* the `data:` section */
         long long to; /* N, or -1 max, -2 batch */
         bool mask;
     } pad;
+    long long pieces; /* steps of a piece; -1: recordings are whole */
     struct snn_validation validation;
     struct snn_augment_item augment[SNN_AUGMENTS]; /* of training samples, in this order */
     int32_t augments;
@@ -104,14 +105,20 @@ void snn_loader_close(struct snn_loader **loader); /* stops the workers; safe at
 int32_t snn_loader_samples(const struct snn_loader *loader); /* in the subset */
 /* Samples of each label in the subset, count (classes), without reading any. */
 void snn_loader_labels(const struct snn_loader *loader, int64_t *count);
-int32_t snn_loader_batches(const struct snn_loader *loader); /* an epoch */
-/* The most steps a batch can have: the plan's T. With `auto` every recording is read once, for its length. */
+int32_t snn_loader_batches(const struct snn_loader *loader); /* an epoch: of whole recordings */
+/* Pieces that the recordings of a batch come in, one behind the other; 1 unless the config asks for more. Where all of
+ * a batch are short it has fewer. */
+int32_t snn_loader_pieces(const struct snn_loader *loader);
+/* The most steps of a recording: the plan's T. With `auto` every recording is read once, for its length. */
 int32_t snn_loader_max_steps(const struct snn_loader *loader);
 
-/* Start handing out epoch `epoch` from batch `first` on (resume: first > 0). */
-int snn_loader_start(struct snn_loader *loader, int64_t epoch, int32_t first);
-/* The next batch (valid until the next call), or *batch = NULL at the epoch's end. Errors of workers arrive here. */
+/* Start handing out epoch `epoch`, as if `first` pieces had been: those of batch 0, of batch 1 ... (resume: > 0). */
+int snn_loader_start(struct snn_loader *loader, int64_t epoch, int64_t first);
+/* The next batch, or piece of it (valid until the next call), or *batch = NULL at the epoch's end. Errors of workers
+ * arrive here. */
 int snn_loader_next(struct snn_loader *loader, const struct snn_batch **batch);
+/* How many pieces have passed, with those that a batch does not have: where to start again. */
+int64_t snn_loader_position(const struct snn_loader *loader);
 double snn_loader_wait_s(const struct snn_loader *loader); /* time next() spent waiting since start() */
 /* Recordings handed out since start() that were longer than T; that have nothing in any step. */
 int32_t snn_loader_cut(const struct snn_loader *loader);

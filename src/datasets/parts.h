@@ -89,7 +89,7 @@ int snn_bin_config_refuse(const struct snn_conf *map, const char *name, const ch
 /* ---- coding.c ---- */
 
 struct snn_rows {   /* non-zero inputs of a batch in the making, sample by sample, step by step */
-    int32_t *count; /* (batch, max_steps): entries of each step; by sample (max_steps): of the present sample's */
+    int32_t *count; /* (batch, steps): entries of each step; by sample (steps): of the present sample's */
     int32_t *index;
     float *value;
     int32_t *step;  /* of each entry of samples that are complete, where they are to stay by sample */
@@ -127,8 +127,9 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     uint64_t seed;
     int32_t batch;
     int32_t shape[3];    /* (C,H,W) of a step, see snn_data_input */
-    int32_t max_steps;   /* of a batch */
+    int32_t max_steps;   /* of a batch's recordings */
     int32_t longest;     /* steps kept of a recording; at most max_steps */
+    int32_t steps;       /* of a batch: fewer than max_steps where recordings come in pieces */
     bool by_sample;      /* events stay by sample (core/batch.h) */
     bool augment;        /* samples are changed as config->augment says */
     const int32_t *list; /* (samples): those a transform that mixes may draw from */
@@ -152,19 +153,31 @@ struct snn_filled { /* a batch and its memory */
 int snn_filled_open(const struct snn_recipe *recipe, struct snn_filled *out);
 void snn_filled_free(struct snn_filled *filled);
 
+struct snn_opened { /* a sample that gives its steps */
+    struct snn_sample sample;
+    int32_t length; /* steps */
+    bool cut;       /* it was longer */
+    size_t entries; /* it has given so far */
+    struct snn_framing framing;
+    struct snn_canvas canvas; /* of what a step leaves to the next (snn_canvas_stays) */
+};
+
 struct snn_fill { /* a worker's scratch */
     const struct snn_recipe *recipe;
-    struct snn_sample sample;
+    struct snn_opened *opened; /* (open): one after the other, or those of the batch that comes in pieces */
+    int32_t open;
+    int32_t next; /* piece of these */
     struct snn_rows rows;
-    uint64_t *seen; /* (units) bits: units met in the present step */
-    float *value;   /* (units) their numbers; zero between steps */
+    struct snn_canvas canvas; /* blank between steps */
     struct snn_cache_bytes bytes;
     struct snn_augmenting augmenting;
     struct snn_rate rate;
 };
 int snn_fill_open(const struct snn_recipe *recipe, struct snn_fill *out);
 void snn_fill_free(struct snn_fill *fill);
-/* Make a batch of the `n` samples; `epoch` keys random coding. */
-int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uint32_t epoch, struct snn_filled *out);
+/* Make a batch of the `n` samples, or piece `piece` of it; `epoch` keys random coding. The next piece comes cheaply
+ * from the same fill; batch.T is 0 where all recordings have ended. */
+int snn_fill_batch(struct snn_fill *fill, const int32_t *samples, int32_t n, uint32_t epoch, int32_t piece,
+                   struct snn_filled *out);
 
 #endif

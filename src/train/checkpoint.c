@@ -9,6 +9,9 @@
 
 #include "autograd/memory.h"
 #include "core/status.h"
+#include "train/carry.h"
+
+static const char CARRIED[] = "carried";
 
 static struct snn_st_tensor tensor_of(const struct snn_param *p, const char *name, const real *data) {
     struct snn_st_tensor t = {.name = name,
@@ -49,9 +52,9 @@ static int take_numbers(const json_t *array, double *list, int n) {
 static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) {
     const struct snn_metrics *m = &p->epoch_sums;
     return json_pack(
-        "{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch",
-        (json_int_t)p->epoch, "batch", (json_int_t)p->batch, "step", (json_int_t)p->step, "log_records",
-        (json_int_t)p->log_records, "lr", p->lr, "annealed", p->annealed, "best", p->best, "best_epoch",
+        "{s:I,s:I,s:b,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch",
+        (json_int_t)p->epoch, "batch", (json_int_t)p->batch, "within", p->within, "step", (json_int_t)p->step,
+        "log_records", (json_int_t)p->log_records, "lr", p->lr, "annealed", p->annealed, "best", p->best, "best_epoch",
         (json_int_t)p->best_epoch, "stop_best", number(p->stop_best), "stop_wait", (json_int_t)p->stop_wait, "stage",
         (json_int_t)p->stage, "stage_epoch", (json_int_t)p->stage_epoch, "stage_step", (json_int_t)p->stage_step,
         "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
@@ -64,16 +67,17 @@ static int restore(const char *path, const char *text, struct snn_experiment *e,
     struct snn_metrics *m = &p->epoch_sums;
     json_int_t epoch, batch, step, log_records, best_epoch, stop_wait, samples, correct;
     json_int_t stage = 0, stage_epoch = 0, stage_step = 0; /* not in files of versions that had none */
+    int within = 0;
     json_t *stop_best, *optimizer, *schedule, *spikes, *slots;
     json_t *root = text ? json_loads(text, 0, NULL) : NULL;
     int rc = SNN_OK;
     if (!root ||
-        json_unpack(root, "{s:I,s:I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s?I,s?I,s?I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}",
-                    "epoch", &epoch, "batch", &batch, "step", &step, "log_records", &log_records, "lr", &p->lr,
-                    "annealed", &p->annealed, "best", &p->best, "best_epoch", &best_epoch, "stop_best", &stop_best,
-                    "stop_wait", &stop_wait, "stage", &stage, "stage_epoch", &stage_epoch, "stage_step", &stage_step,
-                    "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples, "correct", &correct,
-                    "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
+        json_unpack(root, "{s:I,s:I,s?b,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s?I,s?I,s?I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}",
+                    "epoch", &epoch, "batch", &batch, "within", &within, "step", &step, "log_records", &log_records,
+                    "lr", &p->lr, "annealed", &p->annealed, "best", &p->best, "best_epoch", &best_epoch, "stop_best",
+                    &stop_best, "stop_wait", &stop_wait, "stage", &stage, "stage_epoch", &stage_epoch, "stage_step",
+                    &stage_step, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
+                    "correct", &correct, "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
         take_number(stop_best, &p->stop_best) ||
         take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
         take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) ||
@@ -83,7 +87,8 @@ static int restore(const char *path, const char *text, struct snn_experiment *e,
         rc = snn_error(SNN_EDATA, "%s: holds weights but no usable training state", path);
     else {
         p->epoch = epoch, p->batch = batch, p->step = step, p->log_records = log_records, p->best_epoch = best_epoch,
-        p->stop_wait = stop_wait, p->stage = stage, p->stage_epoch = stage_epoch, p->stage_step = stage_step;
+        p->stop_wait = stop_wait, p->within = within, p->stage = stage, p->stage_epoch = stage_epoch,
+        p->stage_step = stage_step;
         m->samples = samples, m->score[0].correct = correct;
         snn_experiment_anneal(e, p->annealed);
     }
@@ -126,7 +131,9 @@ int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct
     struct snn_params *params = &e->network.model.params;
     struct snn_optim *optim = e->network.optim;
     struct slabs slabs;
+    struct snn_carry carry = {0};
     int slots = snn_optim_slots(optim), count = 0, rc = open_slabs(&e->network, slots, &slabs);
+    if (rc >= 0 && progress->within) rc = snn_carry_take(&e->network, &carry);
     struct snn_st_tensor *list = calloc((size_t)params->count * (size_t)(slots + 1) + 1, sizeof *list);
     char(*names)[640] = calloc((size_t)params->count * (size_t)(slots + 1) + 1, sizeof *names);
     char *config = snn_conf_write(snn_conf_root(e->doc)), *state = NULL;
@@ -143,13 +150,30 @@ int snn_checkpoint_save(const char *path, struct snn_experiment *e, const struct
             ++count;
         }
     }
+    if (rc >= 0 && carry.bytes)
+        list[count++] = (struct snn_st_tensor){.name = CARRIED,
+                                               .dtype = SNN_DT_U8,
+                                               .nd = 1,
+                                               .dim = {carry.size},
+                                               .data = carry.bytes,
+                                               .bytes = carry.size};
     const struct snn_st_meta meta[] = {
         {"format", "snntrain checkpoint 1"}, {"version", SNN_VERSION}, {"config", config}, {"state", state}};
     if (rc >= 0) rc = snn_st_write(path, list, count, meta, 4);
     close_slabs(&slabs, false);
     json_decref(json);
-    free(list), free(names), free(config), free(state);
+    free(list), free(names), free(config), free(state), free(carry.bytes);
     return rc;
+}
+
+static int read_carried(const char *path, const struct snn_st *st, struct snn_network *network) {
+    const struct snn_st_tensor *t = snn_st_find(st, CARRIED);
+    if (!t || t->dtype != SNN_DT_U8)
+        return snn_error(SNN_EDATA, "%s: stopped within a recording, and lacks the states there", path);
+    if (snn_carry_put(network, &(struct snn_carry){(void *)t->data, t->bytes}) >= 0) return SNN_OK;
+    char why[300];
+    snprintf(why, sizeof why, "%s", snn_error_text());
+    return snn_error(SNN_EDATA, "%s: %s", path, why);
 }
 
 /* Copy tensor `name` of the file into `to`, whose shape is that of p. */
@@ -214,6 +238,7 @@ int snn_checkpoint_load(const char *path, struct snn_experiment *e, struct snn_p
     int rc = read_weights(path, st, NULL, &e->network);
     if (rc >= 0) rc = read_slots(path, st, &e->network);
     if (rc >= 0) rc = restore(path, snn_st_meta_find(st, "state"), e, progress);
+    if (rc >= 0 && progress->within) rc = read_carried(path, st, &e->network);
     snn_st_close(&st);
     return rc;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * checkpoint.h - everything a run needs to go on bit for bit, in one safetensors file.
  *
- * Tensors: parameters and buffers under their nested names, optimiser slots as "optimizer.SLOT.NAME". Metadata: format,
- * version, the resolved config, and the position and running sums as JSON (numbers with 17 digits). No times: equal
- * runs write equal files. */
+ * Tensors: parameters and buffers under their nested names, optimiser slots as "optimizer.SLOT.NAME", "carried" of a
+ * run that stopped within a recording. Metadata: format, version, the resolved config, and the position and running
+ * sums as JSON (numbers with 17 digits). No times: equal runs write equal files. */
 #ifndef SNN_CHECKPOINT_H
 #define SNN_CHECKPOINT_H
 
@@ -13,7 +13,7 @@
 
 struct snn_progress {    /* where a run stands */
     int64_t epoch;       /* being trained, from 0 */
-    int64_t batch;       /* batches of it that are done */
+    int64_t batch;       /* pieces of its batches that are done (snn_loader_position) */
     int64_t step;        /* optimiser steps of the run */
     int64_t log_records; /* of log.jsonl that belong to this state: not bytes, which say how long things took */
     double lr;           /* of the last step */
@@ -22,6 +22,7 @@ struct snn_progress {    /* where a run stands */
     int64_t best_epoch;  /* 0: none */
     double stop_best;    /* early stop's metric, NAN: none */
     int64_t stop_wait;   /* epochs without improvement */
+    bool within;         /* an optimiser step: states and gradients go on (carry.h) */
     int64_t stage;       /* of train.stages, from 0; it began with this epoch and this step: */
     int64_t stage_epoch, stage_step;
     struct snn_metrics epoch_sums; /* of the running epoch */

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include <stdlib.h>
+
 #include "autograd/memory.h"
 #include "core/status.h"
 
@@ -40,12 +42,14 @@ static int diagnose_cut(struct snn_network *n, const struct snn_cut *cut, int co
     if (t->is_weight) return snn_error(SNN_EFAIL, "step %lld: the weight of %s is not finite", (long long)step, name);
     ptrdiff_t row = at / t->units;
     return snn_error(SNN_EFAIL, "step %lld: %s gives a number that is not finite at time step %td of sample %d",
-                     (long long)step, name, t->is_static ? 0 : cut->t0 + row / batch->B,
+                     (long long)step, name, t->is_static ? 0 : snn_cut_at(cut) + row / batch->B,
                      (int)batch->sample[row % batch->B]);
 }
 
-static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, int64_t step) {
+static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, int64_t step,
+                          const struct snn_carry *before) {
     for (int count = 0; count <= n->model.tape.nodes; ++count) {
+        if (before) SNN_TRY(snn_carry_put(n, before));
         struct snn_cut cut = snn_slice_cut(slice, true);
         cut.follows = false; /* weights are made again too */
         while (snn_slice_next(slice, n->plan.cut, &cut)) SNN_TRY(diagnose_cut(n, &cut, count, step));
@@ -53,9 +57,21 @@ static int diagnose_slice(struct snn_network *n, const struct snn_slice *slice, 
     return SNN_OK;
 }
 
-int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t step) {
-    const struct snn_params *params = &n->model.params;
+/* A piece begins with the states that it began with, and leaves what it had left. */
+static int diagnose_layers(struct snn_network *n, int64_t step, const struct snn_carry *before) {
+    struct snn_carry after = {0};
     struct snn_slice slice;
+    int rc = before ? snn_carry_take(n, &after) : SNN_OK;
+    if (rc >= 0 && before) rc = snn_carry_put(n, before);
+    for (int32_t first = 0; rc >= 0 && snn_network_slice(n, &first, &slice);)
+        rc = diagnose_slice(n, &slice, step, before);
+    if (rc >= 0 && before) rc = snn_carry_put(n, &after);
+    free(after.bytes);
+    return rc;
+}
+
+int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t step, const struct snn_carry *before) {
+    const struct snn_params *params = &n->model.params;
     ptrdiff_t at;
     for (int i = 0; i < params->count; ++i) {
         SNN_TRY(first_bad_of(n->device, params->list[i]->value, params->list[i]->count, &at));
@@ -66,7 +82,7 @@ int snn_diagnose(struct snn_network *n, const struct snn_batch *batch, int64_t s
                 (long long)step, params->list[i]->name);
     }
     SNN_TRY(snn_network_stage(n, batch));
-    for (int32_t first = 0; snn_network_slice(n, &first, &slice);) SNN_TRY(diagnose_slice(n, &slice, step));
+    SNN_TRY(diagnose_layers(n, step, before));
     for (int i = 0; i < params->count; ++i) {
         SNN_TRY(first_bad_of(n->device, params->list[i]->grad, params->list[i]->count, &at));
         if (at >= 0)

@@ -30,7 +30,7 @@ static void write_steps(const struct snn_network *n, const struct snn_cut *cut, 
     ptrdiff_t K = n->targets, stride = snn_batch_stride(batch);
     for (int32_t b = 0; b < batch->B; ++b)
         for (int32_t t = 0; t < snn_cut_length(cut, b); ++t) {
-            fprintf(out, "%d,%d", (int)batch->sample[b], (int)(cut->t0 + t));
+            fprintf(out, "%d,%d", (int)batch->sample[b], (int)(snn_cut_at(cut) + t));
             write_row(out, (int32_t)K, batch->target + ((cut->t0 + t) * stride + b) * K,
                       n->output + ((ptrdiff_t)t * batch->B + b) * K, NULL);
         }
@@ -65,7 +65,7 @@ int snn_evaluate(struct snn_experiment *e, const struct snn_evaluate_options *op
                 SNN_TRY(snn_metrics_add(m, n, &cut, options->costs));
                 if (out && n->target_steps) write_steps(n, &cut, out);
             }
-            if (out && !n->target_steps) write_samples(m, &slice.batch, out);
+            if (out && !n->target_steps && snn_batch_ends(batch)) write_samples(m, &slice.batch, out);
         }
         if (options->bar) snn_bar_move(options->bar, m->samples, NULL);
     }

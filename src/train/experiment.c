@@ -288,6 +288,26 @@ static int check_appended(const struct snn_experiment *e, const struct snn_conf 
     return SNN_OK;
 }
 
+/* A piece is so many whole cuts, and so many changes of the weights. */
+static int check_pieces(const struct snn_experiment *e) {
+    const struct snn_conf *at = snn_conf_at(e->doc, "data.pieces");
+    const long long pieces = e->data.pieces;
+    const int32_t update = snn_trainer_update(&e->trainer), cut = snn_trainer_cut(&e->trainer, INT32_MAX);
+    if (pieces <= 0) return SNN_OK;
+    if (snn_trainer_sees_all(&e->trainer))
+        return snn_conf_error(at,
+                              "the rule %s sees all steps of a recording at once: expected none, or a rule that "
+                              "cuts the steps",
+                              e->trainer.ops->name);
+    if (pieces % cut)
+        return snn_conf_error(at, "is %lld, expected a multiple of the %d steps that the rule %s sees at a time",
+                              pieces, (int)cut, e->trainer.ops->name);
+    if (update && pieces % update)
+        return snn_conf_error(at, "is %lld, expected a multiple of the %d steps after which weights change", pieces,
+                              (int)update);
+    return SNN_OK;
+}
+
 /* Rules that cut the steps keep no more than a cut. */
 static int settle_recompute(struct snn_experiment *e) {
     struct snn_network *n = &e->network;
@@ -374,6 +394,7 @@ static int read_all(struct snn_experiment *e) {
     SNN_TRY(read_stop(e));
     SNN_TRY(read_every(e));
     SNN_TRY(read_rule_and_loss(e));
+    SNN_TRY(check_pieces(e));
     SNN_TRY(settle_input(e, e->options.data_dir));
     return read_network(e, top.model);
 }
@@ -455,8 +476,12 @@ int snn_experiment_enter(struct snn_experiment *e, int k) {
 }
 
 struct snn_network_plan snn_experiment_plan(const struct snn_experiment *e, bool train) {
-    return (struct snn_network_plan){
-        .T = e->steps, .B = (int32_t)e->train.batch, .cut = snn_trainer_cut(&e->trainer, e->steps), .train = train};
+    return (struct snn_network_plan){.T = e->steps,
+                                     .B = (int32_t)e->train.batch,
+                                     .cut = snn_trainer_cut(&e->trainer, e->steps),
+                                     .piece =
+                                         e->data.pieces > 0 && e->data.pieces < e->steps ? (int32_t)e->data.pieces : 0,
+                                     .train = train};
 }
 
 long long snn_experiment_epochs(const struct snn_experiment *e) {

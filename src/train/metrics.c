@@ -68,18 +68,22 @@ static void count_spikes(struct snn_metrics *m, const struct snn_network *networ
 static int32_t steps_of(const struct snn_metrics *m, int i, const struct snn_network *network,
                         const struct snn_batch *batch) {
     int32_t n = m->score[i].timesteps;
-    return n < batch->T ? n : batch->T + network->model.tape.output->appended;
+    int32_t whole = snn_batch_whole(batch);
+    return n < whole ? n : whole + network->model.tape.output->appended;
 }
 
 /* Steps from the cut's first one on: beyond the cut, or below 0 when it has ended before. */
 static int32_t steps_left(const struct snn_metrics *m, int i, const struct snn_network *network,
                           const struct snn_cut *cut) {
-    return steps_of(m, i, network, cut->batch) - cut->t0;
+    return steps_of(m, i, network, cut->batch) - snn_cut_at(cut);
 }
 
-/* Valid steps of sample b's outputs in the whole batch. */
+/* Valid steps of sample b's recording, and of its outputs. */
+static int32_t input_length(const struct snn_batch *batch, int32_t b) {
+    return batch->masked ? batch->length[b] : snn_batch_whole(batch);
+}
 static int32_t length_of(const struct snn_network *network, const struct snn_batch *batch, int32_t b) {
-    return (batch->masked ? batch->length[b] : batch->T) + network->model.tape.output->appended;
+    return input_length(batch, b) + network->model.tape.output->appended;
 }
 
 /* Step t of sample b for a product of that many multiply-adds a row. */
@@ -102,7 +106,7 @@ static struct snn_score costs_of(const struct snn_network *network, const struct
                 sum.spikes += active(tape->tensor[i], cut, t, b);
         for (int i = 0; i < tape->nodes; ++i) {
             const struct snn_node *node = tape->node[i];
-            bool runs = node->scope == SNN_SCOPE_CUT || cut->t0 + t == 0; /* a static layer is computed once */
+            bool runs = node->scope == SNN_SCOPE_CUT || snn_cut_at(cut) + t == 0; /* a static layer is computed once */
             const double again = snn_macs_again(node);
             if (node->macs > 0) add_product(&sum, node->in[0]->root, cut, t, b, node->macs, runs);
             if (again > 0) add_product(&sum, node->out->root, cut, t, b, again, true);
@@ -115,7 +119,7 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
     for (int32_t t = 0; t < snn_cut_steps(network, cut); ++t) {
         struct snn_score sum = costs_of(network, cut, t);
         for (int i = 0; i < m->scores; ++i) {
-            if (cut->t0 + t >= steps_of(m, i, network, cut->batch)) continue;
+            if (snn_cut_at(cut) + t >= steps_of(m, i, network, cut->batch)) continue;
             m->score[i].spikes += sum.spikes, m->score[i].synops += sum.synops, m->score[i].macs += sum.macs;
         }
     }
@@ -123,7 +127,7 @@ static void count_costs(struct snn_metrics *m, const struct snn_network *network
 
 void snn_metrics_expect(struct snn_metrics *m, const struct snn_network *network, const struct snn_batch *batch) {
     double steps = 0;
-    for (int32_t b = 0; b < batch->B; ++b) steps += batch->masked ? batch->length[b] : batch->T;
+    for (int32_t b = 0; b < batch->B; ++b) steps += input_length(batch, b);
     for (int l = 0; l < m->layers; ++l) {
         const struct snn_tensor *t = network->model.layer[l].out->root;
         if (t->is_spikes) m->layer_slots[l] += (steps + (double)batch->B * t->appended) * (double)t->units;
@@ -138,14 +142,15 @@ static void decide(struct snn_metrics *m, const struct snn_network *network, con
             valid = snn_cut_length_of(cut, network->model.tape.output, b);
     double *running = m->running + (ptrdiff_t)b * C, *drawn = m->drawn + (ptrdiff_t)b * C;
     const real *output = network->output + (ptrdiff_t)b * C;
-    if (cut->t0 == 0) snn_decide_start(network->decide, C, running);
+    const int32_t t0 = snn_cut_at(cut);
+    if (t0 == 0) snn_decide_start(network->decide, C, running);
     for (int i = 0; i <= m->scores; ++i) { /* after the last one: what is left of the cut */
         int32_t left = i < m->scores ? steps_left(m, i, network, cut) : T;
         for (; at < valid && at < left; ++at)
-            snn_decide_step(network->decide, cut->t0 + at, C, output + (ptrdiff_t)at * batch->B * C, running);
+            snn_decide_step(network->decide, t0 + at, C, output + (ptrdiff_t)at * batch->B * C, running);
         if (i == m->scores || left <= 0 || left > T) continue;
         memcpy(drawn, running, (size_t)C * sizeof *drawn);
-        snn_decide_end(network->decide, whole < cut->t0 + left ? whole : cut->t0 + left, C, drawn);
+        snn_decide_end(network->decide, whole < t0 + left ? whole : t0 + left, C, drawn);
         if (!m->classes) continue;
         int32_t choice = snn_first_largest(drawn, C);
         m->score[i].correct += choice == batch->label[b];
@@ -157,7 +162,7 @@ static void decide(struct snn_metrics *m, const struct snn_network *network, con
 static int add_step_losses(struct snn_metrics *m, struct snn_network *network, const struct snn_cut *cut) {
     const struct snn_batch *batch = cut->batch;
     int32_t from = 0, T = snn_cut_steps(network, cut);
-    if (cut->t0 == 0) memset(m->losses, 0, (size_t)batch->B * sizeof *m->losses);
+    if (snn_cut_at(cut) == 0) memset(m->losses, 0, (size_t)batch->B * sizeof *m->losses);
     for (int i = 0; i < m->scores; ++i) {
         int32_t left = steps_left(m, i, network, cut), to = left < T ? left : T;
         if (to > from) {
@@ -165,7 +170,7 @@ static int add_step_losses(struct snn_metrics *m, struct snn_network *network, c
             from = to;
         }
         for (int32_t b = 0; left == to && to > 0 && b < batch->B; ++b) {
-            int32_t whole = length_of(network, batch, b), steps = cut->t0 + left;
+            int32_t whole = length_of(network, batch, b), steps = snn_cut_at(cut) + left;
             m->score[i].loss += m->losses[b] / (whole < steps ? whole : steps);
         }
     }
@@ -195,7 +200,7 @@ int snn_metrics_add(struct snn_metrics *m, struct snn_network *network, const st
     const struct snn_batch *batch = cut->batch;
     SNN_CHECK(batch->B <= m->samples_most, "%d samples, and metrics for %d", (int)batch->B, (int)m->samples_most);
     SNN_TRY(snn_network_look(network, cut));
-    if (cut->t0 == 0) snn_metrics_expect(m, network, batch);
+    if (snn_cut_at(cut) == 0) snn_metrics_expect(m, network, batch);
     count_spikes(m, network, cut);
     if (costs) count_costs(m, network, cut);
     for (int32_t b = 0; b < batch->B; ++b) decide(m, network, cut, b);

@@ -106,7 +106,7 @@ static void lay_out(struct snn_network *n, const struct snn_network_plan *plan) 
     lay_out_for(n, n->plan.slice);
     size_t bytes = n->model.tape.pool_bytes;
     size_t cache = n->device->cache;
-    if (plan->slice || !cache || n->learner.steps || bytes <= cache || plan->smooth ||
+    if (plan->slice || plan->piece || !cache || n->learner.steps || bytes <= cache || plan->smooth ||
         passes_whole(&n->model.tape, plan->train))
         return;
     int32_t slices = (int32_t)((bytes + cache - 1) / cache), slice = (plan->B + slices - 1) / slices;
@@ -127,6 +127,8 @@ bool snn_network_slice(const struct snn_network *n, int32_t *first, struct snn_s
     slice->batch = snn_batch_slice(n->batch, *first, count);
     slice->staged = snn_batch_slice(&n->staged, *first, count);
     slice->follows = *first > 0, slice->followed = count < left;
+    slice->passed = n->batch->t0 ? n->passed : (struct snn_passed){0};
+    SNN_CHECK(!snn_batch_is_piece(n->batch) || count == n->batch->B, "slices of recordings in pieces");
     *first += count;
     return true;
 }
@@ -166,7 +168,7 @@ static size_t batch_bytes(const struct snn_network *n) {
     struct snn_batch shape = {.form = x->is_static   ? SNN_BATCH_STATIC
                                       : x->is_sparse ? SNN_BATCH_EVENTS
                                                      : SNN_BATCH_FRAMES,
-                              .T = n->plan.T,
+                              .T = n->plan.piece ? n->plan.piece : n->plan.T,
                               .B = n->plan.B,
                               .C = (int32_t)x->units,
                               .H = 1,
@@ -262,7 +264,7 @@ static struct snn_run run_of(struct snn_network *n, const struct snn_cut *cut) {
                             .batch = staged(cut),
                             .T = cut->T,
                             .B = cut->batch->B,
-                            .t0 = cut->t0,
+                            .t0 = snn_cut_at(cut),
                             .cut = cut->index,
                             .before = cut->before,
                             .train = cut->train,
@@ -309,8 +311,9 @@ static void load_input(struct snn_network *n, const struct snn_cut *cut) {
 static void set_lengths_of(struct snn_network *n, const struct snn_cut *cut, int32_t from, int32_t to) {
     const struct snn_batch *batch = staged(cut);
     if (batch->masked)
-        n->device->math->cut_lengths(n->device, to - from, batch->B, cut->t0 + from - n->model.tape.output->appended,
-                                     batch->length, n->cut_length, n->mask);
+        n->device->math->cut_lengths(n->device, to - from, batch->B,
+                                     snn_cut_at(cut) + from - n->model.tape.output->appended, batch->length,
+                                     n->cut_length, n->mask);
 }
 
 static void set_lengths(struct snn_network *n, const struct snn_cut *cut) {
@@ -321,7 +324,8 @@ void snn_network_begin(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_batch *batch = cut->batch;
     SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d",
               (int)cut->T, (int)batch->B, (int)n->plan.cut, (int)n->plan.slice);
-    SNN_CHECK(cut->T == batch->T || !n->model.tape.output->appended, "a cut of a batch that delays append steps to");
+    SNN_CHECK(snn_cut_is_all(cut) || !n->model.tape.output->appended, "a cut of a batch that delays append steps to");
+    n->passed = (struct snn_passed){cut->index + 1, cut->T};
     snn_tape_prepare(&n->model.tape, n->device);
     load_input(n, cut);
     set_lengths(n, cut);
@@ -361,16 +365,16 @@ static struct snn_loss_call loss_call(struct snn_network *n, const struct snn_cu
                                   .target = batch->target ? batch->target + (ptrdiff_t)cut->t0 * rows * C : NULL,
                                   .target_stride = rows,
                                   .length = length,
-                                  .total = length && cut->T != batch->T ? batch->length : length,
-                                  .steps = batch->T + n->model.tape.output->appended,
-                                  .t0 = cut->t0,
+                                  .total = length && !snn_cut_is_all(cut) ? batch->length : length,
+                                  .steps = snn_batch_whole(batch) + n->model.tape.output->appended,
+                                  .t0 = snn_cut_at(cut),
                                   .last = cut->last,
                                   .class_weight = n->class_weight,
                                   .scale = &n->controls->scale};
 }
 
 void snn_network_loss(struct snn_network *n, const struct snn_cut *cut, bool gradient) {
-    SNN_CHECK(cut->T == cut->batch->T || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
+    SNN_CHECK(snn_cut_is_all(cut) || snn_loss_is_stepwise(&n->loss), "this loss needs all steps at once");
     set_lengths(n, cut);
     struct snn_loss_call call = loss_call(n, cut);
     n->device->loss->evaluate(n->device, &call, n->sample_loss, gradient ? n->model.tape.output->grad : NULL,
@@ -391,11 +395,12 @@ void snn_network_block_loss(struct snn_network *n, const struct snn_cut *cut, in
 
 void snn_network_tally(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_loss_call call = loss_call(n, cut);
-    SNN_CHECK(cut->T == cut->batch->T || n->running || n->regression, "cuts of a network that is planned for one");
+    const bool all = snn_cut_is_all(cut);
+    SNN_CHECK(all || n->running || n->regression, "cuts of a network that is planned for one");
     n->device->loss->add_losses(n->device, call.B, n->sample_loss, &n->tally->loss);
     if (!n->regression)
-        n->device->loss->count_correct(n->device, &call, n->decide, cut->T == cut->batch->T ? NULL : n->running,
-                                       &n->tally->correct, n->loss_scratch);
+        n->device->loss->count_correct(n->device, &call, n->decide, all ? NULL : n->running, &n->tally->correct,
+                                       n->loss_scratch);
     for (int l = 0; l < n->model.layers; ++l) {
         const struct snn_tensor *t = n->model.layer[l].out->root;
         if (t->is_spikes)
@@ -454,6 +459,7 @@ void snn_network_backward(struct snn_network *n, const struct snn_cut *cut) {
 
 void snn_network_backward_batch(struct snn_network *n, const struct snn_cut *cut) {
     struct snn_run run = run_of(n, cut);
+    if (!snn_batch_ends(cut->batch)) return;
     snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_BATCH);
     if (!cut->followed) snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);
     if (!cut->followed) snn_penalty_gradient(n, cut);
@@ -461,8 +467,8 @@ void snn_network_backward_batch(struct snn_network *n, const struct snn_cut *cut
 
 void snn_network_learn(struct snn_network *n, const struct snn_cut *cut) {
     const struct snn_learner *learner = &n->learner;
-    const int32_t end = cut->t0 + cut->T;
-    if (!learner->payload || !learner->steps || end >= cut->batch->T || end % learner->steps) return;
+    const int32_t end = snn_cut_at(cut) + cut->T;
+    if (!learner->payload || !learner->steps || snn_cut_ends(cut) || end % learner->steps) return;
     SNN_CHECK(!cut->follows && !cut->followed, "a batch in slices, whose weights change while it passes");
     struct snn_run run = run_of(n, cut);
     snn_tape_backward_scope(&n->model.tape, &run, SNN_SCOPE_WEIGHTS);

@@ -17,6 +17,7 @@ struct snn_network_plan { /* what memory is planned for */
     int32_t cut;   /* the most steps of one cut; = T when the batch is one cut. Where no gradient passes from step
                       to step (tape.apart), more than were asked for: as many as the cache has room for */
     int32_t slice; /* samples that pass through the network together; 0: chosen for the cache (see network.c) */
+    int32_t piece; /* the most steps of a batch where recordings come in pieces; 0: they do not */
     bool train;    /* gradients and optimiser */
     bool smooth;   /* gradient check */
 };
@@ -38,6 +39,10 @@ struct snn_learner { /* changes the weights while a batch is not over: see snn_n
     int32_t steps;   /* every so many; 0: never */
     void (*now)(void *payload);
     void *payload; /* NULL: nobody does */
+};
+
+struct snn_passed {     /* what has passed of recordings that come in pieces */
+    int32_t cuts, last; /* how many; steps of the last one */
 };
 
 struct snn_network {
@@ -77,6 +82,7 @@ struct snn_network {
     /* The batch, and where its arrays are in device memory */
     const struct snn_batch *batch;
     struct snn_batch staged;
+    struct snn_passed passed; /* until now */
 
     /* What the host can read after snn_network_look: the memory above, or copies of it in `mirror` */
     const real *output; /* (T,B,units) */
@@ -99,6 +105,7 @@ int snn_network_stage(struct snn_network *network, const struct snn_batch *batch
 struct snn_slice {
     struct snn_batch batch, staged; /* in host memory, in device memory */
     bool follows, followed;         /* slices of the same batch stand before and after it */
+    struct snn_passed passed;       /* of its recordings, in batches before */
 };
 /* The next slice of the batch that was staged: `first` counts samples and starts at 0. False when all have passed. */
 bool snn_network_slice(const struct snn_network *network, int32_t *first, struct snn_slice *slice);
@@ -107,9 +114,10 @@ bool snn_network_slice(const struct snn_network *network, int32_t *first, struct
 struct snn_cut {
     const struct snn_batch *batch;  /* the slice */
     const struct snn_batch *staged; /* its arrays in device memory; NULL: it lies there already (CPU) */
-    int32_t t0, T, index;
-    int32_t before; /* steps of the cut before */
-    int32_t last;   /* the gradient of the loss is that of the last so many steps of a recording; 0: of all */
+    int32_t t0, T;                  /* of the batch */
+    int32_t index;                  /* of the recordings, which may come in pieces: their states go on unless it is 0 */
+    int32_t before;                 /* steps of the cut before */
+    int32_t last; /* the gradient of the loss is that of the last so many steps of a recording; 0: of all */
     bool train;
     bool follows;  /* weights that are made of parameters stay as an earlier slice of the batch left them */
     bool followed; /* their gradient goes on gathering in later slices */
@@ -121,6 +129,8 @@ static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool t
     return (struct snn_cut){.batch = &slice->batch,
                             .staged = &slice->staged,
                             .T = slice->batch.T,
+                            .index = slice->passed.cuts,
+                            .before = slice->passed.last,
                             .train = train,
                             .follows = slice->follows,
                             .followed = slice->followed};
@@ -129,8 +139,9 @@ static inline struct snn_cut snn_slice_cut(const struct snn_slice *slice, bool t
  * there is none. */
 static inline bool snn_slice_next(const struct snn_slice *slice, int32_t steps, struct snn_cut *cut) {
     bool begins = cut->T == slice->batch.T && !cut->begun;
-    cut->before = begins ? 0 : cut->T;
-    cut->t0 = begins ? 0 : cut->t0 + cut->T, cut->index = begins ? 0 : cut->index + 1, cut->begun = true;
+    cut->before = begins ? slice->passed.last : cut->T;
+    cut->t0 = begins ? 0 : cut->t0 + cut->T, cut->index = begins ? slice->passed.cuts : cut->index + 1;
+    cut->begun = true;
     int32_t left = slice->batch.T - cut->t0;
     if (left <= 0) {
         cut->t0 -= cut->T, --cut->index;
@@ -139,13 +150,20 @@ static inline bool snn_slice_next(const struct snn_slice *slice, int32_t steps, 
     cut->T = steps < left ? steps : left;
     return true;
 }
+/* The step of the recordings that it begins with; do they end with it, and is it all of them? */
+static inline int32_t snn_cut_at(const struct snn_cut *cut) { return cut->batch->t0 + cut->t0; }
+static inline bool snn_cut_ends(const struct snn_cut *cut) {
+    return snn_cut_at(cut) + cut->T == snn_batch_whole(cut->batch);
+}
+static inline bool snn_cut_is_all(const struct snn_cut *cut) { return cut->T == snn_batch_whole(cut->batch); }
 /* Are errors sent at any step of the cut? */
 static inline bool snn_cut_has_errors(const struct snn_cut *cut) {
-    return !cut->last || cut->batch->masked || cut->t0 + cut->T > cut->batch->T - cut->last;
+    return !cut->last || cut->batch->masked || snn_cut_at(cut) + cut->T > snn_batch_whole(cut->batch) - cut->last;
 }
 /* Valid steps of sample b within a cut, of the input and of a tensor t. */
 static inline int32_t snn_cut_length(const struct snn_cut *cut, int32_t b) {
-    int32_t left = (cut->batch->masked ? cut->batch->length[b] : cut->batch->T) - cut->t0;
+    const struct snn_batch *batch = cut->batch;
+    int32_t left = (batch->masked ? batch->length[b] : snn_batch_whole(batch)) - snn_cut_at(cut);
     return left < 0 ? 0 : left > cut->T ? cut->T : left;
 }
 static inline int32_t snn_cut_length_of(const struct snn_cut *cut, const struct snn_tensor *t, int32_t b) {
@@ -172,7 +190,7 @@ int snn_network_step_losses(struct snn_network *network, const struct snn_cut *c
 int snn_network_look(struct snn_network *network, const struct snn_cut *cut);
 /* Backward through the cut; parameters' gradients are added to the slab. */
 void snn_network_backward(struct snn_network *network, const struct snn_cut *cut);
-/* After the last cut of a slice: backward of nodes that are not run by the cut. */
+/* After the last cut of a slice: backward of nodes that are not run by the cut, once recordings are at their end. */
 void snn_network_backward_batch(struct snn_network *network, const struct snn_cut *cut);
 
 /* The parts of the forward pass, the loss and the backward pass of a network in blocks, in this order: what comes

@@ -69,7 +69,7 @@ static struct snn_penalty penalty_of(const struct snn_network *n, const struct s
                                 .side = term->side,
                                 .distance = (enum snn_distance)term->distance,
                                 .rate = term->rate,
-                                .steps = batch->T,
+                                .steps = snn_batch_whole(batch),
                                 .appended = t ? (int32_t)t->root->appended : 0,
                                 .bound = term->bound,
                                 .factor = term->weight * (term->sum ? 1 : 1.0 / groups),

@@ -108,12 +108,12 @@ static double step_samples(const struct snn_experiment *e, int64_t i) {
 
 static bool checkpoint_due(const struct loop *l) {
     const struct snn_every *every = &l->e->every;
-    if (every->steps > 0 && l->progress.step % (int64_t)every->steps == 0) return true;
+    if (every->steps > 0 && !l->progress.within && l->progress.step % (int64_t)every->steps == 0) return true;
     return every->minutes > 0 && snn_now() - l->saved_at >= 60 * every->minutes;
 }
 
-/* The step of batch i of the epoch; numbers that are annealed are set for it. */
-static struct snn_step step_of(struct loop *l, int64_t i, int64_t number) {
+/* The step of batch i of the epoch, or of a piece of it; numbers that are annealed are set for it. */
+static struct snn_step step_of(struct loop *l, int64_t i, const struct snn_batch *piece, int64_t number) {
     struct snn_experiment *e = l->e;
     struct snn_progress *p = &l->progress;
     int64_t batches = snn_loader_batches(e->loader[SNN_SUBSET_TRAIN]);
@@ -124,8 +124,8 @@ static struct snn_step step_of(struct loop *l, int64_t i, int64_t number) {
     return (struct snn_step){.seed = e->seed,
                              .number = number,
                              .samples = step_samples(e, i),
-                             .first = i % e->train.accumulate == 0,
-                             .last = (i + 1) % e->train.accumulate == 0 || i + 1 == batches,
+                             .first = i % e->train.accumulate == 0 && !piece->t0,
+                             .last = snn_batch_ends(piece) && ((i + 1) % e->train.accumulate == 0 || i + 1 == batches),
                              .rate = snn_schedule_rate(e->schedule, epoch, step),
                              .clip = e->train.clip};
 }
@@ -136,19 +136,24 @@ static int find_fault(struct loop *l, int64_t bad) {
     struct snn_experiment *e = l->e;
     struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
     const struct snn_progress *p = &l->progress;
-    int64_t first = p->batch - 1 - (p->step - 1 - bad) * e->train.accumulate;
+    const int64_t pieces = snn_loader_pieces(loader), steps_since = p->within ? p->step - bad : p->step - 1 - bad;
+    int64_t first = (p->batch - 1) / pieces - steps_since * e->train.accumulate;
     const struct snn_batch *batch;
     first -= first % e->train.accumulate;
-    SNN_TRY(snn_loader_start(loader, p->epoch, (int32_t)first));
-    for (int64_t i = first; i < first + e->train.accumulate; ++i) {
+    SNN_TRY(snn_loader_start(loader, p->epoch, first * pieces));
+    for (int64_t i = first; i < first + e->train.accumulate; i = snn_loader_position(loader) / pieces) {
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) break;
-        struct snn_step step = step_of(l, i, bad);
-        snn_network_zero_gradients(&e->network);
+        struct snn_step step = step_of(l, i, batch, bad);
+        if (!batch->t0) snn_network_zero_gradients(&e->network);
         snn_network_set_step(&e->network, step.seed, (uint32_t)step.number, 1 / step.samples);
-        SNN_TRY(snn_network_stage(&e->network, batch));
-        e->trainer.ops->batch(&e->trainer, &e->network);
-        SNN_TRY(snn_diagnose(&e->network, batch, bad));
+        struct snn_carry before = {0};
+        int rc = snn_network_stage(&e->network, batch);
+        if (rc >= 0 && snn_batch_is_piece(batch)) rc = snn_carry_take(&e->network, &before);
+        if (rc >= 0) e->trainer.ops->batch(&e->trainer, &e->network);
+        if (rc >= 0) rc = snn_diagnose(&e->network, batch, bad, before.bytes ? &before : NULL);
+        free(before.bytes);
+        SNN_TRY(rc);
     }
     return snn_error(SNN_EFAIL, "step %lld: the loss is not finite", (long long)bad);
 }
@@ -167,21 +172,21 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
     struct snn_network *n = &e->network;
     struct snn_progress *p = &l->progress;
     struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
+    const int64_t pieces = snn_loader_pieces(loader), all = pieces * snn_loader_batches(loader);
     const struct snn_batch *batch;
     char note[96] = "";
-    SNN_TRY(snn_loader_start(loader, p->epoch, (int32_t)p->batch));
+    SNN_TRY(snn_loader_start(loader, p->epoch, p->batch));
     snn_metrics_start(&p->epoch_sums, n);
     for (;;) {
         SNN_TRY(snn_loader_next(loader, &batch));
         if (!batch) return SNN_OK;
-        struct snn_step step = step_of(l, p->batch, p->step);
+        struct snn_step step = step_of(l, p->batch / pieces, batch, p->step);
         SNN_TRY(snn_step(n, &e->trainer, batch, &step));
-        snn_metrics_expect(&p->epoch_sums, n, batch);
-        ++p->batch;
-        if (!step.last) continue;
-        ++p->step;
-        p->lr = snn_optim_base_lr(n->optim) * step.rate.factor;
-        bool last = p->batch == snn_loader_batches(loader), stop = *l->options->stop, due = !last && checkpoint_due(l);
+        if (!batch->t0) snn_metrics_expect(&p->epoch_sums, n, batch);
+        p->batch = snn_loader_position(loader), p->within = !step.last;
+        if (step.last) ++p->step, p->lr = snn_optim_base_lr(n->optim) * step.rate.factor;
+        bool last = p->batch == all, stop = *l->options->stop, due = !last && checkpoint_due(l);
+        if (!step.last && !stop && !due && pieces == 1) continue;
         if (p->step % e->device.interval == 0 || last || stop || due) {
             SNN_TRY(look(l));
             int written = snprintf(note, sizeof note, "loss %.4f", snn_metrics_loss(&p->epoch_sums));
@@ -195,7 +200,7 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
             snn_bar_clear(bar);
             return snn_error(
                 SNN_EINTR, "interrupted in epoch %lld after %lld batches; saved: `snntrain train %s --resume` goes on",
-                (long long)p->epoch + 1, (long long)p->batch, l->options->dir);
+                (long long)p->epoch + 1, (long long)(p->batch / pieces), l->options->dir);
         }
     }
 }

@@ -55,24 +55,25 @@ struct picks { /* the steps of a batch that learn, one after the other */
     int32_t k, t;      /* still to come; from step t on */
 };
 
-/* The next one, or T. Selection sampling (Knuth, TAOCP 2, 3.4.2): step t is taken with the chance k / (T - t), so that
+/* The next one, or T, all steps of the recordings. Selection sampling (Knuth, TAOCP 2, 3.4.2): step t is taken with the chance k / (T - t), so that
  * nothing has to be kept of steps, and all k-subsets are alike. */
 static int32_t next_pick(struct picks *p) {
     const struct snn_batch *batch = p->network->batch;
-    while (p->t < batch->T) {
+    const int32_t T = snn_batch_whole(batch);
+    while (p->t < T) {
         const int32_t t = p->t++;
         const uint32_t word = snn_rng_u32(p->network->step.seed, SNN_RNG_STEPS, p->network->step.number,
                                           (uint32_t)batch->sample[0], (uint32_t)t);
-        if (p->given ? !p->given[t] : (int32_t)snn_rng_below(word, (uint32_t)(batch->T - t)) >= p->k) continue;
+        if (p->given ? !p->given[t] : (int32_t)snn_rng_below(word, (uint32_t)(T - t)) >= p->k) continue;
         --p->k;
         return t;
     }
-    return batch->T;
+    return T;
 }
 
 /* Steps of the next cut: one that learns, or as many as do not until the next one that does. */
 static int32_t stretch(const struct snn_network *network, int32_t pick, const struct snn_cut *cut) {
-    const int32_t from = cut->begun ? cut->t0 + cut->T : 0, steps = pick > from ? pick - from : 1;
+    const int32_t from = snn_cut_at(cut) + (cut->begun ? cut->T : 0), steps = pick > from ? pick - from : 1;
     return steps < network->plan.cut ? steps : network->plan.cut;
 }
 
@@ -82,8 +83,9 @@ static void pass_picks(struct snn_network *network, const bool *given, int32_t k
         struct snn_cut cut = snn_slice_cut(&slice, true);
         struct picks picks = {network, given, k, 0};
         int32_t pick = next_pick(&picks);
+        while (pick < slice.batch.t0) pick = next_pick(&picks); /* in pieces before */
         while (snn_slice_next(&slice, stretch(network, pick, &cut), &cut)) {
-            const bool learns = cut.t0 == pick;
+            const bool learns = snn_cut_at(&cut) == pick;
             snn_network_forward(network, &cut);
             snn_network_loss(network, &cut, learns);
             snn_network_tally(network, &cut);
@@ -105,7 +107,7 @@ static int32_t errors(const struct snn_trainer *trainer, int32_t T, int32_t cut)
 
 static void some_batch(const struct snn_trainer *trainer, struct snn_network *network) {
     const struct some *o = (const void *)&trainer->options;
-    const int32_t T = network->batch->T, k = errors(trainer, T, 1);
+    const int32_t T = snn_batch_whole(network->batch), k = errors(trainer, T, 1);
     if (o->divide_by) snn_network_rescale(network, (double)T / k);
     pass_picks(network, NULL, k);
 }

@@ -51,7 +51,7 @@ int snn_step(struct snn_network *n, const struct snn_trainer *trainer, const str
     key.kind = step->first + 2 * step->last;
     SNN_TRY(snn_network_stage(n, batch));
     snn_network_set_step(n, step->seed, (uint32_t)step->number, 1 / step->samples);
-    bool varies = trainer->ops->varies || n->learner.steps;
+    bool varies = trainer->ops->varies || n->learner.steps || snn_batch_is_piece(batch);
     if (step->last && !n->learner.steps) snn_optim_advance(n->optim, n->device, step->rate.factor, step->rate.beta1);
     if (varies ||
         n->model.tape.profile) { /* what is repeated as a whole is always the same, and has no parts to time */
