@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_recordings.c - folders named after classes, on disk and in zip archives; how test samples are parted from them;
  * and the sets made of them. */
+#include <malloc.h>
 #include <sys/stat.h>
 #include <zip.h>
 
@@ -9,6 +10,7 @@
 #include "datasets/parts.h"
 #include "datasets/split.h"
 #include "datasets/tree.h"
+#include "pieces.h"
 #include "streamed.h"
 
 static void write_at(const char *path, const void *bytes, size_t size) {
@@ -453,6 +455,120 @@ START_TEST(folders_of_ones_own) {
 }
 END_TEST
 
+/* ---- a loader that reads piece by piece ---- */
+
+/* `n` events of a sensor of 5 x 30 within so many microseconds; some lie before the ones ahead of them. */
+static void write_events(const char *path, uint64_t key, int n, int64_t length) {
+    char *text;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    fprintf(f, "t,x,y,p\n");
+    for (uint32_t i = 0; i < (uint32_t)n; ++i) {
+        uint64_t draw = drawn(key, i);
+        int64_t t = 3000 + (int64_t)i * length / n - (draw % 5 ? 0 : (int64_t)(draw >> 20 & 1023));
+        fprintf(f, "%lld,%d,%d,%d\n", (long long)t, (int)(draw >> 4 & 255) % 30, (int)(draw >> 12 & 255) % 5,
+                (int)(draw >> 3 & 1));
+    }
+    fclose(f);
+    write_at(path, text, size);
+    free(text);
+}
+
+static struct snn_loader *loader_of(struct snn_dataset *set, int split) {
+    struct snn_loader *loader;
+    struct snn_loader_options options = {.config = &config,
+                                         .set = set,
+                                         .subset = split ? SNN_SUBSET_TEST : SNN_SUBSET_TRAIN,
+                                         .batch = 3,
+                                         .shuffle = !split,
+                                         .cut = 1};
+    ck_ok(snn_loader_open(&options, &loader));
+    ck_ok(snn_loader_start(loader, 0, 0));
+    return loader;
+}
+
+static const struct streamed_case {
+    const char *keys;
+    bool streams;
+} streamed_cases[] = {
+    {"timesteps: auto, bin: {by: duration, dt: 1 ms}", true},
+    {"timesteps: auto, bin: {by: duration, dt: 7 ms, from: zero}, pad: {to: batch}", true},
+    {"timesteps: 9, bin: {by: duration, dt: 2 ms, binary: true}, downsample: {space: [2, 4], polarity: merged}", true},
+    {"timesteps: auto, bin: {by: duration, dt: 1.5 ms, surface: 4 ms}, downsample: {polarity: signed}", true},
+    {"timesteps: 12, bin: {by: count}", false},
+    {"timesteps: auto, bin: {by: duration, dt: 2 ms}, downsample: {polarity: on}", false},
+};
+
+START_TEST(loaded_piece_by_piece) {
+    char name[100], keys[300];
+    for (int split = 0; split < 2; ++split)
+        for (int i = 0; i < 8; ++i) {
+            snprintf(name, sizeof name, "s/%s/%s/%d.csv", split ? "test" : "train", i % 2 ? "left" : "right", i);
+            write_events(name, (uint64_t)(10 * split + i), i ? 40 * i : 1, 1000 + 9000 * i);
+        }
+    const struct streamed_case *c = &streamed_cases[_i];
+    for (int pieces = 1; pieces < 8; pieces += 3) {
+        struct snn_dataset *set[2];
+        snprintf(keys, sizeof keys, ", shape: [2, 5, 30], %s", c->keys);
+        ck_ok(open_at("event_folder", in("s"), keys, &set[0]));
+        struct snn_loader *whole[2] = {loader_of(set[0], 0), loader_of(set[0], 1)};
+        ck_assert_ptr_null(set[0]->extent[0]);
+        snprintf(keys, sizeof keys, ", shape: [2, 5, 30], pieces: %d, %s", pieces, c->keys);
+        ck_ok(open_at("event_folder", in("s"), keys, &set[1]));
+        for (int split = 0; split < 2; ++split) {
+            struct snn_loader *parts = loader_of(set[1], split);
+            const struct snn_batch *a, *b;
+            ck_assert(c->streams == (set[1]->extent[split] != NULL));
+            ck_assert_int_eq(snn_loader_max_steps(parts), snn_loader_max_steps(whole[split]));
+            for (int batches = 0; batches < 3; ++batches) {
+                ck_ok(snn_loader_next(whole[split], &a));
+                int32_t at = 0;
+                do {
+                    ck_ok(snn_loader_next(parts, &b));
+                    ck_assert_int_eq(b->t0, at);
+                    check_piece(a, b);
+                    at += b->T;
+                } while (!snn_batch_ends(b));
+            }
+            ck_ok(snn_loader_next(parts, &b));
+            ck_assert_ptr_null(b);
+            ck_assert_int_eq(snn_loader_cut(parts), snn_loader_cut(whole[split]));
+            snn_loader_close(&parts), snn_loader_close(&whole[split]);
+        }
+        snn_dataset_close(&set[0]), snn_dataset_close(&set[1]);
+    }
+}
+END_TEST
+
+/* A recording of 5 million bytes, and what a loader takes for an epoch of it. */
+START_TEST(memory_of_pieces) {
+    enum { EVENTS = 300000 };
+    write_events("m/train/left/0.csv", 1, EVENTS, 20000000);
+    write_events("m/test/left/0.csv", 2, 10, 1000);
+    struct snn_dataset *set;
+    size_t bytes[2];
+    for (int k = 0; k < 2; ++k) {
+        size_t entries = 0;
+        ck_ok(open_at("event_folder", in("m"),
+                      k ? ", shape: [2, 5, 30], timesteps: auto, bin: {by: duration, dt: 1 ms}, pieces: 50"
+                        : ", shape: [2, 5, 30], timesteps: auto, bin: {by: duration, dt: 1 ms}",
+                      &set));
+        struct mallinfo2 before = mallinfo2();
+        struct snn_loader *loader = loader_of(set, 0);
+        const struct snn_batch *batch;
+        while (snn_loader_next(loader, &batch) >= 0 && batch) entries += snn_batch_entries(batch);
+        ck_assert_uint_gt(entries, EVENTS * 3 / 4);
+        struct mallinfo2 after = mallinfo2();
+        bytes[k] = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+        snn_loader_close(&loader);
+        snn_dataset_close(&set);
+    }
+    if (!bytes[0]) return; /* an allocator of a sanitizer, which does not say */
+    ck_assert_msg(bytes[1] < bytes[0] / 20 && bytes[1] < 400000, "%zu bytes in pieces, %zu as a whole", bytes[1],
+                  bytes[0]);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("recordings");
     TCase *recordings = tcase_create("recordings");
@@ -464,6 +580,8 @@ int main(void) {
     tcase_add_test(recordings, splits_by_every_rule);
     tcase_add_test(recordings, cifar10_dvs_in_folders_and_archives);
     tcase_add_test(recordings, piece_by_piece);
+    tcase_add_loop_test(recordings, loaded_piece_by_piece, 0, sizeof streamed_cases / sizeof *streamed_cases);
+    tcase_add_test(recordings, memory_of_pieces);
     tcase_add_test(recordings, ncaltech101_in_a_folder_and_its_archive);
     tcase_add_test(recordings, folders_of_ones_own);
     suite_add_tcase(suite, recordings);

@@ -178,6 +178,7 @@ int snn_shape_read(const struct snn_conf *node, int32_t shape[3]) {
 void snn_dataset_close(struct snn_dataset **set) {
     if (!*set) return;
     free((*set)->root);
+    for (int split = 0; split < 2; ++split) free((*set)->extent[split]);
     (*set)->ops->close(*set);
     *set = NULL;
 }

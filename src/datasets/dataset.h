@@ -133,7 +133,8 @@ struct snn_dataset { /* the first member of every set's own struct */
         struct snn_downsample downsample;
         int32_t steps; /* of the longest one, framed that way; 0: nobody has looked */
     } longest;
-    struct snn_watch watch; /* of verify() */
+    struct snn_events_extent *extent[2]; /* by split: of recordings that are read piece by piece (streams.c) */
+    struct snn_watch watch;              /* of verify() */
 };
 
 /* All sets, ended by NULL. */

@@ -106,6 +106,7 @@ static void free_canvas(struct snn_canvas *canvas) {
 void snn_fill_free(struct snn_fill *fill) {
     for (int32_t b = 0; fill->opened && b < fill->open; ++b) {
         snn_sample_free(&fill->opened[b].sample);
+        snn_events_stream_close(&fill->opened[b].stream);
         free_canvas(&fill->opened[b].canvas);
     }
     free(fill->opened);
@@ -149,7 +150,7 @@ static int frame(struct snn_fill *fill, struct snn_opened *opened, int32_t steps
     struct snn_canvas *canvas = stays ? &opened->canvas : &fill->canvas;
     for (int32_t t = 0; t < steps; ++t) {
         struct snn_step step = snn_framing_next(&opened->framing);
-        size_t most = stays ? step.end : step.end - step.begin; /* units that may be met */
+        size_t most = !stays ? step.end - step.begin : opened->stream ? units : step.end; /* units that may be met */
         count[t] = 0;
         if (!most) continue;
         SNN_TRY(snn_rows_room(&fill->rows, most < units ? most : units));
@@ -256,19 +257,27 @@ static bool take_rows(struct snn_fill *fill, struct snn_opened *opened, int32_t 
 
 /* ---- a batch ---- */
 
-/* A recording: events become fewer, and its steps can be asked for. */
-static void open_recording(const struct snn_recipe *recipe, struct snn_opened *opened) {
-    const struct snn_data_config *config = recipe->config;
+static void downsample(const struct snn_recipe *recipe, struct snn_sample *sample) {
     const struct snn_dataset_info *info = &recipe->set->info;
-    struct snn_sample *sample = &opened->sample;
-    sample->event_count = snn_bin_downsample(&config->downsample, (const int32_t[3]){info->C, info->H, info->W},
+    sample->event_count = snn_bin_downsample(&recipe->config->downsample, (const int32_t[3]){info->C, info->H, info->W},
                                              sample->events, sample->event_count);
-    if (snn_bin_has_own_steps(&config->bin)) {
-        int32_t own = snn_bin_own_steps(&config->bin, sample->events, sample->event_count);
+}
+
+/* A recording: its steps can be asked for. `extent`: of one whose events are still to be read. */
+static void open_recording(const struct snn_recipe *recipe, struct snn_opened *opened,
+                           const struct snn_events_extent *extent) {
+    const struct snn_data_config *config = recipe->config;
+    const struct snn_binning *bin = &config->bin;
+    struct snn_sample *sample = &opened->sample;
+    if (!extent) downsample(recipe, sample);
+    if (snn_bin_has_own_steps(bin)) {
+        int32_t own =
+            extent ? snn_extent_steps(bin, extent) : snn_bin_own_steps(bin, sample->events, sample->event_count);
         opened->cut = own > opened->length;
         if (own < opened->length) opened->length = own;
     }
-    opened->framing = snn_framing_start(&config->bin, opened->length, sample->events, sample->event_count);
+    opened->framing = extent ? snn_extent_framing(bin, opened->length, extent)
+                             : snn_framing_start(bin, opened->length, sample->events, sample->event_count);
     if (!snn_canvas_stays(config)) return;
     struct snn_canvas *canvas = &opened->canvas;
     size_t units = (size_t)units_of(recipe);
@@ -285,16 +294,39 @@ static int mix_labels(struct snn_fill *fill, struct snn_opened *opened) {
     return SNN_OK;
 }
 
+/* Where sample `index` is a recording that is read piece by piece: begin. */
+static int open_stream(const struct snn_recipe *recipe, struct snn_opened *opened, int32_t index,
+                       const struct snn_events_extent **extent) {
+    struct snn_dataset *set = recipe->set;
+    snn_events_stream_close(&opened->stream);
+    *extent = recipe->streams ? snn_extent_of(set, recipe->split, index) : NULL;
+    if (!*extent) return SNN_OK;
+    opened->sample.label = set->ops->label(set, recipe->split, index);
+    return set->ops->stream(set, recipe->split, index, *extent, &opened->stream);
+}
+
+/* The events of the next steps of such a one. */
+static int read_on(const struct snn_recipe *recipe, struct snn_opened *opened, int32_t steps) {
+    struct snn_sample *sample = &opened->sample;
+    if (!opened->stream) return SNN_OK;
+    SNN_TRY(snn_stream_steps(opened->stream, steps, &opened->framing, sample));
+    downsample(recipe, sample);
+    snn_framing_go_on(&opened->framing, sample->events, sample->event_count);
+    return SNN_OK;
+}
+
 /* Read sample `index`. */
 static int open_sample(struct snn_fill *fill, struct snn_opened *opened, int32_t index, uint32_t epoch) {
     const struct snn_recipe *recipe = fill->recipe;
     const struct snn_dataset_info *info = &recipe->set->info;
     struct snn_sample *sample = &opened->sample;
-    SNN_TRY(snn_recipe_get(recipe, index, sample, &fill->bytes));
+    const struct snn_events_extent *extent;
+    SNN_TRY(open_stream(recipe, opened, index, &extent));
+    if (!extent) SNN_TRY(snn_recipe_get(recipe, index, sample, &fill->bytes));
     if (recipe->augment) SNN_TRY(snn_augment_sample(&fill->augmenting, sample, index, epoch));
     if (is_mixed(recipe)) SNN_TRY(mix_labels(fill, opened));
     opened->length = recipe->longest, opened->cut = false, opened->entries = 0;
-    if (info->kind == SNN_RECORDINGS) open_recording(recipe, opened);
+    if (info->kind == SNN_RECORDINGS) open_recording(recipe, opened, extent);
     if (info->kind == SNN_SEQUENCES && !snn_dataset_is_still(info)) {
         opened->cut = sample->steps > opened->length;
         if (sample->steps < opened->length) opened->length = sample->steps;
@@ -312,7 +344,10 @@ static int put_steps(struct snn_fill *fill, struct snn_opened *opened, int32_t b
     int32_t *count = count_of(fill, b), units = units_of(recipe);
     if (out->batch.targets) place_target(opened, b, t0, steps, out);
     if (info->spikes) return list_numbers(fill, opened, t0, steps, count);
-    if (info->kind == SNN_RECORDINGS) return frame(fill, opened, steps, count);
+    if (info->kind == SNN_RECORDINGS) {
+        SNN_TRY(read_on(recipe, opened, steps));
+        return frame(fill, opened, steps, count);
+    }
     if (info->kind == SNN_SEQUENCES) {
         place_numbers(fill, opened, b, t0, steps, out);
         return SNN_OK;

@@ -130,10 +130,12 @@ static int find_longest(struct snn_dataset *set, const struct snn_data_config *c
     *longest = known ? set->longest.steps : 1;
     for (int split = 0; !known && split < 2; ++split)
         for (int32_t i = 0; i < set->info.count[split] && status == SNN_OK; ++i) {
-            status = set->ops->get(set, split, i, &sample);
+            const struct snn_events_extent *extent = snn_extent_of(set, split, i);
+            if (!extent) status = set->ops->get(set, split, i, &sample);
             if (status < 0) break;
             size_t n = snn_bin_downsample(&config->downsample, sensor, sample.events, sample.event_count);
-            int32_t steps = snn_bin_own_steps(&config->bin, sample.events, n);
+            int32_t steps =
+                extent ? snn_extent_steps(&config->bin, extent) : snn_bin_own_steps(&config->bin, sample.events, n);
             if (steps > *longest) *longest = steps;
         }
     snn_sample_free(&sample);
@@ -309,6 +311,8 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
     bool events = options->timesteps || loader->recipe.augment || config->pieces > 0;
     loader->recipe.stored = events ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
     try_cache(loader);
+    loader->recipe.streams = snn_can_stream(options->set, &loader->config, loader->recipe.augment);
+    if (loader->recipe.streams) SNN_TRY(snn_survey(options->set));
     SNN_TRY(settle_steps(loader));
     loader->recipe.by_sample = options->cut && options->cut < loader->recipe.steps;
     loader->handed = loader->released = number_of(loader, loader->batches);

@@ -8,6 +8,7 @@
 #define SNN_DATASETS_PARTS_H
 
 #include "datasets/cache.h"
+#include "datasets/events_stream.h"
 #include "datasets/loader.h"
 
 enum { SNN_MAX_STEPS = 1000000 };              /* of a batch: beyond it a config is a mistake */
@@ -56,6 +57,23 @@ double snn_framing_when(const struct snn_framing *cut, size_t i);
 int32_t snn_bin_own_steps(const struct snn_binning *bin, const struct snn_event *events, size_t n);
 /* The same recordings in a number of steps that somebody else chooses: a rule that has T steps. */
 void snn_bin_refit(struct snn_binning *bin);
+
+/* ---- streams.c ---- */
+
+/* Can recordings be read piece by piece, framed and changed as the config says? Those of which survey() says so. */
+bool snn_can_stream(const struct snn_dataset *set, const struct snn_data_config *config, bool augment);
+/* Find out what has to be known of every recording of the set for it. */
+int snn_survey(struct snn_dataset *set);
+/* NULL: recording i is read whole. */
+const struct snn_events_extent *snn_extent_of(const struct snn_dataset *set, enum snn_split split, int32_t i);
+/* Steps it has of its own, and how it is cut, before any event is there. */
+int32_t snn_extent_steps(const struct snn_binning *bin, const struct snn_events_extent *extent);
+struct snn_framing snn_extent_framing(const struct snn_binning *bin, int32_t T, const struct snn_events_extent *extent);
+/* Read the events of the next `steps` steps. */
+int snn_stream_steps(struct snn_events_stream *stream, int32_t steps, struct snn_framing *cut,
+                     struct snn_sample *sample);
+/* The next steps are cut out of these events, which follow those that were there. */
+void snn_framing_go_on(struct snn_framing *cut, const struct snn_event *events, size_t n);
 
 /* ---- frame.c ---- */
 
@@ -132,6 +150,7 @@ struct snn_recipe { /* how samples become a batch; the same for all workers */
     int32_t steps;       /* of a batch: fewer than max_steps where recordings come in pieces */
     bool by_sample;      /* events stay by sample (core/batch.h) */
     bool augment;        /* samples are changed as config->augment says */
+    bool streams;        /* recordings are read piece by piece (streams.c) */
     const int32_t *list; /* (samples): those a transform that mixes may draw from */
     int32_t samples;
     struct snn_cache *cache; /* NULL: none */
@@ -159,7 +178,8 @@ struct snn_opened { /* a sample that gives its steps */
     bool cut;       /* it was longer */
     size_t entries; /* it has given so far */
     struct snn_framing framing;
-    struct snn_canvas canvas; /* of what a step leaves to the next (snn_canvas_stays) */
+    struct snn_events_stream *stream; /* NULL: all its events are there */
+    struct snn_canvas canvas;         /* of what a step leaves to the next (snn_canvas_stays) */
 };
 
 struct snn_fill { /* a worker's scratch */
