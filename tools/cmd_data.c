@@ -63,7 +63,7 @@ void data_say_warnings(const struct cli *cli, struct snn_dataset *set) {
 static bool move_bar(void *payload, int64_t done, int64_t total) {
     struct snn_bar *bar = payload;
     if (total > 0) bar->total = total;
-    snn_bar_move(bar, done, NULL);
+    snn_bar_move(bar, (double)done, NULL);
     return !cli_stop;
 }
 

@@ -51,6 +51,11 @@ static inline bool snn_batch_ends(const struct snn_batch *batch) {
     return batch->t0 + batch->T == snn_batch_whole(batch);
 }
 static inline bool snn_batch_is_piece(const struct snn_batch *batch) { return batch->T != snn_batch_whole(batch); }
+/* What is to come of its recordings, in recordings. */
+static inline double snn_batch_left(const struct snn_batch *batch) {
+    int32_t whole = snn_batch_whole(batch);
+    return (double)batch->B * (double)(whole - batch->t0 - batch->T) / (double)whole;
+}
 /* Valid steps of sample b in this batch. */
 static inline int32_t snn_batch_valid(const struct snn_batch *batch, int32_t b) {
     int32_t left = batch->length[b] - batch->t0;

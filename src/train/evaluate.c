@@ -67,6 +67,6 @@ int snn_evaluate(struct snn_experiment *e, const struct snn_evaluate_options *op
             }
             if (out && !n->target_steps && snn_batch_ends(batch)) write_samples(m, &slice.batch, out);
         }
-        if (options->bar) snn_bar_move(options->bar, m->samples, NULL);
+        if (options->bar) snn_bar_move(options->bar, (double)m->samples - snn_batch_left(batch), NULL);
     }
 }

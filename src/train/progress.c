@@ -21,13 +21,13 @@ void snn_bar_start(struct snn_bar *bar, const char *title, int64_t total, bool a
     bar->color = !(no_color && *no_color);
 }
 
-void snn_bar_move(struct snn_bar *bar, int64_t done, const char *note) {
+void snn_bar_move(struct snn_bar *bar, double done, const char *note) {
     enum { WIDTH = 28 };
     static const char *const part[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     double now = snn_now();
-    if (!bar->on || (now - bar->drawn < 0.1 && done < bar->total)) return;
+    if (!bar->on || (now - bar->drawn < 0.1 && done < (double)bar->total)) return;
     bar->drawn = now;
-    double share = (double)done / (double)bar->total, elapsed = now - bar->started;
+    double share = done / (double)bar->total, elapsed = now - bar->started;
     if (share > 1) share = 1;
     int eighths = (int)(share * WIDTH * 8), full = eighths / 8, rest = eighths % 8;
     fprintf(stderr, "\r\x1b[K%s %s", bar->title, bar->color ? "\x1b[36m" : "");

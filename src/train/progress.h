@@ -16,7 +16,7 @@ struct snn_bar {
 /* `allowed` false (--quiet): no bar in any case. */
 void snn_bar_start(struct snn_bar *bar, const char *title, int64_t total, bool allowed);
 /* `done` of total; `note` is appended (loss and accuracy so far), may be NULL. */
-void snn_bar_move(struct snn_bar *bar, int64_t done, const char *note);
+void snn_bar_move(struct snn_bar *bar, double done, const char *note);
 /* Remove the bar from the screen. */
 void snn_bar_clear(struct snn_bar *bar);
 

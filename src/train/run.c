@@ -194,7 +194,7 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
                 snprintf(note + written, sizeof note - (size_t)written, "  accuracy %.2f %%",
                          100 * snn_metrics_accuracy(&p->epoch_sums));
         }
-        snn_bar_move(bar, p->epoch_sums.samples, note);
+        snn_bar_move(bar, (double)p->epoch_sums.samples - snn_batch_left(batch), note);
         if (stop || due) SNN_TRY(save(l));
         if (stop) {
             snn_bar_clear(bar);
