@@ -16,7 +16,7 @@ struct section {
     const char *cache_limit;
 };
 
-static const char *const auto_word[] = {"auto", NULL}, *const none_word[] = {"none", NULL},
+static const char *const auto_word[] = {"auto", NULL}, *const piece_word[] = {"none", "auto", NULL},
                          *const pad_word[] = {"max", "batch", NULL};
 static const char *const coding_word[] = {"direct", "rate", "latency", NULL};
 
@@ -44,9 +44,9 @@ const struct snn_key snn_data_keys[] = {
     {"gain", SNN_REAL, AT(config.gain), "1", 0, 1, NULL,
      "images coded by rate spike with a probability of gain times (pixel/255 - mean)/std, cut to 0..1"},
     {"pad", SNN_NODE, AT(pad), "{}", 0, 0, NULL, "how recordings of different length share a batch: {to, mask}"},
-    {"pieces", SNN_INT, AT(config.pieces), "none", 1, SNN_MAX_STEPS, none_word,
-     "recordings and sequences in pieces of N steps, of which a few are in memory at a time; for rules that cut the "
-     "steps"},
+    {"pieces", SNN_INT, AT(config.pieces), "none", 1, SNN_MAX_STEPS, piece_word,
+     "recordings and sequences in pieces of N steps, of which a few are in memory at a time, with a rule that cuts the "
+     "steps; auto: of some 8 where the rule does"},
     {"validation", SNN_NODE, AT(validation), "none", 0, 0, NULL,
      "training samples set apart: none, own (those that the data set has for it), a fraction of each class, or {by, "
      "fraction, ids}"},

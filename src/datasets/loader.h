@@ -45,7 +45,7 @@ struct snn_data_config { /* the `data:` section */
         long long to; /* N, or -1 max, -2 batch */
         bool mask;
     } pad;
-    long long pieces; /* steps of a piece; -1: recordings are whole */
+    long long pieces; /* steps of a piece; -1: recordings are whole; -2: as the rule has it (experiment.c) */
     struct snn_validation validation;
     struct snn_augment_item augment[SNN_AUGMENTS]; /* of training samples, in this order */
     int32_t augments;

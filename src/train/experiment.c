@@ -288,13 +288,20 @@ static int check_appended(const struct snn_experiment *e, const struct snn_conf 
     return SNN_OK;
 }
 
+enum { WHOLE = -1, PIECES_AUTO = -2, PIECE = 8 /* steps: as many as may pass together (network.c) */ };
+
 /* A piece is so many whole cuts, and so many changes of the weights. */
-static int check_pieces(const struct snn_experiment *e) {
+static int settle_pieces(struct snn_experiment *e) {
     const struct snn_conf *at = snn_conf_at(e->doc, "data.pieces");
-    const long long pieces = e->data.pieces;
+    const bool sees_all = snn_trainer_sees_all(&e->trainer);
     const int32_t update = snn_trainer_update(&e->trainer), cut = snn_trainer_cut(&e->trainer, INT32_MAX);
-    if (pieces <= 0) return SNN_OK;
-    if (snn_trainer_sees_all(&e->trainer))
+    if (e->data.pieces == PIECES_AUTO) {
+        const int32_t unit = update > cut ? update : cut;
+        e->data.pieces = sees_all ? WHOLE : (PIECE + unit - 1) / unit * unit;
+    }
+    const long long pieces = e->data.pieces;
+    if (pieces == WHOLE) return SNN_OK;
+    if (sees_all)
         return snn_conf_error(at,
                               "the rule %s sees all steps of a recording at once: expected none, or a rule that "
                               "cuts the steps",
@@ -394,7 +401,7 @@ static int read_all(struct snn_experiment *e) {
     SNN_TRY(read_stop(e));
     SNN_TRY(read_every(e));
     SNN_TRY(read_rule_and_loss(e));
-    SNN_TRY(check_pieces(e));
+    SNN_TRY(settle_pieces(e));
     SNN_TRY(settle_input(e, e->options.data_dir));
     return read_network(e, top.model);
 }
@@ -465,13 +472,13 @@ static int32_t cut_of(const struct snn_experiment *e) {
 }
 
 int snn_experiment_enter(struct snn_experiment *e, int k) {
-    long long batch = e->train.batch;
+    long long batch = e->train.batch, pieces = e->data.pieces;
     int32_t cut = cut_of(e);
     unsigned open = 0;
     if (k == e->stage) return SNN_OK;
     SNN_TRY(read_stage(e, k));
     for (int i = 0; i < 3; ++i)
-        if (e->loader[i] && (batch != e->train.batch || cut != cut_of(e))) open |= 1u << i;
+        if (e->loader[i] && (batch != e->train.batch || cut != cut_of(e) || pieces != e->data.pieces)) open |= 1u << i;
     return e->set ? snn_experiment_data(e, NULL, open, 0, 0) : SNN_OK;
 }
 
