@@ -322,7 +322,7 @@ START_TEST(costs_of_a_recurrence) {
             struct snn_operations planned;
             recurrent = kinds[k].keys;
             open_set("cpu", CLASSES, "{name: ce, over: step}", "mean", &e);
-            evaluate_in_cuts(&e, steps, 0, &counted);
+            evaluate_in_cuts(&e, (struct trial){steps, 0, 0}, &counted);
             const struct snn_score *whole = &counted.m.score[SCORES - 1];
             const double fan_out = OUTPUTS + kinds[k].weights / (double)HIDDEN, spikes = counted.m.layer_spikes[1];
             double rates[4] = {NAN, snn_metrics_rate(&counted.m, 1), NAN, NAN};
