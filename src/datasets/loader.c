@@ -189,7 +189,8 @@ static int settle_steps(struct snn_loader *loader) {
     recipe->steps =
         config->pieces > 0 && config->pieces < recipe->max_steps ? (int32_t)config->pieces : recipe->max_steps;
     loader->pieces = (recipe->max_steps - 1) / recipe->steps + 1;
-    if (recipe->steps > SNN_MAX_STEPS || recipe->max_steps > 1 << 30 || (int64_t)recipe->steps * recipe->batch >= INT32_MAX)
+    if (recipe->steps > SNN_MAX_STEPS || recipe->max_steps > 1 << 30 ||
+        (int64_t)recipe->steps * recipe->batch >= INT32_MAX)
         return snn_error(
             SNN_EUSAGE,
             "%d samples of %d steps are too many for a batch: make it smaller or the steps longer (data.bin)",

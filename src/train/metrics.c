@@ -191,8 +191,9 @@ static int add_prefix_loss(struct snn_network *network, const struct snn_cut *cu
     struct snn_batch shorter = *cut->batch, staged;
     struct snn_cut prefix = *cut;
     shorter.T = prefix.T = n - network->model.tape.output->appended; /* so many of the input have as many outputs */
+    shorter.whole = 0;
     prefix.batch = &shorter;
-    if (cut->staged) staged = *cut->staged, staged.T = shorter.T, prefix.staged = &staged;
+    if (cut->staged) staged = *cut->staged, staged.T = shorter.T, staged.whole = 0, prefix.staged = &staged;
     return add_loss(network, &prefix, to);
 }
 

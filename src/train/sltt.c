@@ -55,8 +55,8 @@ struct picks { /* the steps of a batch that learn, one after the other */
     int32_t k, t;      /* still to come; from step t on */
 };
 
-/* The next one, or T, all steps of the recordings. Selection sampling (Knuth, TAOCP 2, 3.4.2): step t is taken with the chance k / (T - t), so that
- * nothing has to be kept of steps, and all k-subsets are alike. */
+/* The next one, or T, all steps of the recordings. Selection sampling (Knuth, TAOCP 2, 3.4.2): step t is taken with the
+ * chance k / (T - t), so that nothing has to be kept of steps, and all k-subsets are alike. */
 static int32_t next_pick(struct picks *p) {
     const struct snn_batch *batch = p->network->batch;
     const int32_t T = snn_batch_whole(batch);
