@@ -313,7 +313,7 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
     loader->recipe.stored = events ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
     try_cache(loader);
     loader->recipe.streams = snn_can_stream(options->set, &loader->config, loader->recipe.augment);
-    if (loader->recipe.streams) SNN_TRY(snn_survey(options->set));
+    if (loader->recipe.streams) SNN_TRY(snn_find_extents(options->set));
     SNN_TRY(settle_steps(loader));
     loader->recipe.by_sample = options->cut && options->cut < loader->recipe.steps;
     loader->handed = loader->released = number_of(loader, loader->batches);

@@ -14,7 +14,7 @@ bool snn_can_stream(const struct snn_dataset *set, const struct snn_data_config 
 }
 
 /* Of all recordings, once a data set: each is read from its beginning to its end. */
-int snn_survey(struct snn_dataset *set) {
+int snn_find_extents(struct snn_dataset *set) {
     for (int split = 0; split < 2; ++split) {
         int32_t n = set->info.count[split];
         if (set->extent[split]) continue;
