@@ -126,6 +126,21 @@ INLINE void fetch(const real *row, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *row) __builtin_prefetch(row + i);
 }
 
+/* Rows of a step that are read, and those that are written: a store waits for its line too. h[0] may be x. */
+INLINE void fetch_step(const struct snn_scan *scan, int32_t t, ptrdiff_t at, ptrdiff_t n) {
+    const ptrdiff_t place = t * scan->B * scan->N + at;
+    if (scan->x_step) fetch(scan->x + t * scan->x_step + at, n);
+    for (int j = 0; j < STATES; ++j)
+        if (scan->h[j] && scan->h[j] != scan->x) fetch(scan->h[j] + place, n);
+    if (scan->y) fetch(scan->y + place, n);
+}
+
+/* Rows from neuron i on. */
+INLINE real *const *part(int count, real *const *rows, ptrdiff_t i, real **to) {
+    for (int j = 0; j < count; ++j) to[j] = rows[j] + i;
+    return to;
+}
+
 /* Flags of one byte each, 0 beyond n -> bits of whole words. A product brings the flags of eight bytes together. */
 static void pack(ptrdiff_t n, const uint8_t *flag, uint64_t *bits) {
     uint64_t eight[CHUNK / 8];
@@ -232,6 +247,14 @@ static bool is_hard(const struct snn_scan *scan, const struct item *m) {
            !scan->noise;
 }
 
+/* The processor has room for so many lines that are on their way, and waits when there are more: a step that has many
+ * rows is taken in two pieces, each with its own fetches before it. */
+static ptrdiff_t piece_of(const struct snn_scan *scan, const struct item *m) {
+    int kept = scan->y != NULL;
+    for (int j = 0; j < m->rows->states; ++j) kept += scan->h[j] != NULL;
+    return kept > 1 ? CHUNK / 2 : CHUNK;
+}
+
 static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
     struct item m;
     begin(scan, index, &m);
@@ -242,30 +265,36 @@ static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
     for (int j = 0; j < m.rows->states; ++j) v[j] = v_memory[j];
     states_at(scan, &m, scan->state_in, v);
     const bool fast = is_hard(scan, &m), flags = fast && spec->firing == SNN_FIRES_ONCE;
+    const ptrdiff_t piece = piece_of(scan, &m);
     for (int32_t t = scan->from; t < scan->to; ++t) {
         const real *x = scan->x + t * scan->x_step + m.at;
         real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
-        if (t + AHEAD < scan->to && scan->x_step) fetch(x + AHEAD * scan->x_step, m.n);
         if (m.stepped >= 0) load(scan, &m, m.stepped, t);
         for (int j = 0; j < m.rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m.step + m.at : h_memory[j];
         if (spec->delay) late_spikes(scan, &m, v, r);
         if (scan->late) memcpy(scan->late + t * m.step + m.at, r, (size_t)m.n * sizeof *r);
         /* h[0] may be x, which a cell may read after its charge; the loops are told that rows do not overlap */
         if (h[0] == x && (!fast || m.rows->states > 1)) x = memcpy(held, x, (size_t)m.n * sizeof *x);
-        if (fast) {
+        for (ptrdiff_t i = 0; fast && i < m.n; i += piece) {
+            const ptrdiff_t n = least(piece, m.n - i);
+            if (t + AHEAD < scan->to) fetch_step(scan, t + AHEAD, m.at + i, n);
+            real *ci[COEFS], *vi[STATES], *hi[STATES];
             struct cell_step a = {.spec = spec,
                                   .uniform = m.uniform,
                                   .spacing = scan->spacing ? *scan->spacing : 1,
-                                  .c = m.c,
-                                  .x = x,
-                                  .r = r,
-                                  .v = v,
-                                  .h = h,
-                                  .flag = flag,
-                                  .y = y ? y : s};
-            m.rows->step(&a, m.n);
+                                  .c = part(m.rows->coefs, m.c, i, ci),
+                                  .x = x + i,
+                                  .r = r + i,
+                                  .v = part(m.rows->states, v, i, vi),
+                                  .h = part(m.rows->states, h, i, hi),
+                                  .flag = flag + i,
+                                  .y = (y ? y : s) + i};
+            m.rows->step(&a, n);
+        }
+        if (fast) {
             for (ptrdiff_t i = 0; flags && y && i < m.n; ++i) y[i] = flag[i];
         } else {
+            if (t + AHEAD < scan->to) fetch_step(scan, t + AHEAD, m.at, m.n);
             slow_step(scan, &m, t, x, r, v, h, s);
             if (y) memcpy(y, s, (size_t)m.n * sizeof *s);
             for (ptrdiff_t i = 0; scan->bits && i < m.n; ++i) flag[i] = s[i] != 0;
@@ -313,13 +342,36 @@ static void states_before(const struct snn_scan *scan, const struct item *m, int
 }
 
 /* The slope of what comes out at membranes h into sg, by way of z. */
-static void slope_row(const struct snn_scan *scan, const struct item *m, const real *const *h, real *z, real *sg) {
+static void slope_row(const struct snn_scan *scan, const struct item *m, real *const *c, ptrdiff_t n,
+                      const real *const *h, real *z, real *sg) {
     const int less = m->rows->over_less;
-    if (m->uniform && less >= 0) step_row(scan, DERIVATIVE, m->n, h[0], m->c[less][0], sg);
+    if (m->uniform && less >= 0) step_row(scan, DERIVATIVE, n, h[0], c[less][0], sg);
     else {
-        m->rows->over(scan->spec, m->n, m->c, h, z);
-        step_row(scan, DERIVATIVE, m->n, z, 0, sg);
+        m->rows->over(scan->spec, n, c, h, z);
+        step_row(scan, DERIVATIVE, n, z, 0, sg);
     }
+}
+
+/* A step back of n neurons from i on, whose spikes are hard; `whole` is of all neurons of the item, and before (states)
+ * their membranes one step earlier. */
+static void back_piece(const struct snn_scan *scan, const struct item *m, int32_t t, ptrdiff_t i, ptrdiff_t n,
+                       bool reads_v, const struct cell_back *whole, const real *const *before, real *const *v,
+                       real *const *g, real *const *gc) {
+    const int states = m->rows->states, coefs = m->rows->coefs, ahead = t - AHEAD;
+    const ptrdiff_t at = m->at + i;
+    const real *hi[STATES], *bi[STATES];
+    real *ci[COEFS], *vi[STATES], *gi[STATES], *gci[COEFS], z[CHUNK], sg[CHUNK];
+    for (int j = 0; j < states; ++j) hi[j] = whole->h[j] + i, bi[j] = before[j] + i;
+    part(states, v, i, vi), part(coefs, m->c, i, ci);
+    struct cell_back a = *whole;
+    a.c = ci, a.h = hi, a.v = (const real *const *)vi, a.x += i, a.sg = sg, a.gy += i, a.gx += i;
+    if (ahead >= 0) fetch(scan->gy + ahead * m->step + at, n);
+    if (ahead >= 0 && scan->x && scan->x_step) fetch(scan->x + ahead * scan->x_step + at, n);
+    if (reads_v && t > 0) m->rows->resume(&a, n, input_at(scan, m, t - 1) + i, bi, vi);
+    if (scan->spec->firing == SNN_FIRES_ONCE) slope_row(scan, m, ci, n, hi, z, sg);
+    for (int j = 0; j < states && ahead > 0; ++j)
+        if (scan->h[j]) fetch(scan->h[j] + (ahead - 1) * m->step + at, n);
+    m->rows->back_at_once(&a, n, part(states, g, i, gi), gc ? part(coefs, gc, i, gci) : NULL);
 }
 
 static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
@@ -341,13 +393,11 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
     if (scan->gcoef) memset(gc_memory, 0, (size_t)coefs * sizeof *gc_memory);
     const bool reads_v = scan->gcoef || spec->delay || m.rows->reads_v;
     const bool hard = is_hard(scan, &m) && spec->delay != SNN_DELAY_TWICE;
+    const ptrdiff_t piece = piece_of(scan, &m);
     for (int32_t t = scan->to - 1; t >= scan->from; --t) {
         struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
         const real *gy = scan->gy + t * m.step + m.at;
-        if (t >= AHEAD) fetch(gy - AHEAD * m.step, n);
         if (m.stepped >= 0) load(scan, &m, m.stepped, t);
-        for (int j = 0; j < states && t > AHEAD; ++j)
-            if (scan->h[j]) fetch(scan->h[j] + (t - AHEAD - 1) * m.step + m.at, n);
         real *to = scan->gx ? scan->gx + t * scan->x_step + m.at : gx;
         bool adds = scan->gx && (scan->adds || (scan->x_step == 0 && t != scan->to - 1)); /* a static input gathers */
         struct cell_back a = {.spec = spec,
@@ -365,9 +415,9 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
             membranes_at(scan, &m, t, now->h);
             membranes_at(scan, &m, t - 1, before->h);
             if (reads_v && t == 0) states_at(scan, &m, scan->state_in, now->v);
-            else if (reads_v) m.rows->resume(&a, n, input_at(scan, &m, t - 1), before->h, now->v);
-            if (spec->firing == SNN_FIRES_ONCE) slope_row(scan, &m, now->h, now->z, sg);
-            m.rows->back_at_once(&a, n, g, scan->gcoef ? gc : NULL);
+            for (ptrdiff_t i = 0; i < n; i += piece)
+                back_piece(scan, &m, t, i, least(piece, n - i), reads_v, &a, before->h, now->v, g,
+                           scan->gcoef ? gc : NULL);
         } else {
             if (t == scan->to - 1) recall(scan, &m, t, now);
             if (t > 0) recall(scan, &m, t - 1, before);
