@@ -348,7 +348,7 @@ static void backward_case(struct ops *ops, const struct scan_case *c) {
     const struct snn_cell_shape *shape = shape_of(s);
     struct trace trace = new_trace(ops, s);
     ptrdiff_t step = c->B * c->N, n = c->T * step, x_n = c->is_static ? step : n;
-    bool all = c->all || c->sums || c->spec.delay || shape->reads_v || c->spec.options & CELL_HAS_FLOOR;
+    bool all = c->all || c->sums || c->spec.delay || c->spec.options & CELL_HAS_FLOOR;
     for (ptrdiff_t at = 0; at < step; ++at) scan_neuron(s, at, &trace);
     if (c->smooth == SNN_SMOOTH_RECORD) {
         s->frozen = ops_input(ops, n, sizeof *s->frozen);

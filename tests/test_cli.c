@@ -648,6 +648,9 @@ START_TEST(bench_neurons) {
         const json_t *row = json_array_get(rows, i);
         expect_keys(row, "neuron bytes forward_ms backward_ms share kept");
         ck_assert(number(row, "share") > 0 && number(row, "forward_ms") > 0 && number(row, "backward_ms") > 0);
+        if (!strcmp(text(row, "neuron"), "qif")) ck_assert(number(row, "kept") == 1); /* its membrane alone */
+        if (!strcmp(text(row, "neuron"), "alif")) ck_assert(number(row, "kept") == 2);
+        if (!strcmp(text(row, "neuron"), "klif")) ck_assert(number(row, "bytes") < 21); /* not the input */
     }
     ck_assert_str_eq(text(first, "neuron"), "if");
     ck_assert(number(first, "kept") == 1);

@@ -53,6 +53,7 @@ struct cell_back { /* what the adjoint of a step reads, and the gradient of the 
 struct cell_rows {
     int states, coefs;
     bool reads_v;
+    unsigned v_of;  /* coefficients whose gradients read the states before a step */
     unsigned fires; /* bits of enum snn_firing: `step`, `resume` and `back_at_once` are for these */
     int over_less;  /* `over` is the first state less this coefficient, or -1 */
     void (*start)(const struct snn_neuron_spec *spec, ptrdiff_t n, real *const *c, real *const *v);

@@ -95,11 +95,15 @@ static struct snn_neuron_spec spec_of(const struct snn_node *node) {
 static bool keeps_all(const struct snn_node *node) {
     const struct snn_cell_shape *shape = cell_of(node);
     bool has_floor = shape->floor >= 0 && isfinite(snn_neuron_number(options_of(node), shape->floor));
-    return wanted_of(node) || options_of(node)->delay || shape->reads_v || has_floor;
+    return wanted_of(node) || options_of(node)->delay || has_floor;
 }
 
 /* Does backward read the input current? */
-static bool reads_input(const struct snn_node *node) { return options_of(node)->learned || cell_of(node)->reads_x; }
+static bool reads_input_as(const struct snn_neuron_options *o) {
+    const struct snn_cell_shape *shape = &snn_cell_shapes[snn_neuron_models[o->model].cell];
+    return o->learned & shape->x_of || shape->reads_x;
+}
+static bool reads_input(const struct snn_node *node) { return reads_input_as(options_of(node)); }
 
 /* A row of `last`: bits or numbers of the samples, and then their counts. */
 static size_t last_rows(const struct snn_tensor *out, ptrdiff_t samples) {
@@ -119,7 +123,7 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     const int again = o->recurrent.which;
     aux->tape = tape;
     for (int j = 0; j < shape->states; ++j) {
-        bool kept = keeps && (keeps_all(node) || (shape->keeps & 1u << j && spikes));
+        bool kept = keeps && (keeps_all(node) || (shape->keeps & 1u << j && (spikes || shape->reads_v)));
         if (!kept) aux->states[j] = -1;
         else if (j == 0 && spikes) aux->states[j] = snn_tape_buffer_over_input(tape, node, dense);
         else aux->states[j] = snn_tape_buffer(tape, node, dense, SNN_KEPT);
@@ -519,7 +523,7 @@ static const struct snn_op recurrent_op = {/* keeps the whole current itself */
 static const struct snn_op *op_of(const struct snn_neuron_options *o) {
     const struct snn_neuron_model *m = &snn_neuron_models[o->model];
     if (o->recurrent.which) return &recurrent_op;
-    if (o->learned || snn_cell_shapes[m->cell].reads_x) return &input_op;
+    if (reads_input_as(o)) return &input_op;
     return m->spikes ? &spiking_op : &membrane_op;
 }
 

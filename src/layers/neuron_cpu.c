@@ -391,7 +391,7 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
     }
     for (int j = 0; j < coefs; ++j) gc[j] = gc_memory[j];
     if (scan->gcoef) memset(gc_memory, 0, (size_t)coefs * sizeof *gc_memory);
-    const bool reads_v = scan->gcoef || spec->delay || m.rows->reads_v;
+    const bool sums_v = scan->gcoef && scan->wanted & m.rows->v_of, reads_v = sums_v || spec->delay || m.rows->reads_v;
     const bool hard = is_hard(scan, &m) && spec->delay != SNN_DELAY_TWICE;
     const ptrdiff_t piece = piece_of(scan, &m);
     for (int32_t t = scan->to - 1; t >= scan->from; --t) {

@@ -19,8 +19,8 @@
 const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT] = {
 #define SHAPE(name, theta, to, rest, floor) STEPPED_SHAPE(name, theta, to, rest, floor, -1)
 #define STEPPED_SHAPE(name, theta, to, rest, floor, stepped)                                                           \
-    [SNN_CELL_##name] = {name##_STATES, name##_COEFS,   theta,         to, rest, floor, name##_KEEPS,                  \
-                         stepped,       name##_READS_V, name##_READS_X}
+    [SNN_CELL_##name] = {name##_STATES, name##_COEFS,   theta,          to,         rest, floor, name##_KEEPS,         \
+                         stepped,       name##_READS_V, name##_READS_X, name##_X_OF}
     SHAPE(lif, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR),
     SHAPE(synaptic, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR),
     SHAPE(alif, ALIF_THETA, ALIF_TO, ALIF_REST, -1),

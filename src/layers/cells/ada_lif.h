@@ -13,6 +13,7 @@
 enum { ada_lif_STATES = 3, ada_lif_COEFS = 9, ada_lif_KEEPS = 1, ada_lif_READS_V = 0, ada_lif_READS_X = 0 };
 enum { ADA_ALPHA, ADA_BETA, ADA_RHO, ADA_SCALE, ADA_THETA, ADA_TO, ADA_REST, ADA_B0, ADA_START };
 enum { ADA_V, ADA_I, ADA_B };
+enum { ada_lif_V_OF = -1, ada_lif_X_OF = -1 };
 enum { ada_lif_FIRES = 1 << SNN_FIRES_ONCE, ada_lif_LEARNS = 0, ada_lif_OVER = ADA_THETA, ada_lif_EACH = 0 };
 #define ada_lif_USUAL(X) X(ONCE, NOT, 0)
 

@@ -15,6 +15,7 @@
 enum { adlif_STATES = 3, adlif_COEFS = 5, adlif_KEEPS = 1, adlif_READS_V = 0, adlif_READS_X = 0 };
 enum { ADLIF_ALPHA, ADLIF_BETA, ADLIF_A, ADLIF_B, ADLIF_THETA };
 enum { ADLIF_U, ADLIF_W, ADLIF_S };
+enum { adlif_V_OF = -1, adlif_X_OF = -1 };
 enum { adlif_FIRES = 1 << SNN_FIRES_ONCE, adlif_LEARNS = 15, adlif_OVER = ADLIF_THETA, adlif_EACH = 0 };
 #define adlif_USUAL(X) X(ONCE, NOT, 0)
 

@@ -16,9 +16,10 @@
 
 #include "layers/cells/cell.h"
 
-enum { alif_STATES = 4, alif_COEFS = 9, alif_KEEPS = 15, alif_READS_V = 1, alif_READS_X = 0 };
+enum { alif_STATES = 4, alif_COEFS = 9, alif_KEEPS = 5, alif_READS_V = 1, alif_READS_X = 0 };
 enum { ALIF_ALPHA, ALIF_BETA, ALIF_RHO, ALIF_SCALE, ALIF_THETA, ALIF_TO, ALIF_REST, ALIF_B0, ALIF_START };
 enum { ALIF_V, ALIF_I, ALIF_B, ALIF_S };
+enum { alif_V_OF = -1, alif_X_OF = -1 };
 enum { alif_FIRES = 1 << SNN_FIRES_ONCE, alif_LEARNS = 0, alif_OVER = -1, alif_EACH = 0 };
 #define alif_USUAL(X)                                                                                                  \
     X(ONCE, NOT, ALIF_DECAY_INPUT)                                                                                     \

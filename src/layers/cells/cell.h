@@ -13,8 +13,9 @@
  * One coefficient, which the charge alone reads, may differ from step to step (`stepped` of its shape).
  * H is what a scan keeps. What is added to gradients that nobody wants costs nothing: it is not computed.
  * NAME_KEEPS: bits of the states whose H the adjoints read when no coefficient is learned; NAME_READS_V: the adjoint of
- * the charge reads V even then (it is not linear), so that all of H is kept to make V from; NAME_READS_X: likewise the
- * input, or V is made from it.
+ * the charge reads V even then (it is not linear), which is made from H of the step before, by the states of KEEPS
+ * alone; NAME_READS_X: likewise the input, or V is made from it. NAME_V_OF, NAME_X_OF: bits of the coefficients whose
+ * gradients read V, or the input; -1: all.
  * For the CPU, where a loop is made for what is usual, and others for all else:
  *   NAME_FIRES     bits of enum snn_firing with which a step is one pass; with others it is taken in parts
  *   NAME_USUAL(X)  X(kind of firing, delay, option bits) of its models: a choice in a loop costs time

@@ -14,6 +14,7 @@ enum { clif_STATES = 2, clif_COEFS = 2, clif_KEEPS = 3, clif_READS_V = 0, clif_R
 enum { CLIF_BETA, CLIF_THETA };
 enum { CLIF_V, CLIF_M };
 enum { CLIF_DECAY_INPUT = 1 };
+enum { clif_V_OF = -1, clif_X_OF = -1 };
 enum { clif_FIRES = 1 << SNN_FIRES_ONCE, clif_LEARNS = 1 << CLIF_BETA, clif_OVER = CLIF_THETA, clif_EACH = 0 };
 #define clif_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, CLIF_DECAY_INPUT)
 

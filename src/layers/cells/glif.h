@@ -11,9 +11,10 @@
 
 #include "layers/cells/cell.h"
 
-enum { glif_STATES = 2, glif_COEFS = 8, glif_KEEPS = 3, glif_READS_V = 1, glif_READS_X = 0 };
+enum { glif_STATES = 2, glif_COEFS = 8, glif_KEEPS = 1, glif_READS_V = 1, glif_READS_X = 0 };
 enum { GLIF_ALPHA, GLIF_BETA, GLIF_GAMMA, GLIF_TAU, GLIF_THETA, GLIF_LEAK, GLIF_DROP, GLIF_CONDUCT };
 enum { GLIF_V, GLIF_S };
+enum { glif_V_OF = -1, glif_X_OF = -1 };
 enum { glif_FIRES = 1 << SNN_FIRES_ONCE, glif_LEARNS = 0, glif_OVER = GLIF_THETA, glif_EACH = 0 };
 #define glif_USUAL(X) X(ONCE, NOT, 0)
 

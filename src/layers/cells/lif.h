@@ -16,6 +16,7 @@
 enum { lif_STATES = 1, lif_COEFS = 7, lif_KEEPS = 1, lif_READS_V = 0, lif_READS_X = 0 };
 enum { LIF_BETA, LIF_KAPPA, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR, LIF_START };
 enum { LIF_DECAY_INPUT = 1, LIF_DROPS_INPUT = 2 };
+enum { lif_V_OF = 1 << LIF_BETA, lif_X_OF = 1 << LIF_BETA | 1 << LIF_KAPPA };
 enum {
     lif_FIRES = 1 << SNN_FIRES_ONCE | 1 << SNN_FIRES_NEVER | 1 << SNN_FIRES_ROUNDED,
     lif_LEARNS = 1 << LIF_BETA,

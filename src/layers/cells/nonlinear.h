@@ -13,10 +13,11 @@
 
 #include "layers/cells/cell.h"
 
-enum { nonlinear_STATES = 3, nonlinear_COEFS = 12, nonlinear_KEEPS = 7, nonlinear_READS_V = 1, nonlinear_READS_X = 0 };
+enum { nonlinear_STATES = 3, nonlinear_COEFS = 12, nonlinear_KEEPS = 1, nonlinear_READS_V = 1, nonlinear_READS_X = 0 };
 enum { NL_K, NL_ALPHA, NL_A0, NL_REST, NL_CRITICAL, NL_BIAS, NL_SHARP, NL_KW, NL_A, NL_B, NL_THETA, NL_TO };
 enum { NL_V, NL_I, NL_W };
 enum { NL_EXPONENTIAL = 1, NL_NEW_MEMBRANE = 2, NL_STARTS_AT_REST = 4, NL_RECOVERED = 8 };
+enum { nonlinear_V_OF = -1, nonlinear_X_OF = -1 };
 enum { nonlinear_FIRES = 1 << SNN_FIRES_ONCE, nonlinear_LEARNS = 0, nonlinear_OVER = NL_THETA, nonlinear_EACH = 0 };
 #define nonlinear_USUAL(X)                                                                                             \
     X(ONCE, NOT, 0)                                                                                                    \

@@ -17,6 +17,7 @@ enum { rf_STATES = 3, rf_COEFS = 6, rf_KEEPS = 7, rf_READS_V = 1, rf_READS_X = 0
 enum { RF_OMEGA, RF_DAMPING, RF_GAIN, RF_DT, RF_GAMMA, RF_THETA };
 enum { RF_RE, RF_IM, RF_Q };
 enum { RF_IMAGINARY = 1, RF_BALANCED = 2 };
+enum { rf_V_OF = -1, rf_X_OF = -1 };
 enum { rf_FIRES = 1 << SNN_FIRES_ONCE, rf_LEARNS = 1 << RF_OMEGA | 1 << RF_DAMPING, rf_OVER = -1, rf_EACH = 1 };
 #define rf_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, RF_BALANCED)
 

@@ -15,6 +15,7 @@ enum { seadlif_STATES = 3, seadlif_COEFS = 7, seadlif_KEEPS = 1, seadlif_READS_V
 enum { SEADLIF_ALPHA, SEADLIF_BETA, SEADLIF_A, SEADLIF_B, SEADLIF_Q, SEADLIF_THETA, SEADLIF_TO };
 enum { SEADLIF_V, SEADLIF_W, SEADLIF_S };
 enum { SEADLIF_EULER_FORWARD = 1 };
+enum { seadlif_V_OF = -1, seadlif_X_OF = -1 };
 enum { seadlif_FIRES = 1 << SNN_FIRES_ONCE, seadlif_LEARNS = 15, seadlif_OVER = SEADLIF_THETA, seadlif_EACH = 0 };
 #define seadlif_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, SEADLIF_EULER_FORWARD)
 

@@ -10,7 +10,7 @@
 #include "layers/cells/cell.h"
 
 enum { sigma_delta_STATES = 3, sigma_delta_COEFS = 1, sigma_delta_KEEPS = 3, sigma_delta_READS_V = 0 };
-enum { sigma_delta_READS_X = 0 };
+enum { sigma_delta_READS_X = 0, sigma_delta_V_OF = -1, sigma_delta_X_OF = -1 };
 enum { SD_THETA };
 enum { SD_H, SD_A, SD_R };
 enum { SD_LINEAR = 1, SD_PLAIN = 2 };

@@ -12,6 +12,7 @@
 enum { spytorch_STATES = 2, spytorch_COEFS = 4, spytorch_KEEPS = 3, spytorch_READS_V = 0, spytorch_READS_X = 0 };
 enum { SPY_ALPHA, SPY_BETA, SPY_THETA, SPY_TO };
 enum { SPY_U, SPY_I };
+enum { spytorch_V_OF = -1, spytorch_X_OF = -1 };
 enum {
     spytorch_FIRES = 1 << SNN_FIRES_ONCE,
     spytorch_LEARNS = 1 << SPY_ALPHA | 1 << SPY_BETA,

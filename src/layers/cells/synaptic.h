@@ -18,6 +18,7 @@ enum { synaptic_STATES = 2, synaptic_COEFS = 7, synaptic_KEEPS = 1, synaptic_REA
 enum { SYN_ALPHA, SYN_BETA, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR, SYN_START };
 enum { SYN_V, SYN_I }; /* states: the membrane first, in all cells */
 enum { SYN_DECAY_INPUT = 1, SYN_DECAY_CURRENT = 2, SYN_OLD_CURRENT = 4 };
+enum { synaptic_V_OF = -1, synaptic_X_OF = -1 };
 enum {
     synaptic_FIRES = 1 << SNN_FIRES_ONCE | 1 << SNN_FIRES_NEVER,
     synaptic_LEARNS = 1 << SYN_ALPHA | 1 << SYN_BETA,
