@@ -135,6 +135,12 @@ INLINE void fetch_step(const struct snn_scan *scan, int32_t t, ptrdiff_t at, ptr
     if (scan->y) fetch(scan->y + place, n);
 }
 
+/* Of the membranes that step t back reads, those of the step before: its own came with the step after it. */
+INLINE void fetch_kept(const struct snn_scan *scan, int32_t t, ptrdiff_t at, ptrdiff_t n) {
+    for (int j = 0; j < STATES && t > 0; ++j)
+        if (scan->h[j]) fetch(scan->h[j] + (t - 1) * scan->B * scan->N + at, n);
+}
+
 /* Rows from neuron i on. */
 INLINE real *const *part(int count, real *const *rows, ptrdiff_t i, real **to) {
     for (int j = 0; j < count; ++j) to[j] = rows[j] + i;
@@ -369,8 +375,7 @@ static void back_piece(const struct snn_scan *scan, const struct item *m, int32_
     if (ahead >= 0 && scan->x && scan->x_step) fetch(scan->x + ahead * scan->x_step + at, n);
     if (reads_v && t > 0) m->rows->resume(&a, n, input_at(scan, m, t - 1) + i, bi, vi);
     if (scan->spec->firing == SNN_FIRES_ONCE) slope_row(scan, m, ci, n, hi, z, sg);
-    for (int j = 0; j < states && ahead > 0; ++j)
-        if (scan->h[j]) fetch(scan->h[j] + (ahead - 1) * m->step + at, n);
+    fetch_kept(scan, ahead, at, n);
     m->rows->back_at_once(&a, n, part(states, g, i, gi), gc ? part(coefs, gc, i, gci) : NULL);
 }
 
@@ -419,6 +424,8 @@ static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
                 back_piece(scan, &m, t, i, least(piece, n - i), reads_v, &a, before->h, now->v, g,
                            scan->gcoef ? gc : NULL);
         } else {
+            if (t >= AHEAD) fetch(gy - AHEAD * m.step, n);
+            fetch_kept(scan, t - AHEAD, m.at, n);
             if (t == scan->to - 1) recall(scan, &m, t, now);
             if (t > 0) recall(scan, &m, t - 1, before);
             if (reads_v) states_before(scan, &m, t, before, now->v);
