@@ -80,7 +80,7 @@ struct snn_neuron_options {
     int decay;                           /* 0 euler: 1 - 1/tau, 1 exp: exp(-1/tau) */
     struct snn_conf *learn;              /* names of coefficients */
     unsigned learned;                    /* the same as bits */
-    int learn_as, per;                   /* enum of neuron_models.c; 0: one for the layer, 1: a channel, 2: a neuron */
+    int learn_as, per;                   /* enum of neuron_read.c; 0: one for the layer, 1: a channel, 2: a neuron */
     int fire;                            /* 0 ge, 1 gt */
     int reset, delay;                    /* enum snn_reset, snn_delay */
     bool detach_reset, detach_state;
