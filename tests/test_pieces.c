@@ -139,7 +139,8 @@ static const struct {
      "data.pieces: is 6, expected a multiple of the 4 steps that the rule tbptt sees at a time"},
     {"{name: synthetic, pieces: 6}", "{name: sltt, update: 4}",
      "data.pieces: is 6, expected a multiple of the 4 steps after which weights change"},
-    {"{name: mnist, pieces: 6}", "sltt", "data.pieces: are of recordings and sequences, and mnist has images"},
+    {"{name: mnist, pieces: 6}", "sltt",
+     "data.pieces: are of recordings and sequences, and a sample of mnist is one for all steps"},
     {"{name: synthetic, pieces: 0}", "sltt", "data.pieces: expected"},
 };
 
@@ -153,6 +154,40 @@ START_TEST(refuses) {
     ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &doc));
     ck_assert_int_eq(snn_experiment_read(doc, &options, &e), SNN_EUSAGE);
     ck_assert_msg(strstr(snn_error_text(), refused[_i].sentence), "said '%s'", snn_error_text());
+}
+END_TEST
+
+/* What `auto` is follows the rule, stage by stage; a number has to suit all of them. */
+START_TEST(stages) {
+    static const struct {
+        const char *data, *first, *second;
+        int pieces[2]; /* 0: refused */
+    } runs[] = {
+        {"name: synthetic, pieces: auto", "sltt", "bptt", {8, -1}},
+        {"name: synthetic, pieces: auto", "bptt", "{name: tbptt, k: 5}", {-1, 10}},
+        {"name: synthetic, pieces: 12", "sltt", "{name: tbptt, k: 6}", {12, 12}},
+        {"name: synthetic, pieces: 8", "sltt", "bptt", {8, 0}},
+        {"name: mnist, pieces: auto, coding: latency", "sltt", "ottt", {-1, -1}},
+    };
+    char text[600];
+    struct snn_conf_doc *doc;
+    struct snn_experiment e;
+    struct snn_experiment_options options = {.device = "cpu", .threads = 1};
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; ++i) {
+        snprintf(text, sizeof text,
+                 "data: {%s}\nmodel: [flatten, linear: 9, lif: {tau: 3}, linear: %d]\n"
+                 "train: {rule: %s, loss: {name: ce, over: step}, stages: [{epochs: 1},\n"
+                 " {epochs: 1, set: {train.rule: %s}}]}\n",
+                 runs[i].data, strstr(runs[i].data, "mnist") ? 10 : 2, runs[i].first, runs[i].second);
+        ck_ok(snn_conf_parse(text, strlen(text), "test.yaml", &doc));
+        int rc = snn_experiment_read(doc, &options, &e);
+        ck_assert_msg(rc == (runs[i].pieces[1] ? SNN_OK : SNN_EUSAGE), "%zu: %s", i, snn_error_text());
+        if (rc < 0) continue;
+        ck_assert_int_eq(e.data.pieces, runs[i].pieces[0]);
+        ck_ok(snn_experiment_enter(&e, 1));
+        ck_assert_int_eq(e.data.pieces, runs[i].pieces[1]);
+        snn_experiment_close(&e);
+    }
 }
 END_TEST
 
@@ -188,6 +223,7 @@ int main(void) {
     tcase_add_test(t, foreign_states);
     tcase_add_test(t, fault);
     tcase_add_loop_test(t, refuses, 0, sizeof refused / sizeof *refused);
+    tcase_add_test(t, stages);
     tcase_add_test(t, memory);
     suite_add_tcase(suite, t);
     return run_suite(suite);

@@ -117,6 +117,7 @@ static int pass_pieces(struct bench *b, double *seconds) {
         SNN_TRY(training_step(b, batch));
         if (!batch->t0) snn_metrics_expect(&b->metrics, &b->e->network, batch);
         ends = snn_batch_ends(batch);
+        if (cli_stop) return snn_error(SNN_EINTR, "interrupted");
         if (ends) SNN_TRY(b->e->device.memory->download(&b->e->device, NULL, NULL, 0)); /* waits */
         *seconds += snn_now() - started;
     }

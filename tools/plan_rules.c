@@ -186,9 +186,11 @@ static int measure(struct planning *p, struct planned_rule *r) {
     struct snn_network_plan what = snn_experiment_plan(e, true);
     SNN_TRY(snn_network_check(&e->network, &what));
     snn_network_measure(&e->network, &what, &r->arena);
+    const int32_t T = batch.T;
+    if (what.piece) batch.T = what.piece, batch.by_sample = batch.by_sample && what.cut < what.piece;
     r->batches = device->memory->stage_bytes(device, &batch);
     r->total = r->arena.used + r->batches;
-    r->T = batch.T, r->B = batch.B, r->cut = e->network.plan.cut, r->slice = e->network.plan.slice;
+    r->T = T, r->B = batch.B, r->cut = e->network.plan.cut, r->slice = e->network.plan.slice;
     SNN_TRY(count_operations(p, r));
     r->layers = plan_layers(&e->network.model);
     if (e->network.recompute && what.cut == what.T) measure_again(e, &what, r);

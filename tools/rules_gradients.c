@@ -28,8 +28,9 @@ static int open_side(const struct rules *b, const char *rule, struct side *s) {
     *s = (struct side){0};
     plain.sets = 0, plain.seed = NULL; /* they are in the config */
     SNN_TRY(cli_load_config(&plain, b->config, &doc));
-    int rc =
-        strcmp(rule, b->own) ? snn_conf_put(snn_conf_get(snn_conf_root(doc), "train"), "rule", rule, NULL) : SNN_OK;
+    struct snn_conf *root = snn_conf_root(doc);
+    int rc = strcmp(rule, b->own) ? snn_conf_put(snn_conf_get(root, "train"), "rule", rule, NULL) : SNN_OK;
+    if (rc >= 0) rc = snn_conf_put(snn_conf_get(root, "data"), "pieces", "none", NULL); /* all see the same batch */
     if (rc < 0) {
         snn_conf_free(&doc);
         return rc;

@@ -13,15 +13,16 @@ static struct snn_norm_shape shape_of(const struct snn_node *node, const struct 
     const struct norm *aux = node->aux;
     const struct snn_norm_options *options = node->options;
     bool is_static = node->in[0]->is_static;
-    return (struct snn_norm_shape){.T = snn_run_steps(run, node->in[0]),
-                                   .B = run->B,
-                                   .C = aux->channels,
-                                   .inner = aux->inner,
-                                   .joint = options->over == SNN_NORM_OVER_JOINT,
-                                   .eps = options->eps,
-                                   .momentum = options->momentum,
-                                   .repeats = is_static && options->over == SNN_NORM_OVER_STEP ? run->batch->T : 1,
-                                   .step = options->over == SNN_NORM_OVER_OWN_STEP ? aux->channels : 0};
+    return (struct snn_norm_shape){
+        .T = snn_run_steps(run, node->in[0]),
+        .B = run->B,
+        .C = aux->channels,
+        .inner = aux->inner,
+        .joint = options->over == SNN_NORM_OVER_JOINT,
+        .eps = options->eps,
+        .momentum = options->momentum,
+        .repeats = is_static && options->over == SNN_NORM_OVER_STEP ? snn_batch_whole(run->batch) : 1,
+        .step = options->over == SNN_NORM_OVER_OWN_STEP ? aux->channels : 0};
 }
 
 /* A parameter's numbers, or those of its gradient, from the cut's first step on; NULL when there is none. */

@@ -109,9 +109,6 @@ static int check_images(const struct snn_conf *map, const struct section *sectio
     if (config->timesteps < 0)
         return snn_conf_error(snn_conf_get(map, "timesteps"), "auto is for recordings, and %s has images",
                               config->name);
-    if (config->pieces > 0)
-        return snn_conf_error(snn_conf_get(map, "pieces"), "are of recordings and sequences, and %s has images",
-                              config->name);
     SNN_TRY(snn_bin_config_refuse(map, config->name, "images"));
     if (config->pad.to > 0)
         return snn_conf_error(snn_conf_get(section->pad, "to"), "is for recordings, and %s has images", config->name);

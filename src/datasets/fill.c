@@ -522,6 +522,7 @@ static int fill_piece(struct snn_fill *fill, int32_t piece, uint32_t epoch, stru
         SNN_TRY(put_steps(fill, opened, b, batch->t0, snn_batch_valid(batch, b), epoch, out));
         close_sample(fill, b, before, out);
         opened->entries += fill->rows.used - before;
+        if (opened->length <= batch->t0 + batch->T) snn_events_stream_close(&opened->stream);
         out->cut += !piece && opened->cut;
         out->empty += snn_batch_ends(batch) && is_empty(recipe, opened->entries);
     }

@@ -44,7 +44,7 @@ struct snn_loader {
     struct worker *worker;           /* one at least, for its scratch */
     int32_t slots, workers, threads; /* workers asked for; threads running */
 
-    pthread_mutex_t lock; /* guards what follows; wait_s, cut and empty are the caller's thread's alone */
+    pthread_mutex_t lock; /* guards what follows; position, wait_s, cut and empty are the caller's thread's alone */
     pthread_cond_t work, done;
     bool stop, anew;  /* threads end; they leave what they are at */
     int32_t busy;     /* workers inside a batch */
@@ -96,8 +96,10 @@ static void fill_batch(struct snn_loader *loader, struct snn_fill *fill, int32_t
         pthread_mutex_unlock(&loader->lock);
         fill_slot(loader, fill, number);
         pthread_mutex_lock(&loader->lock);
-        loader->slot[number % loader->slots].ready = number;
+        struct slot *slot = &loader->slot[number % loader->slots];
+        slot->ready = number;
         pthread_cond_broadcast(&loader->done);
+        if (slot->status < 0) return; /* nobody asks for what follows */
     }
 }
 
@@ -121,16 +123,17 @@ static void *work(void *payload) {
 /* ---- open and close ---- */
 
 /* Steps of the longest recording, framed as `config` says; every file is read, once a data set and framing. */
-static int find_longest(struct snn_dataset *set, const struct snn_data_config *config, int32_t *longest) {
+static int find_longest(struct snn_dataset *set, const struct snn_data_config *config, bool streams, int32_t *longest) {
     const int32_t sensor[3] = {set->info.C, set->info.H, set->info.W};
     struct snn_sample sample = {0};
     int status = SNN_OK;
     bool known = set->longest.steps && !memcmp(&set->longest.bin, &config->bin, sizeof config->bin) &&
                  !memcmp(&set->longest.downsample, &config->downsample, sizeof config->downsample);
     *longest = known ? set->longest.steps : 1;
+    for (int split = 0; !known && streams && split < 2; ++split) SNN_TRY(snn_find_extents(set, split));
     for (int split = 0; !known && split < 2; ++split)
         for (int32_t i = 0; i < set->info.count[split] && status == SNN_OK; ++i) {
-            const struct snn_events_extent *extent = snn_extent_of(set, split, i);
+            const struct snn_events_extent *extent = streams ? snn_extent_of(set, split, i) : NULL;
             if (!extent) status = set->ops->get(set, split, i, &sample);
             if (status < 0) break;
             size_t n = snn_bin_downsample(&config->downsample, sensor, sample.events, sample.event_count);
@@ -159,7 +162,7 @@ static int know_longest(const struct snn_recipe *recipe, const struct snn_data_c
         snn_cache_reject(cache, slot);
         known = false;
     }
-    if (!known) status = find_longest(recipe->set, config, longest);
+    if (!known) status = find_longest(recipe->set, config, recipe->streams, longest);
     if (cache && !known && status == SNN_OK && snn_pack_longest(*longest, &bytes)) snn_cache_put(cache, slot, &bytes);
     snn_cache_bytes_free(&bytes);
     return status;
@@ -313,7 +316,7 @@ static int prepare(struct snn_loader *loader, const struct snn_loader_options *o
     loader->recipe.stored = events ? SNN_STORED_EVENTS : SNN_STORED_ROWS;
     try_cache(loader);
     loader->recipe.streams = snn_can_stream(options->set, &loader->config, loader->recipe.augment);
-    if (loader->recipe.streams) SNN_TRY(snn_find_extents(options->set));
+    if (loader->recipe.streams) SNN_TRY(snn_find_extents(options->set, loader->recipe.split));
     SNN_TRY(settle_steps(loader));
     loader->recipe.by_sample = options->cut && options->cut < loader->recipe.steps;
     loader->handed = loader->released = number_of(loader, loader->batches);
@@ -381,10 +384,11 @@ int32_t snn_loader_max_steps(const struct snn_loader *loader) { return loader->r
 
 int snn_loader_start(struct snn_loader *loader, int64_t epoch, int64_t first) {
     SNN_CHECK(epoch >= 0 && epoch <= UINT32_MAX && first >= 0 && first <= number_of(loader, loader->batches),
-              "epoch %lld, from %lld of %d batches", (long long)epoch, (long long)first, loader->batches);
+              "epoch %lld, from %lld of %d batches in %d pieces", (long long)epoch, (long long)first, loader->batches,
+              loader->pieces);
     pthread_mutex_lock(&loader->lock);
-    loader->claimed = loader->batches,
-    loader->anew = true; /* nobody begins or goes on with anything of the old epoch */
+    loader->claimed = loader->batches; /* nobody begins or goes on with anything of the old epoch */
+    loader->anew = true;
     pthread_cond_broadcast(&loader->work);
     while (loader->busy) pthread_cond_wait(&loader->done, &loader->lock);
     if (loader->shuffle)

@@ -62,8 +62,8 @@ void snn_bin_refit(struct snn_binning *bin);
 
 /* Can recordings be read piece by piece, framed and changed as the config says? Those of which survey() says so. */
 bool snn_can_stream(const struct snn_dataset *set, const struct snn_data_config *config, bool augment);
-/* Find out what has to be known of every recording of the set for it. */
-int snn_find_extents(struct snn_dataset *set);
+/* Find out what has to be known of every recording of a split for it. */
+int snn_find_extents(struct snn_dataset *set, enum snn_split split);
 /* NULL: recording i is read whole. */
 const struct snn_events_extent *snn_extent_of(const struct snn_dataset *set, enum snn_split split, int32_t i);
 /* Steps it has of its own, and how it is cut, before any event is there. */

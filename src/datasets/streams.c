@@ -13,25 +13,20 @@ bool snn_can_stream(const struct snn_dataset *set, const struct snn_data_config 
            !bin->half && keeps_all && !how->tick_us;
 }
 
-/* Of all recordings, once a data set: each is read from its beginning to its end. */
-int snn_find_extents(struct snn_dataset *set) {
-    for (int split = 0; split < 2; ++split) {
-        int32_t n = set->info.count[split];
-        if (set->extent[split]) continue;
-        struct snn_events_extent *extent = calloc((size_t)n + 1, sizeof *extent);
-        if (!extent) return snn_error(SNN_EFAIL, "out of memory for what is known of %d recordings", n);
-        int status = SNN_OK;
-        for (int32_t i = 0; status >= 0 && i < n; ++i) {
-            status = set->ops->survey(set, split, i, &extent[i]);
-            if (status == SNN_READ_WHOLE) extent[i].events = -1;
-        }
-        if (status < 0) {
-            free(extent);
-            return status;
-        }
-        set->extent[split] = extent;
+/* Of all recordings of a split, once a data set: each is read from its beginning to its end. */
+int snn_find_extents(struct snn_dataset *set, enum snn_split split) {
+    int32_t n = set->info.count[split];
+    int status = SNN_OK;
+    if (set->extent[split]) return SNN_OK;
+    struct snn_events_extent *extent = calloc((size_t)n + 1, sizeof *extent);
+    if (!extent) return snn_error(SNN_EFAIL, "out of memory for what is known of %d recordings", n);
+    for (int32_t i = 0; status >= 0 && i < n; ++i) {
+        status = set->ops->survey(set, split, i, &extent[i]);
+        if (status == SNN_READ_WHOLE) extent[i].events = -1;
     }
-    return SNN_OK;
+    if (status >= 0) set->extent[split] = extent;
+    else free(extent);
+    return status < 0 ? status : SNN_OK;
 }
 
 const struct snn_events_extent *snn_extent_of(const struct snn_dataset *set, enum snn_split split, int32_t i) {

@@ -51,7 +51,7 @@ int snn_carry_put(struct snn_network *n, const struct snn_carry *carry) {
     if (carry->size != wanted)
         return snn_error(SNN_EDATA,
                          "holds %zu bytes of states, expected %zu: within a recording a run goes on with the same "
-                         "batches and pieces alone",
+                         "batches and pieces, on the same kind of machine, alone",
                          carry->size, wanted);
     memcpy(&n->passed, at, sizeof n->passed);
     at += sizeof n->passed;

@@ -52,12 +52,13 @@ static int take_numbers(const json_t *array, double *list, int n) {
 static json_t *state_of(struct snn_experiment *e, const struct snn_progress *p) {
     const struct snn_metrics *m = &p->epoch_sums;
     return json_pack(
-        "{s:I,s:I,s:b,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch",
-        (json_int_t)p->epoch, "batch", (json_int_t)p->batch, "within", p->within, "step", (json_int_t)p->step,
-        "log_records", (json_int_t)p->log_records, "lr", p->lr, "annealed", p->annealed, "best", p->best, "best_epoch",
-        (json_int_t)p->best_epoch, "stop_best", number(p->stop_best), "stop_wait", (json_int_t)p->stop_wait, "stage",
-        (json_int_t)p->stage, "stage_epoch", (json_int_t)p->stage_epoch, "stage_step", (json_int_t)p->stage_step,
-        "optimizer", numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
+        "{s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:{s:I,s:I,s:f,s:o,s:o}}", "epoch",
+        (json_int_t)p->epoch, "batch", (json_int_t)p->batch, "within", p->within, "pieces", (json_int_t)e->data.pieces,
+        "step", (json_int_t)p->step, "log_records", (json_int_t)p->log_records, "lr", p->lr, "annealed", p->annealed,
+        "best", p->best, "best_epoch", (json_int_t)p->best_epoch, "stop_best", number(p->stop_best), "stop_wait",
+        (json_int_t)p->stop_wait, "stage", (json_int_t)p->stage, "stage_epoch", (json_int_t)p->stage_epoch,
+        "stage_step", (json_int_t)p->stage_step, "optimizer",
+        numbers(snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS), "schedule",
         numbers(snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS), "running", "samples", (json_int_t)m->samples,
         "correct", (json_int_t)m->score[0].correct, "loss", m->score[0].loss, "layer_spikes",
         numbers(m->layer_spikes, m->layers), "layer_slots", numbers(m->layer_slots, m->layers));
@@ -67,17 +68,19 @@ static int restore(const char *path, const char *text, struct snn_experiment *e,
     struct snn_metrics *m = &p->epoch_sums;
     json_int_t epoch, batch, step, log_records, best_epoch, stop_wait, samples, correct;
     json_int_t stage = 0, stage_epoch = 0, stage_step = 0; /* not in files of versions that had none */
+    json_int_t pieces = e->data.pieces;
     int within = 0;
     json_t *stop_best, *optimizer, *schedule, *spikes, *slots;
     json_t *root = text ? json_loads(text, 0, NULL) : NULL;
     int rc = SNN_OK;
     if (!root ||
-        json_unpack(root, "{s:I,s:I,s?b,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s?I,s?I,s?I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}",
-                    "epoch", &epoch, "batch", &batch, "within", &within, "step", &step, "log_records", &log_records,
-                    "lr", &p->lr, "annealed", &p->annealed, "best", &p->best, "best_epoch", &best_epoch, "stop_best",
-                    &stop_best, "stop_wait", &stop_wait, "stage", &stage, "stage_epoch", &stage_epoch, "stage_step",
-                    &stage_step, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
-                    "correct", &correct, "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
+        json_unpack(
+            root, "{s:I,s:I,s?b,s?I,s:I,s:I,s:F,s:F,s:F,s:I,s:o,s:I,s?I,s?I,s?I,s:o,s:o,s:{s:I,s:I,s:F,s:o,s:o}}",
+            "epoch", &epoch, "batch", &batch, "within", &within, "pieces", &pieces, "step", &step, "log_records",
+            &log_records, "lr", &p->lr, "annealed", &p->annealed, "best", &p->best, "best_epoch", &best_epoch,
+            "stop_best", &stop_best, "stop_wait", &stop_wait, "stage", &stage, "stage_epoch", &stage_epoch,
+            "stage_step", &stage_step, "optimizer", &optimizer, "schedule", &schedule, "running", "samples", &samples,
+            "correct", &correct, "loss", &m->score[0].loss, "layer_spikes", &spikes, "layer_slots", &slots) ||
         take_number(stop_best, &p->stop_best) ||
         take_numbers(optimizer, snn_optim_numbers(e->network.optim), SNN_OPTIM_NUMBERS) ||
         take_numbers(schedule, snn_schedule_numbers(e->schedule), SNN_SCHEDULE_NUMBERS) ||
@@ -85,6 +88,8 @@ static int restore(const char *path, const char *text, struct snn_experiment *e,
         epoch < 0 || batch < 0 || step < 0 || log_records < 0 || stage != e->stage || stage_epoch < 0 ||
         stage_epoch > epoch || stage_step < 0 || stage_step > step)
         rc = snn_error(SNN_EDATA, "%s: holds weights but no usable training state", path);
+    else if (batch && pieces != e->data.pieces)
+        rc = snn_error(SNN_EDATA, "%s: stands within an epoch of recordings in other pieces (data.pieces)", path);
     else {
         p->epoch = epoch, p->batch = batch, p->step = step, p->log_records = log_records, p->best_epoch = best_epoch,
         p->stop_wait = stop_wait, p->within = within, p->stage = stage, p->stage_epoch = stage_epoch,

@@ -3,7 +3,6 @@
 #include "train/diagnose.h"
 
 #include <math.h>
-
 #include <stdlib.h>
 
 #include "autograd/memory.h"

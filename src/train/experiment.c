@@ -295,12 +295,17 @@ static int settle_pieces(struct snn_experiment *e) {
     const struct snn_conf *at = snn_conf_at(e->doc, "data.pieces");
     const bool sees_all = snn_trainer_sees_all(&e->trainer);
     const int32_t update = snn_trainer_update(&e->trainer), cut = snn_trainer_cut(&e->trainer, INT32_MAX);
-    if (e->data.pieces == PIECES_AUTO) {
+    const bool still = e->about.kind == SNN_IMAGES || snn_dataset_is_still(&e->about);
+    long long pieces = e->pieces;
+    if (pieces == PIECES_AUTO) {
         const int32_t unit = update > cut ? update : cut;
-        e->data.pieces = sees_all ? WHOLE : (PIECE + unit - 1) / unit * unit;
+        pieces = sees_all || still ? WHOLE : (PIECE + unit - 1) / unit * unit;
     }
-    const long long pieces = e->data.pieces;
+    e->data.pieces = pieces;
     if (pieces == WHOLE) return SNN_OK;
+    if (still)
+        return snn_conf_error(at, "are of recordings and sequences, and a sample of %s is one for all steps",
+                              e->data.name);
     if (sees_all)
         return snn_conf_error(at,
                               "the rule %s sees all steps of a recording at once: expected none, or a rule that "
@@ -400,9 +405,10 @@ static int read_all(struct snn_experiment *e) {
     SNN_TRY(snn_conf_read(top.run, snn_run_keys, &e->run));
     SNN_TRY(read_stop(e));
     SNN_TRY(read_every(e));
+    e->pieces = e->data.pieces;
     SNN_TRY(read_rule_and_loss(e));
-    SNN_TRY(settle_pieces(e));
     SNN_TRY(settle_input(e, e->options.data_dir));
+    SNN_TRY(settle_pieces(e));
     return read_network(e, top.model);
 }
 
@@ -440,6 +446,7 @@ static int read_stage(struct snn_experiment *e, int k) {
     struct snn_conf *train = snn_conf_at(doc, "train");
     int rc = snn_conf_read(train, snn_train_keys, &e->train);
     if (rc >= 0) rc = read_rule_and_loss(e);
+    if (rc >= 0) rc = settle_pieces(e);
     if (rc >= 0 && !strcmp(rule->name, e->trainer.ops->name))
         e->trainer.ops = rule; /* which may stand in for that one */
     if (rc >= 0) rc = read_network(e, snn_conf_at(doc, "model"));

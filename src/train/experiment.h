@@ -56,6 +56,7 @@ struct snn_experiment {
     struct snn_experiment_options options;
     uint64_t seed;
     struct snn_data_config data;
+    long long pieces; /* data.pieces as it was given; data.pieces is what the rule of the stage makes of it */
     struct snn_train_config train;
     struct snn_run_config run;
     struct snn_stop stop;

@@ -325,7 +325,7 @@ void snn_network_begin(struct snn_network *n, const struct snn_cut *cut) {
     SNN_CHECK(batch->B <= n->plan.slice && cut->T <= n->plan.cut, "a cut of T=%d B=%d for a plan of T=%d B=%d",
               (int)cut->T, (int)batch->B, (int)n->plan.cut, (int)n->plan.slice);
     SNN_CHECK(snn_cut_is_all(cut) || !n->model.tape.output->appended, "a cut of a batch that delays append steps to");
-    n->passed = (struct snn_passed){cut->index + 1, cut->T};
+    n->passed.cuts = cut->index + 1, n->passed.last = cut->T;
     snn_tape_prepare(&n->model.tape, n->device);
     load_input(n, cut);
     set_lengths(n, cut);

@@ -43,6 +43,7 @@ struct snn_learner { /* changes the weights while a batch is not over: see snn_n
 
 struct snn_passed {     /* what has passed of recordings that come in pieces */
     int32_t cuts, last; /* how many; steps of the last one */
+    int32_t rule[3];    /* what the rule wants to remember of them */
 };
 
 struct snn_network {

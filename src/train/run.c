@@ -167,6 +167,17 @@ static int look(struct loop *l) {
     return snn_metrics_look(&l->progress.epoch_sums, &e->network);
 }
 
+enum { NOTE = 96, PIECES_A_LOOK = 64 };
+
+/* The figures of what has passed. */
+static void write_note(const struct snn_metrics *m, const struct snn_batch *batch, char note[NOTE]) {
+    const double samples = (double)m->samples, decided = snn_batch_ends(batch) ? samples : samples - batch->B;
+    int written = snprintf(note, NOTE, "loss %.4f", m->score[0].loss / (samples - snn_batch_left(batch)));
+    if (m->classes && decided > 0)
+        snprintf(note + written, NOTE - (size_t)written, "  accuracy %.2f %%",
+                 100 * (double)m->score[0].correct / decided);
+}
+
 static int train_epoch(struct loop *l, struct snn_bar *bar) {
     struct snn_experiment *e = l->e;
     struct snn_network *n = &e->network;
@@ -174,7 +185,7 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
     struct snn_loader *loader = e->loader[SNN_SUBSET_TRAIN];
     const int64_t pieces = snn_loader_pieces(loader), all = pieces * snn_loader_batches(loader);
     const struct snn_batch *batch;
-    char note[96] = "";
+    char note[NOTE] = "";
     SNN_TRY(snn_loader_start(loader, p->epoch, p->batch));
     snn_metrics_start(&p->epoch_sums, n);
     for (;;) {
@@ -185,14 +196,12 @@ static int train_epoch(struct loop *l, struct snn_bar *bar) {
         if (!batch->t0) snn_metrics_expect(&p->epoch_sums, n, batch);
         p->batch = snn_loader_position(loader), p->within = !step.last;
         if (step.last) ++p->step, p->lr = snn_optim_base_lr(n->optim) * step.rate.factor;
+        if (p->within && pieces == 1) continue; /* whole batches are no place to stop within a step */
         bool last = p->batch == all, stop = *l->options->stop, due = !last && checkpoint_due(l);
-        if (!step.last && !stop && !due && pieces == 1) continue;
-        if (p->step % e->device.interval == 0 || last || stop || due) {
+        bool turn = p->within ? p->batch % PIECES_A_LOOK == 0 : p->step % e->device.interval == 0;
+        if (turn || last || stop || due) {
             SNN_TRY(look(l));
-            int written = snprintf(note, sizeof note, "loss %.4f", snn_metrics_loss(&p->epoch_sums));
-            if (p->epoch_sums.classes)
-                snprintf(note + written, sizeof note - (size_t)written, "  accuracy %.2f %%",
-                         100 * snn_metrics_accuracy(&p->epoch_sums));
+            write_note(&p->epoch_sums, batch, note);
         }
         snn_bar_move(bar, (double)p->epoch_sums.samples - snn_batch_left(batch), note);
         if (stop || due) SNN_TRY(save(l));

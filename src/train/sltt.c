@@ -6,6 +6,8 @@
  *
  * sltt_k draws k of the T steps for each batch; at the others there is no backward pass. The loss stays that of all T
  * steps (divide_by: T), so that gradients come out k/T as large, as in the authors' code; or it is made up for. */
+#include <string.h>
+
 #include "core/rng.h"
 #include "train/trainer.h"
 
@@ -53,22 +55,32 @@ struct picks { /* the steps of a batch that learn, one after the other */
     const struct snn_network *network;
     const bool *given; /* (T) or NULL */
     int32_t k, t;      /* still to come; from step t on */
+    int32_t now;       /* the one that is due */
 };
 
 /* The next one, or T, all steps of the recordings. Selection sampling (Knuth, TAOCP 2, 3.4.2): step t is taken with the
  * chance k / (T - t), so that nothing has to be kept of steps, and all k-subsets are alike. */
-static int32_t next_pick(struct picks *p) {
+static void next_pick(struct picks *p) {
     const struct snn_batch *batch = p->network->batch;
     const int32_t T = snn_batch_whole(batch);
-    while (p->t < T) {
+    p->now = T;
+    while (p->t < T && (p->given || p->k > 0)) {
         const int32_t t = p->t++;
         const uint32_t word = snn_rng_u32(p->network->step.seed, SNN_RNG_STEPS, p->network->step.number,
                                           (uint32_t)batch->sample[0], (uint32_t)t);
         if (p->given ? !p->given[t] : (int32_t)snn_rng_below(word, (uint32_t)(T - t)) >= p->k) continue;
-        --p->k;
-        return t;
+        --p->k, p->now = t;
+        return;
     }
-    return T;
+}
+
+/* Of the present batch; those of a piece go on where the piece before ended. */
+static struct picks first_picks(const struct snn_network *network, const bool *given, int32_t k) {
+    const int32_t *kept = network->passed.rule;
+    struct picks picks = {network, given, k, 0, 0};
+    if (network->batch->t0) picks.k = kept[0], picks.t = kept[1], picks.now = kept[2];
+    else next_pick(&picks);
+    return picks;
 }
 
 /* Steps of the next cut: one that learns, or as many as do not until the next one that does. */
@@ -81,18 +93,18 @@ static void pass_picks(struct snn_network *network, const bool *given, int32_t k
     struct snn_slice slice;
     for (int32_t first = 0; snn_network_slice(network, &first, &slice);) {
         struct snn_cut cut = snn_slice_cut(&slice, true);
-        struct picks picks = {network, given, k, 0};
-        int32_t pick = next_pick(&picks);
-        while (pick < slice.batch.t0) pick = next_pick(&picks); /* in pieces before */
-        while (snn_slice_next(&slice, stretch(network, pick, &cut), &cut)) {
-            const bool learns = snn_cut_at(&cut) == pick;
+        struct picks picks = first_picks(network, given, k);
+        while (snn_slice_next(&slice, stretch(network, picks.now, &cut), &cut)) {
+            const bool learns = snn_cut_at(&cut) == picks.now;
             snn_network_forward(network, &cut);
             snn_network_loss(network, &cut, learns);
             snn_network_tally(network, &cut);
             if (!learns) continue;
             snn_network_backward(network, &cut);
-            pick = next_pick(&picks);
+            next_pick(&picks);
         }
+        const int32_t kept[] = {picks.k, picks.t, picks.now};
+        memcpy(network->passed.rule, kept, sizeof kept);
         snn_network_backward_batch(network, &cut);
     }
 }
