@@ -93,6 +93,13 @@ SNN_HD real cell_within_slope(real z, real per, real most) {
     return fits >= 0 && fits <= most ? per : 0;
 }
 
+/* The least number above 0. */
+#ifdef SNN_DOUBLE
+#define CELL_ABOVE_0 4.9406564584124654e-324
+#else
+#define CELL_ABOVE_0 1.40129846e-45f
+#endif
+
 /* What comes out at z, and its slope where that is no surrogate's. */
 SNN_HD real cell_fires(int firing, int strict, real z, real spacing, real most) {
     switch (firing) {
@@ -102,8 +109,8 @@ SNN_HD real cell_fires(int firing, int strict, real z, real spacing, real most) 
         return cell_changes(strict, z, spacing);
     case SNN_FIRES_NEVER:
         return z;
-    default: /* in this form `strict` costs a loop least */
-        return z > 0 ? 1 : z == 0 ? !strict : 0;
+    default: /* one comparison: two that are joined cost a loop a third more */
+        return z >= (strict ? CELL_ABOVE_0 : 0) ? 1 : 0;
     }
 }
 SNN_HD real cell_fires_slope(int firing, real z, real spacing, real most) {

@@ -64,13 +64,13 @@ SNN_HD void klif_settle_adjoint(const real *c, int reset, unsigned o, const real
         if (o & KLIF_SCALE_RESET) gc[KLIF_K] -= gf * f * scale * scale;
         gf *= scale;
     }
-    g[0] = klif_lifted_adjoint(c, h[0], gf, gc);
+    g[0] = gf; /* of F; the charge takes it on to H, with that of `over` */
 }
 
 SNN_HD void klif_charge_adjoint(const real *c, int reset, unsigned o, const real *h, const real *v, real x, real r,
                                 real gz, real *g, real *gx, real *gc) {
     (void)reset, (void)r;
-    const real beta = c[KLIF_BETA], gh = g[0] + klif_lifted_adjoint(c, h[0], gz, gc);
+    const real beta = c[KLIF_BETA], gh = klif_lifted_adjoint(c, h[0], g[0] + gz, gc);
     gc[KLIF_THETA] -= gz;
     gc[KLIF_BETA] += gh * (v[0] - c[KLIF_REST] - (o & KLIF_DECAY_INPUT ? x : 0));
     gc[KLIF_REST] += gh * (1 - beta);
