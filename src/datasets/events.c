@@ -12,7 +12,6 @@
 #include "datasets/events_parts.h"
 
 enum { NO_SENSOR = 1 << 16, RESET_US = 1000000 };
-static const size_t max_bytes = (size_t)1 << 36; /* of a file; a mistake beyond */
 
 #define FORMATS(X)                                                                                                     \
     X(snn_events_aedat2)                                                                                               \
@@ -161,7 +160,7 @@ int snn_events_read(const char *path, const struct snn_events_options *options, 
                     struct snn_events_facts *facts) {
     unsigned char *bytes;
     size_t size;
-    SNN_TRY(snn_file_read(path, max_bytes, &bytes, &size));
+    SNN_TRY(snn_file_read(path, SNN_EVENTS_FILE_MOST, &bytes, &size));
     int status = snn_events_decode(path, bytes, size, options, out, facts);
     free(bytes);
     return status;

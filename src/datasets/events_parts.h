@@ -11,7 +11,8 @@
 #include "datasets/events.h"
 #include "datasets/events_stream.h"
 
-#define SNN_EVENTS_LATEST (INT64_C(1) << 53) /* microseconds, 285 years: sums and differences of times fit */
+#define SNN_EVENTS_FILE_MOST ((size_t)1 << 36) /* bytes of a file; a mistake beyond */
+#define SNN_EVENTS_LATEST (INT64_C(1) << 53)   /* microseconds, 285 years: sums and differences of times fit */
 
 struct snn_events_job { /* one decoding */
     const char *path;

@@ -13,7 +13,6 @@ enum {
     AHEAD = 1 << 12,  /* events decoded at a time, unless many wait */
     RELEASE = 1 << 17 /* after so many, pages of the file are given back */
 };
-static const size_t max_bytes = (size_t)1 << 36; /* of a file, as when it is read whole */
 
 struct snn_events_stream {
     struct snn_mapped file;
@@ -39,7 +38,7 @@ static int open_source(const struct snn_events_source *source, const struct snn_
     s->job = snn_events_start(s->path, &s->options, &s->ahead, facts);
     s->job.known = known;
     if (source->begin) return source->begin(&s->job, source->what);
-    SNN_TRY(snn_mapped_open(s->path, max_bytes, &s->file));
+    SNN_TRY(snn_mapped_open(s->path, SNN_EVENTS_FILE_MOST, &s->file));
     s->job.bytes = s->file.bytes;
     s->job.size = s->file.size;
     return snn_events_begin(&s->job);

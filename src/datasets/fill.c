@@ -465,7 +465,7 @@ static int lay_out(struct snn_fill *fill, struct snn_filled *out) {
     return SNN_OK;
 }
 
-/* The batch is complete: T and what follows from it. `lengths` of all samples are known. */
+/* All samples are in, and T is known: what lies behind their ends, and the order of their entries. */
 static int close_batch(struct snn_fill *fill, struct snn_filled *out) {
     struct snn_batch *batch = &out->batch;
     clear_padding(out);

@@ -122,9 +122,18 @@ static void *work(void *payload) {
 
 /* ---- open and close ---- */
 
+/* Steps of recording i, which is read for it. */
+static int count_steps(struct snn_dataset *set, const struct snn_data_config *config, enum snn_split split, int32_t i,
+                       struct snn_sample *sample, int32_t *steps) {
+    const int32_t sensor[3] = {set->info.C, set->info.H, set->info.W};
+    SNN_TRY(set->ops->get(set, split, i, sample));
+    size_t n = snn_bin_downsample(&config->downsample, sensor, sample->events, sample->event_count);
+    *steps = snn_bin_own_steps(&config->bin, sample->events, n);
+    return SNN_OK;
+}
+
 /* Steps of the longest recording, framed as `config` says; every file is read, once a data set and framing. */
 static int find_longest(struct snn_dataset *set, const struct snn_data_config *config, bool streams, int32_t *longest) {
-    const int32_t sensor[3] = {set->info.C, set->info.H, set->info.W};
     struct snn_sample sample = {0};
     int status = SNN_OK;
     bool known = set->longest.steps && !memcmp(&set->longest.bin, &config->bin, sizeof config->bin) &&
@@ -134,11 +143,9 @@ static int find_longest(struct snn_dataset *set, const struct snn_data_config *c
     for (int split = 0; !known && split < 2; ++split)
         for (int32_t i = 0; i < set->info.count[split] && status == SNN_OK; ++i) {
             const struct snn_events_extent *extent = streams ? snn_extent_of(set, split, i) : NULL;
-            if (!extent) status = set->ops->get(set, split, i, &sample);
-            if (status < 0) break;
-            size_t n = snn_bin_downsample(&config->downsample, sensor, sample.events, sample.event_count);
-            int32_t steps =
-                extent ? snn_extent_steps(&config->bin, extent) : snn_bin_own_steps(&config->bin, sample.events, n);
+            int32_t steps = 0;
+            if (extent) steps = snn_extent_steps(&config->bin, extent);
+            else status = count_steps(set, config, split, i, &sample, &steps);
             if (steps > *longest) *longest = steps;
         }
     snn_sample_free(&sample);

@@ -288,7 +288,7 @@ static int check_appended(const struct snn_experiment *e, const struct snn_conf 
     return SNN_OK;
 }
 
-enum { WHOLE = -1, PIECES_AUTO = -2, PIECE = 8 /* steps: as many as may pass together (network.c) */ };
+enum { WHOLE = -1, PIECES_AUTO = -2 }; /* the words of data.pieces */
 
 /* A piece is so many whole cuts, and so many changes of the weights. */
 static int settle_pieces(struct snn_experiment *e) {
@@ -299,7 +299,7 @@ static int settle_pieces(struct snn_experiment *e) {
     long long pieces = e->pieces;
     if (pieces == PIECES_AUTO) {
         const int32_t unit = update > cut ? update : cut;
-        pieces = sees_all || still ? WHOLE : (PIECE + unit - 1) / unit * unit;
+        pieces = sees_all || still ? WHOLE : (SNN_APART_MOST + unit - 1) / unit * unit;
     }
     e->data.pieces = pieces;
     if (pieces == WHOLE) return SNN_OK;

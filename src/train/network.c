@@ -83,14 +83,14 @@ static bool passes_whole(const struct snn_tape *tape, bool train) {
     return false;
 }
 
-enum { APART_MOST = 8, APART_ROOM = 1 << 26 }; /* steps; bytes where there is no cache to fill */
+enum { APART_ROOM = 1 << 26 }; /* bytes where there is no cache to fill */
 
 /* Steps that learn by themselves may pass together, which changes nothing but the time it takes. */
 static void join_steps(struct snn_network *n, const struct snn_network_plan *plan) {
     const struct snn_tape *tape = &n->model.tape;
     size_t room = n->device->cache ? n->device->cache : APART_ROOM;
     if (plan->cut != 1 || !tape->apart || plan->smooth || !snn_tape_keeps_apart(tape)) return;
-    for (int32_t steps = APART_MOST; steps > 1; steps /= 2) {
+    for (int32_t steps = SNN_APART_MOST; steps > 1; steps /= 2) {
         if (n->learner.steps % steps) continue;
         n->plan.cut = steps < plan->T ? steps : plan->T;
         lay_out_for(n, n->plan.slice);

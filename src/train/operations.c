@@ -11,8 +11,8 @@
  *   what comes back     of a recurrent layer: as above, but errors go back one step less than a cut has: none where a
  *                       cut is one step
  *   errors of a block   direct feedback m B E; a readout of its own m B T forward and m B E back
- *   traces              a multiply-add for every unit a trace follows, B T times; and of a linear layer, whose errors
- * are traced backwards in the place of its input, for every output, B E times
+ *   traces              a multiply-add for every unit a trace follows, B T times; and for every output of a linear
+ *                       layer, whose errors are traced backwards in the place of its input, B E times
  *
  * E is T, for sltt_k its k, for stllr its `last`, or as many as the cuts have that these lie in. Where a product reads
  * spikes or events of which a share r is not 0, its m multiply-adds a row are r m additions: forward, and for the
