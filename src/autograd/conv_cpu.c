@@ -18,6 +18,7 @@
 #include "autograd/conv.h"
 #include "autograd/conv_lists_cpu.h"
 #include "autograd/conv_pixels_cpu.h"
+#include "autograd/runs_cpu.h"
 #include "autograd/temporal_cpu.h"
 #include "autograd/vector_cpu.h"
 #include "core/isa.h"
@@ -485,6 +486,10 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
 
 static void grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t channels, ptrdiff_t pixels, const real *gy,
                       real *gb) {
+    if (pixels == 1) {
+        sum_columns(device->threads, rows, channels, gy, gb);
+        return;
+    }
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (int32_t c = 0; c < channels; ++c) {
         real sum = 0;

@@ -12,8 +12,10 @@
  * a block of rows by input. Sums are in a fixed order, the same for any number of threads. */
 #include "autograd/linear_cpu.h"
 
+#include <omp.h>
 #include <string.h>
 
+#include "autograd/runs_cpu.h"
 #include "autograd/vector_cpu.h"
 
 #if defined(__AVX512F__)
@@ -25,14 +27,16 @@ enum {
     DENSE_ROWS = 256, /* rows of one GEMM call */
     WEIGHT_OUT = 64,  /* a block of the dense weight gradient */
     WEIGHT_IN = 512,
-    LIST_ROWS = 512,       /* rows whose entries pass over all panels before the next ones do */
-    BITS_ROWS = 128,       /* the same where the entries have to be listed first */
+    LIST_ROWS = 512,       /* rows whose entries pass over all panels before the next ones do, */
+    BITS_ROWS = 128,       /* the same where the entries have to be listed first, */
+    SHARE_ROWS = 32,       /* and where threads would have few such blocks to share */
     SORT_ROWS = 256,       /* rows whose entries are sorted by input together, */
     SORT_LEAST = 32,       /* or fewer when inputs are many: */
     SORT_MOST = 1 << 19,   /* entries */
     TILE = 64,             /* inputs of a tile of a transposition */
     WIDEST = PANEL * LANES /* numbers of a panel's row */
 };
+_Static_assert((int)WIDEST <= (int)COLUMNS_MOST, "a panel's bias is summed at once");
 /* Above this share of entries, expanding the rows and a matrix product are faster than adding rows for each entry. */
 #define DENSE_FROM 0.4
 
@@ -207,41 +211,45 @@ static unsigned char *of_thread(const struct layout *l, void *scratch, ptrdiff_t
 
 /* ---- forward ---- */
 
-/* Rows r0 .. r1-1 from panels. */
-static void forward_rows(const struct snn_linear_shape *s, const struct snn_rows *x, ptrdiff_t r0, ptrdiff_t r1,
+/* n rows from r0 on, at most LIST_ROWS, or BITS_ROWS of bits, from panels. */
+static void forward_rows(const struct snn_linear_shape *s, const struct snn_rows *x, ptrdiff_t r0, ptrdiff_t n,
                          const real *wt, const real *bias, real *y, int32_t *listed) {
     struct snn_entries list[LIST_ROWS];
     real last[WIDEST] __attribute__((aligned(64)));
-    ptrdiff_t most = x->lists.row ? LIST_ROWS : BITS_ROWS;
-    for (ptrdiff_t n; r0 < r1; r0 += n) {
-        n = least(most, r1 - r0);
-        for (ptrdiff_t r = 0; r < n; ++r) list[r] = entries_of(x, r0 + r, listed + r * s->in);
-        for (ptrdiff_t k = 0; k < panels_of(s); ++k) {
-            struct panel p = panel_of(s, k);
-            for (ptrdiff_t r = 0; r < n; ++r) {
-                real *to = y + (r0 + r) * s->out + p.first;
-                bool whole = p.outs == p.width;
-                add_weights[p.vectors](list[r], wt + p.at, bias + p.first, whole ? to : last);
-                if (!whole) memcpy(to, last, (size_t)p.outs * sizeof *to);
-            }
+    for (ptrdiff_t r = 0; r < n; ++r) list[r] = entries_of(x, r0 + r, listed + r * s->in);
+    for (ptrdiff_t k = 0; k < panels_of(s); ++k) {
+        struct panel p = panel_of(s, k);
+        for (ptrdiff_t r = 0; r < n; ++r) {
+            real *to = y + (r0 + r) * s->out + p.first;
+            bool whole = p.outs == p.width;
+            add_weights[p.vectors](list[r], wt + p.at, bias + p.first, whole ? to : last);
+            if (!whole) memcpy(to, last, (size_t)p.outs * sizeof *to);
         }
     }
+}
+
+/* Rows that a thread takes at once. Steps of a recording differ in their entries by an order of magnitude, and lie side
+ * by side in rows: threads take blocks as they get through with them, several each. */
+static ptrdiff_t share_of(const struct snn_linear_shape *s, const struct snn_rows *x, int threads) {
+    const ptrdiff_t most = x->lists.row ? LIST_ROWS : BITS_ROWS, share = s->rows / (8 * threads);
+    return share < SHARE_ROWS ? SHARE_ROWS : least(share, most);
 }
 
 static void forward_sparse(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
                            const real *w, const real *b, real *y, void *scratch) {
     struct layout l = layout_for(s, x);
     real *wt = scratch, *bias = (real *)((unsigned char *)scratch + l.matrix);
+    const ptrdiff_t each = share_of(s, x, device->threads);
     memset(bias, 0, l.bias);
     if (b) memcpy(bias, b, (size_t)s->out * sizeof *b);
 #pragma omp parallel num_threads(device->threads)
     {
 #pragma omp for schedule(static)
         for (ptrdiff_t tile = 0; tile < tiles_of(s); ++tile) turn_tile(s, tile, w, wt);
-#pragma omp for schedule(static)
-        for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
-            forward_rows(s, x, lane * s->rows / device->threads, (lane + 1) * s->rows / device->threads, wt, bias, y,
-                         (int32_t *)(void *)of_thread(&l, scratch, lane));
+#pragma omp for schedule(dynamic)
+        for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += each)
+            forward_rows(s, x, r0, least(each, s->rows - r0), wt, bias, y,
+                         (int32_t *)(void *)of_thread(&l, scratch, omp_get_thread_num()));
     }
 }
 
@@ -277,26 +285,6 @@ void SNN_ISA(snn_linear_grad_input)(struct snn_device *device, const struct snn_
         ptrdiff_t r0 = block * DENSE_ROWS, rows = least(DENSE_ROWS, s->rows - r0);
         snn_gemm(false, false, rows, s->in, s->out, 1, gy + r0 * s->out, s->out, w, s->in, adds, gx + r0 * s->in,
                  s->in);
-    }
-}
-
-/* sum (n) += sums over the rows of n columns of g, whose rows are `step` apart */
-static void add_columns(const real *g, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n, double *sum) {
-    real part[WIDEST];
-    for (ptrdiff_t j = 0; j < n; ++j) part[j] = 0;
-    for (ptrdiff_t r = 0; r < rows; ++r)
-        for (ptrdiff_t j = 0; j < n; ++j) part[j] += g[r * step + j];
-    for (ptrdiff_t j = 0; j < n; ++j) sum[j] += part[j];
-}
-
-static void grad_bias(struct snn_device *device, const struct snn_linear_shape *s, const real *gy, real *gb) {
-#pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t block = 0; block < blocks(s->out, WIDEST); ++block) {
-        ptrdiff_t o0 = block * WIDEST, outs = least(WIDEST, s->out - o0);
-        double sum[WIDEST] = {0};
-        for (ptrdiff_t r = 0; r < s->rows; r += SORT_ROWS)
-            add_columns(gy + r * s->out + o0, s->out, least(SORT_ROWS, s->rows - r), outs, sum);
-        for (ptrdiff_t o = 0; o < outs; ++o) gb[o0 + o] += (real)sum[o];
     }
 }
 
@@ -339,38 +327,79 @@ static void sort_entries(const struct snn_linear_shape *s, const struct snn_rows
 }
 
 /* gwt += what the sorted rows from r0 on give for the inputs i0 .. i1-1 of a panel; and the sums of gy, where they are
- * wanted. `space` is where the panel of gy goes. */
+ * wanted. `space` is where the panel of gy goes, if it is not all of gy as it lies. */
 static void gather_panel(const struct snn_linear_shape *s, const struct panel *p, const struct sorted *e, ptrdiff_t r0,
                          const real *gy, ptrdiff_t i0, ptrdiff_t i1, real *space, real *gwt, double *sums) {
-    for (ptrdiff_t r = 0; r < e->rows; ++r) {
+    const bool whole = p->width == s->out && (uintptr_t)gy % sizeof(vec) == 0;
+    const real *panel = whole ? gy + r0 * s->out : space;
+    for (ptrdiff_t r = 0; !whole && r < e->rows; ++r) {
         const real *from = gy + (r0 + r) * s->out + p->first;
         real *restrict to = space + r * p->width;
         for (ptrdiff_t o = 0; o < p->outs; ++o) to[o] = from[o];
         for (ptrdiff_t o = p->outs; o < p->width; ++o) to[o] = 0;
     }
-    if (sums) add_columns(space, p->width, e->rows, p->outs, sums + p->first);
+    if (sums) add_columns(panel, p->width, e->rows, p->outs, sums + p->first);
     for (ptrdiff_t i = i0; i < i1; ++i) {
         ptrdiff_t begin = i ? e->end[i - 1] : 0, count = e->end[i] - begin;
         if (count)
-            add_gradients[p->vectors](e->row + begin, e->value ? e->value + begin : NULL, count, space,
+            add_gradients[p->vectors](e->row + begin, e->value ? e->value + begin : NULL, count, panel,
                                       gwt + p->at + i * p->width);
     }
 }
 
-/* A thread's share of the panels, counted in inputs, for the sorted rows of all threads. */
-static void gather_share(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
-                         const struct layout *l, ptrdiff_t lane, ptrdiff_t r0, const real *gy, void *scratch,
-                         double *sums) {
-    ptrdiff_t total = panels_of(s) * s->in, at = lane * total / device->threads,
-              end = (lane + 1) * total / device->threads;
-    real *space = sorted_of(l, x, scratch, lane).gradient;
+/* What threads have sorted, side by side, from row r0 on. */
+struct round {
+    struct snn_device *device;
+    const struct snn_linear_shape *s;
+    const struct snn_rows *x;
+    const struct layout *l;
+    void *scratch;
+    bool bias;
+    ptrdiff_t r0;
+};
+
+static struct sorted of_round(const struct round *a, ptrdiff_t k) {
+    struct sorted e = sorted_of(a->l, a->x, a->scratch, k);
+    e.rows = least(sort_rows(a->s), a->s->rows - (a->r0 + k * sort_rows(a->s)));
+    return e;
+}
+
+/* Work on the inputs before input i: their entries, a little for each input, and the bias, which comes with the first.
+ */
+static ptrdiff_t work_before(const struct round *a, ptrdiff_t i) {
+    ptrdiff_t work = 2 * i;
+    for (ptrdiff_t k = 0; i && k < a->device->threads; ++k) {
+        const struct sorted e = of_round(a, k);
+        if (e.rows > 0) work += e.end[i - 1] + (a->bias ? e.rows : 0);
+    }
+    return work;
+}
+
+/* Where thread `lane` begins, counted in inputs over all panels: inputs differ in their entries, as channels of a
+ * cochlea do. */
+static ptrdiff_t share_begins(const struct round *a, ptrdiff_t lane) {
+    const ptrdiff_t all = work_before(a, a->s->in), work = lane * panels_of(a->s) * all / a->device->threads;
+    ptrdiff_t low = 0, high = a->s->in; /* the first input with at least so much before it */
+    while (low < high) {
+        const ptrdiff_t middle = (low + high) / 2;
+        if (work_before(a, middle) < work % all) low = middle + 1;
+        else high = middle;
+    }
+    return work / all * a->s->in + low;
+}
+
+/* A thread's share of the panels, for the sorted rows of all threads. */
+static void gather_share(const struct round *a, ptrdiff_t lane, const real *gy, double *sums) {
+    ptrdiff_t at = share_begins(a, lane), end = share_begins(a, lane + 1);
+    real *space = sorted_of(a->l, a->x, a->scratch, lane).gradient;
     while (at < end) {
-        struct panel p = panel_of(s, at / s->in);
-        ptrdiff_t i0 = at % s->in, i1 = least(s->in, i0 + end - at);
-        for (ptrdiff_t k = 0, r = r0; k < device->threads && r < s->rows; ++k, r += sort_rows(s)) {
-            struct sorted e = sorted_of(l, x, scratch, k);
-            e.rows = least(sort_rows(s), s->rows - r);
-            gather_panel(s, &p, &e, r, gy, i0, i1, space, scratch, i0 ? NULL : sums);
+        struct panel p = panel_of(a->s, at / a->s->in);
+        ptrdiff_t i0 = at % a->s->in, i1 = least(a->s->in, i0 + end - at);
+        for (ptrdiff_t k = 0; k < a->device->threads; ++k) {
+            const struct sorted e = of_round(a, k);
+            if (e.rows > 0)
+                gather_panel(a->s, &p, &e, a->r0 + k * sort_rows(a->s), gy, i0, i1, space, a->scratch,
+                             i0 ? NULL : sums);
         }
         at += i1 - i0;
     }
@@ -390,15 +419,14 @@ static void grad_weight_sparse(struct snn_device *device, const struct snn_linea
             memset((real *)scratch + begin, 0, (size_t)(end - begin) * sizeof(real));
         }
         for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += each * device->threads) {
+            const struct round round = {device, s, x, &l, scratch, sums != NULL, r0};
 #pragma omp for schedule(static)
             for (ptrdiff_t lane = 0; lane < device->threads; ++lane) {
-                struct sorted e = sorted_of(&l, x, scratch, lane);
-                e.rows = least(each, s->rows - (r0 + lane * each));
+                struct sorted e = of_round(&round, lane);
                 if (e.rows > 0) sort_entries(s, x, r0 + lane * each, &e);
             }
 #pragma omp for schedule(static)
-            for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
-                gather_share(device, s, x, &l, lane, r0, gy, scratch, sums);
+            for (ptrdiff_t lane = 0; lane < device->threads; ++lane) gather_share(&round, lane, gy, sums);
         }
 #pragma omp for schedule(static)
         for (ptrdiff_t tile = 0; tile < tiles_of(s); ++tile) add_tile(s, tile, scratch, gw);
@@ -436,6 +464,6 @@ void SNN_ISA(snn_linear_grad_weight)(struct snn_device *device, const struct snn
         grad_weight_sparse(device, s, x, gy, gw, gb, scratch);
         return;
     }
-    if (gb) grad_bias(device, s, gy, gb);
+    if (gb) sum_columns(device->threads, s->rows, s->out, gy, gb);
     grad_weight_dense(device, s, x, gy, gw, scratch);
 }
