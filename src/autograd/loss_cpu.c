@@ -6,11 +6,13 @@
 #include "autograd/loss_point.h"
 #include "core/isa.h"
 
-static void softmax(const double *z, int32_t C, double *p) {
+/* The shares of the softmax, and log sum exp(z). */
+static double softmax(const double *z, int32_t C, double *p) {
     double top = z[0], sum = 0;
     for (int32_t c = 1; c < C; ++c) top = z[c] > top ? z[c] : top;
     for (int32_t c = 0; c < C; ++c) sum += p[c] = exp(z[c] - top);
     for (int32_t c = 0; c < C; ++c) p[c] /= sum;
+    return top + log(sum);
 }
 
 struct answer { /* what the outputs of a sample, or of one of its steps, are compared with */
@@ -19,13 +21,6 @@ struct answer { /* what the outputs of a sample, or of one of its steps, are com
 };
 
 static double share_of(struct answer answer, int32_t c) { return answer.y ? (double)answer.y[c] : c == answer.label; }
-
-static double log_sum_exp(const double *z, int32_t C) {
-    double top = z[0], sum = 0;
-    for (int32_t c = 1; c < C; ++c) top = z[c] > top ? z[c] : top;
-    for (int32_t c = 0; c < C; ++c) sum += exp(z[c] - top);
-    return top + log(sum);
-}
 
 static double sum_of_rates(const struct snn_loss_term *term, const double *z, int32_t C) {
     double sum = 0;
@@ -44,10 +39,12 @@ static double weight_of(const struct snn_loss_term *term, const double *w, int32
 static double row_loss(const struct snn_loss_term *term, const double *z, int32_t C, struct answer answer,
                        const double *w, int32_t steps, double *g) {
     struct snn_point row = {.weight = w ? weight_of(term, w, C, answer) : 1, .C = C, .steps = steps};
-    if (term->kind == SNN_LOSS_CE) row.norm = log_sum_exp(z, C);
+    if (term->kind == SNN_LOSS_CE) row.norm = softmax(z, C, g);
     if (term->kind == SNN_LOSS_SHARE) row.norm = sum_of_rates(term, z, C);
     double loss = 0;
-    for (int32_t c = 0; c < C; ++c) loss += snn_point_loss(term, z[c], share_of(answer, c), w ? w[c] : 1, row, &g[c]);
+    for (int32_t c = 0; c < C; ++c)
+        loss += snn_point_loss(term, z[c], term->kind == SNN_LOSS_CE ? g[c] : 0, share_of(answer, c), w ? w[c] : 1, row,
+                               &g[c]);
     return loss;
 }
 

@@ -34,13 +34,15 @@ SNN_HD double snn_point_mass(const struct snn_loss_term *term, double y, int32_t
 /* A step of a sample of n; those below 0 count from its end. */
 SNN_HD double snn_point_time(double t, int32_t n) { return t < 0 ? t + n : t; }
 
-/* What output z, whose target is y and whose class weighs w, adds to l; dl/dz into *g. */
-SNN_HD double snn_point_loss(const struct snn_loss_term *term, double z, double y, double w, struct snn_point row,
-                             double *g) {
+/* What output z, whose target is y and whose class weighs w, adds to l; dl/dz into *g. p: of ce, its share of the
+ * softmax.
+ */
+SNN_HD double snn_point_loss(const struct snn_loss_term *term, double z, double p, double y, double w,
+                             struct snn_point row, double *g) {
     double q = snn_point_share(term, y, row.C), f = row.weight * (term->sum ? 1 : 1.0 / row.C), target, d;
     switch (term->kind) {
     case SNN_LOSS_CE: /* -w q log softmax(z) */
-        *g = row.weight * exp(z - row.norm) - w * q;
+        *g = row.weight * p - w * q;
         return q > 0 ? w * q * (row.norm - z) : 0;
     case SNN_LOSS_SHARE: /* -w q log(r / sum r), r = max(z, 0) + eps */
         d = snn_point_rate(term, z);

@@ -164,6 +164,10 @@ static __device__ __forceinline__ struct snn_point row_of(const struct snn_loss_
     return row;
 }
 
+static __device__ double share_of_softmax(const struct snn_loss_term &term, double z, const struct snn_point &row) {
+    return term.kind == SNN_LOSS_CE ? exp(z - row.norm) : 0;
+}
+
 /* This thread's part of a term that sees one step at a time. */
 static __device__ double over_steps(const struct snn_loss_term &term, const struct sample &a) {
     double loss = 0;
@@ -173,7 +177,9 @@ static __device__ double over_steps(const struct snn_loss_term &term, const stru
         struct snn_point row = row_of(term, a, o, t, live, a.total);
         EACH_CLASS(a.s, live, c) {
             double gz;
-            loss += snn_point_loss(&term, o[c], share_of(a, t, c), a.w ? a.w[c] : 1, row, &gz) / a.total;
+            loss += snn_point_loss(&term, o[c], share_of_softmax(term, o[c], row), share_of(a, t, c), a.w ? a.w[c] : 1,
+                                   row, &gz) /
+                    a.total;
             if (a.g) a.g[t * a.s.stride + c] += (real)(a.scale * term.weight * gz / a.total);
         }
     }
@@ -243,7 +249,8 @@ static __device__ double over_reduced(const struct snn_loss_term &term, const st
     /* Every slot works out the same; the first one keeps it. */
     struct snn_point row = row_of(term, a, (const double *)z, 0, true, n);
     EACH_CLASS(a.s, (int32_t)threadIdx.x < a.s.width, c) {
-        loss += snn_point_loss(&term, z[c], share_of(a, 0, c), a.w ? a.w[c] : 1, row, &gz[c]);
+        loss += snn_point_loss(&term, z[c], share_of_softmax(term, z[c], row), share_of(a, 0, c), a.w ? a.w[c] : 1, row,
+                               &gz[c]);
         if (timed) gz[c] *= snn_point_of_time_slope(term.inverse, z[c]);
     }
     __syncthreads();
