@@ -121,13 +121,34 @@ static int measure(struct bench *b, const char *neuron, bool scan, struct figure
     return rc;
 }
 
-static int one(struct bench *b, const char *name, bool scan, json_t *names, struct figures **all) {
+static int one(struct bench *b, const struct cli *cli, const char *name, bool scan, json_t *names,
+               struct figures **all) {
     size_t count = json_array_size(names);
+    bool asked = cli->args == 1;
+    for (int i = 1; i < cli->args; ++i) asked = asked || !strcmp(cli->arg[i], name);
+    if (!asked) return SNN_OK;
     struct figures *more = realloc(*all, (count + 1) * sizeof **all);
     if (!more) return snn_error(SNN_EFAIL, "out of memory");
     *all = more;
     SNN_TRY(measure(b, name, scan, &more[count]));
     json_array_append_new(names, json_string(name));
+    return SNN_OK;
+}
+
+/* Names are neurons whose states are a scan or a soft maximum. */
+static int check_names(const struct cli *cli) {
+    for (int i = 1; i < cli->args; ++i) {
+        bool known = false;
+        for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m)
+            known = known || !strcmp(cli->arg[i], m->name);
+        for (const struct snn_ultra_model *m = snn_ultra_models; m->name; ++m)
+            known = known || !strcmp(cli->arg[i], m->name);
+        if (!known)
+            return snn_error(SNN_EUSAGE,
+                             "bench neurons: unknown neuron '%s' (`snntrain bench neurons --iters 1` lists those "
+                             "that are measured)",
+                             cli->arg[i]);
+    }
     return SNN_OK;
 }
 
@@ -167,13 +188,14 @@ int bench_neurons(struct cli *cli) {
     struct bench b = {.rounds = cli->iters >= 0 ? cli->iters : ROUNDS};
     struct figures *all = NULL;
     if (b.rounds < 1) return snn_error(SNN_EUSAGE, "--iters: expected 1 or more, got %ld", b.rounds);
+    SNN_TRY(check_names(cli));
     SNN_TRY(snn_device_open("cpu", (int)cli->threads, &b.device));
     json_t *names = json_array();
     int rc = prepare(&b);
     for (const struct snn_neuron_model *m = snn_neuron_models; rc >= 0 && m->name; ++m)
-        rc = one(&b, m->name, true, names, &all);
+        rc = one(&b, cli, m->name, true, names, &all);
     for (const struct snn_ultra_model *m = snn_ultra_models; rc >= 0 && m->name; ++m)
-        rc = one(&b, m->name, false, names, &all);
+        rc = one(&b, cli, m->name, false, names, &all);
     if (rc >= 0) rc = report(cli, &b, names, all);
     json_decref(names);
     free(all), free(b.frames), free(b.from), free(b.to);

@@ -285,7 +285,7 @@ int cmd_bench(struct cli *cli) {
         return bench_data(cli);
     }
     if (cli->args && !strcmp(cli->arg[0], "neurons")) {
-        SNN_TRY(cli_expect_args(cli, 1, 1));
+        SNN_TRY(cli_expect_args(cli, 1, CLI_ARGS));
         return bench_neurons(cli);
     }
     if (!cli->args)

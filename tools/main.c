@@ -31,7 +31,7 @@ const struct cli_command cli_commands[] = {
      "bench timesteps RUN|FILE [--timesteps 1,2,4,8 | 1..T] [--protocol truncate|rebin] [--out DIR]\n"
      "  snntrain bench speed CONFIG [--iters N] [--warmup N] [--profile]\n"
      "  snntrain bench rules CONFIG [--rules bptt,sltt,...] [--epochs N] [--out DIR]\n"
-     "  snntrain bench neurons [--iters N]\n"
+     "  snntrain bench neurons [NEURON ...] [--iters N]\n"
      "  snntrain bench data NAME|CONFIG",
      "accuracy against timesteps (timesteps.csv, timesteps.png), training speed and memory, learning rules side by "
      "side "
