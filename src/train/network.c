@@ -91,7 +91,8 @@ static void join_steps(struct snn_network *n, const struct snn_network_plan *pla
     size_t room = n->device->cache ? n->device->cache : APART_ROOM;
     if (plan->cut != 1 || !tape->apart || plan->smooth || !snn_tape_keeps_apart(tape)) return;
     for (int32_t steps = SNN_APART_MOST; steps > 1; steps /= 2) {
-        if (n->learner.steps % steps) continue;
+        while (n->learner.steps % steps) --steps; /* weights change between cuts alone */
+        if (steps == 1) break;
         n->plan.cut = steps < plan->T ? steps : plan->T;
         lay_out_for(n, n->plan.slice);
         if (tape->pool_bytes <= room) return;

@@ -35,7 +35,7 @@ struct snn_tally { /* sums over the training batches of an epoch */
 
 enum { SNN_RECOMPUTE_AUTO = -1, SNN_BLOCKS = 256 };
 
-enum { SNN_APART_MOST = 8 }; /* steps that learn by themselves and pass together */
+enum { SNN_APART_MOST = 10 }; /* steps that learn by themselves and pass together */
 
 struct snn_learner { /* changes the weights while a batch is not over: see snn_network_learn */
     int32_t steps;   /* every so many; 0: never */
