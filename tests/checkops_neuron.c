@@ -294,7 +294,8 @@ static void forward_case(struct ops *ops, const struct scan_case *c) {
     for (ptrdiff_t at = 0; at < step; ++at) scan_neuron(s, at, &trace);
     for (int j = 0; j < shape_of(s)->states; ++j) {
         if (c->in_place && j == 0) s->h[j] = (real *)s->x;
-        else if (c->wants_h) s->h[j] = ops_output(ops, n, sizeof(real));
+        else if (c->wants_h && !(shape_of(s)->idle(c->spec.options) >> j & 1))
+            s->h[j] = ops_output(ops, n, sizeof(real));
         if (s->h[j]) ops_expect(ops, s->h[j], trace.h[j]);
     }
     if (c->wants_h && c->spec.delay == SNN_DELAY_TWICE) {
@@ -355,7 +356,7 @@ static void backward_case(struct ops *ops, const struct scan_case *c) {
         memcpy(s->frozen, trace.frozen, (size_t)n * sizeof *s->frozen);
     }
     for (int j = 0; j < shape->states; ++j) {
-        if (!all && !(shape->keeps & 1u << j)) continue;
+        if ((!all && !(shape->keeps & 1u << j)) || shape->idle(c->spec.options) >> j & 1) continue;
         s->h[j] = ops_input(ops, n, sizeof(real));
         memcpy(s->h[j], trace.h[j], (size_t)n * sizeof(real));
     }
@@ -406,6 +407,14 @@ typedef void one_case(struct ops *ops, const struct scan_case *c);
 
 static bool coin(struct ops *ops) { return ops_below(ops, 2); }
 
+/* What a model of the cell always asks of it, which loops are made for. */
+static unsigned flags_of_a_model(struct ops *ops, int cell) {
+    unsigned flags = 0, seen = 0;
+    for (const struct snn_neuron_model *m = snn_neuron_models; m->name; ++m)
+        if ((int)m->cell == cell && ops_below(ops, ++seen) == 0) flags = m->flags;
+    return flags;
+}
+
 /* Any of what a model may ask of a cell. */
 static struct snn_neuron_spec random_spec(struct ops *ops, int cell) {
     struct snn_neuron_spec spec = {.cell = cell,
@@ -415,7 +424,8 @@ static struct snn_neuron_spec random_spec(struct ops *ops, int cell) {
                                    .detached = coin(ops),
                                    .levels = 2 + (int)ops_below(ops, 3),
                                    .surrogate = ops_below(ops, SNN_SURROGATE_COUNT),
-                                   .options = ops_below(ops, 8)};
+                                   .options = coin(ops) ? ops_below(ops, cell == SNN_CELL_nonlinear ? 64 : 8)
+                                                        : flags_of_a_model(ops, cell)};
     if (snn_cell_shapes[cell].floor >= 0 && coin(ops)) spec.options |= CELL_HAS_FLOOR;
     if (ops_below(ops, 4) == 0) spec.firing = 1 + ops_below(ops, SNN_FIRES_CHANGES);
     return spec;

@@ -122,8 +122,10 @@ static void plan(struct snn_tape *tape, struct snn_node *node) {
     bool keeps = tape->recorded && out->needs_grad, spikes = model_of(node)->spikes;
     const int again = o->recurrent.which;
     aux->tape = tape;
+    const unsigned idle = shape->idle(spec_of(node).options);
     for (int j = 0; j < shape->states; ++j) {
-        bool kept = keeps && (keeps_all(node) || (shape->keeps & 1u << j && (spikes || shape->reads_v)));
+        bool kept =
+            keeps && !(idle >> j & 1) && (keeps_all(node) || (shape->keeps & 1u << j && (spikes || shape->reads_v)));
         if (!kept) aux->states[j] = -1;
         else if (j == 0 && spikes) aux->states[j] = snn_tape_buffer_over_input(tape, node, dense);
         else aux->states[j] = snn_tape_buffer(tape, node, dense, SNN_KEPT);

@@ -119,6 +119,7 @@ struct snn_cell_shape { /* of a cell, for the op */
     int stepped;           /* the coefficient that differs from step to step, the last one; -1: none */
     bool reads_v, reads_x; /* see cells/cell.h */
     unsigned x_of;
+    unsigned (*idle)(unsigned options);
 };
 extern const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT];
 

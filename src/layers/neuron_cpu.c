@@ -157,9 +157,10 @@ static void pack(ptrdiff_t n, const uint8_t *flag, uint64_t *bits) {
     memcpy(bits, byte, 8 * words);
 }
 
-struct item { /* n neurons from i0 of sample b */
+struct item { /* n neurons from i0 of sample b; a thread goes from one to the next */
     int32_t b;
     ptrdiff_t i0, n, at, step; /* place of the first in (B,N), and numbers from step to step */
+    ptrdiff_t loaded;          /* neurons whose coefficients are there; 0 before the first item */
     const struct cell_rows *rows;
     bool uniform; /* all neurons have the same coefficients */
     int stepped;  /* the one that differs from step to step, or -1 */
@@ -182,12 +183,15 @@ static void load(const struct snn_scan *scan, struct item *m, int j, int32_t t) 
 }
 
 static void begin(const struct snn_scan *scan, ptrdiff_t index, struct item *m) {
-    ptrdiff_t chunks = (scan->N + CHUNK - 1) / CHUNK;
+    const ptrdiff_t chunks = (scan->N + CHUNK - 1) / CHUNK, i0 = index % chunks * CHUNK;
+    const bool same_neurons = m->loaded && i0 == m->i0;
     m->b = (int32_t)(index / chunks);
-    m->i0 = index % chunks * CHUNK;
-    m->n = scan->N - m->i0 < CHUNK ? scan->N - m->i0 : CHUNK;
-    m->at = m->b * scan->N + m->i0;
+    m->i0 = i0;
+    m->n = least(CHUNK, scan->N - i0);
+    m->at = m->b * scan->N + i0;
     m->step = scan->B * scan->N;
+    if (same_neurons || (m->loaded >= m->n && m->uniform)) return;
+    m->loaded = m->n;
     m->rows = rows_of[scan->spec->cell];
     m->uniform = true;
     for (int j = 0; j < m->rows->coefs; ++j) {
@@ -261,53 +265,51 @@ static ptrdiff_t piece_of(const struct snn_scan *scan, const struct item *m) {
     return kept > 1 ? CHUNK / 2 : CHUNK;
 }
 
-static void forward_item(const struct snn_scan *scan, ptrdiff_t index) {
-    struct item m;
-    begin(scan, index, &m);
+static void forward_item(const struct snn_scan *scan, struct item *m) {
     const struct snn_neuron_spec *spec = scan->spec;
     real v_memory[STATES][CHUNK], h_memory[STATES][CHUNK], s[CHUNK], r[CHUNK], held[CHUNK];
     uint8_t flag[CHUNK] = {0};
     real *v[STATES], *h[STATES];
-    for (int j = 0; j < m.rows->states; ++j) v[j] = v_memory[j];
-    states_at(scan, &m, scan->state_in, v);
-    const bool fast = is_hard(scan, &m), flags = fast && spec->firing == SNN_FIRES_ONCE;
-    const ptrdiff_t piece = piece_of(scan, &m);
+    for (int j = 0; j < m->rows->states; ++j) v[j] = v_memory[j];
+    states_at(scan, m, scan->state_in, v);
+    const bool fast = is_hard(scan, m), flags = fast && spec->firing == SNN_FIRES_ONCE;
+    const ptrdiff_t piece = piece_of(scan, m);
     for (int32_t t = scan->from; t < scan->to; ++t) {
-        const real *x = scan->x + t * scan->x_step + m.at;
-        real *y = scan->y ? scan->y + t * m.step + m.at : NULL;
-        if (m.stepped >= 0) load(scan, &m, m.stepped, t);
-        for (int j = 0; j < m.rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m.step + m.at : h_memory[j];
-        if (spec->delay) late_spikes(scan, &m, v, r);
-        if (scan->late) memcpy(scan->late + t * m.step + m.at, r, (size_t)m.n * sizeof *r);
+        const real *x = scan->x + t * scan->x_step + m->at;
+        real *y = scan->y ? scan->y + t * m->step + m->at : NULL;
+        if (m->stepped >= 0) load(scan, m, m->stepped, t);
+        for (int j = 0; j < m->rows->states; ++j) h[j] = scan->h[j] ? scan->h[j] + t * m->step + m->at : h_memory[j];
+        if (spec->delay) late_spikes(scan, m, v, r);
+        if (scan->late) memcpy(scan->late + t * m->step + m->at, r, (size_t)m->n * sizeof *r);
         /* h[0] may be x, which a cell may read after its charge; the loops are told that rows do not overlap */
-        if (h[0] == x && (!fast || m.rows->states > 1)) x = memcpy(held, x, (size_t)m.n * sizeof *x);
-        for (ptrdiff_t i = 0; fast && i < m.n; i += piece) {
-            const ptrdiff_t n = least(piece, m.n - i);
-            if (t + AHEAD < scan->to) fetch_step(scan, t + AHEAD, m.at + i, n);
+        if (h[0] == x && (!fast || m->rows->states > 1)) x = memcpy(held, x, (size_t)m->n * sizeof *x);
+        for (ptrdiff_t i = 0; fast && i < m->n; i += piece) {
+            const ptrdiff_t n = least(piece, m->n - i);
+            if (t + AHEAD < scan->to) fetch_step(scan, t + AHEAD, m->at + i, n);
             real *ci[COEFS], *vi[STATES], *hi[STATES];
             struct cell_step a = {.spec = spec,
-                                  .uniform = m.uniform,
+                                  .uniform = m->uniform,
                                   .spacing = scan->spacing ? *scan->spacing : 1,
-                                  .c = part(m.rows->coefs, m.c, i, ci),
+                                  .c = part(m->rows->coefs, m->c, i, ci),
                                   .x = x + i,
                                   .r = r + i,
-                                  .v = part(m.rows->states, v, i, vi),
-                                  .h = part(m.rows->states, h, i, hi),
+                                  .v = part(m->rows->states, v, i, vi),
+                                  .h = part(m->rows->states, h, i, hi),
                                   .flag = flag + i,
                                   .y = (y ? y : s) + i};
-            m.rows->step(&a, n);
+            m->rows->step(&a, n);
         }
         if (fast) {
-            for (ptrdiff_t i = 0; flags && y && i < m.n; ++i) y[i] = flag[i];
+            for (ptrdiff_t i = 0; flags && y && i < m->n; ++i) y[i] = flag[i];
         } else {
-            if (t + AHEAD < scan->to) fetch_step(scan, t + AHEAD, m.at, m.n);
-            slow_step(scan, &m, t, x, r, v, h, s);
-            if (y) memcpy(y, s, (size_t)m.n * sizeof *s);
-            for (ptrdiff_t i = 0; scan->bits && i < m.n; ++i) flag[i] = s[i] != 0;
+            if (t + AHEAD < scan->to) fetch_step(scan, t + AHEAD, m->at, m->n);
+            slow_step(scan, m, t, x, r, v, h, s);
+            if (y) memcpy(y, s, (size_t)m->n * sizeof *s);
+            for (ptrdiff_t i = 0; scan->bits && i < m->n; ++i) flag[i] = s[i] != 0;
         }
-        if (scan->bits) pack(m.n, flag, scan->bits + ((ptrdiff_t)t * scan->B + m.b) * scan->words + m.i0 / 64);
+        if (scan->bits) pack(m->n, flag, scan->bits + ((ptrdiff_t)t * scan->B + m->b) * scan->words + m->i0 / 64);
     }
-    states_to(&m, v, scan->state_out);
+    states_to(m, v, scan->state_out);
 }
 
 /* What is to be known of step t: membranes, spikes, derivative, and the states after it. */
@@ -379,84 +381,97 @@ static void back_piece(const struct snn_scan *scan, const struct item *m, int32_
     m->rows->back_at_once(&a, n, part(states, g, i, gi), gc ? part(coefs, gc, i, gci) : NULL);
 }
 
-static void backward_item(const struct snn_scan *scan, ptrdiff_t index) {
-    struct item m;
-    begin(scan, index, &m);
+static void backward_item(const struct snn_scan *scan, struct item *m) {
     const struct snn_neuron_spec *spec = scan->spec;
-    const int states = m.rows->states, coefs = m.rows->coefs;
-    ptrdiff_t n = m.n;
+    const int states = m->rows->states, coefs = m->rows->coefs;
+    ptrdiff_t n = m->n;
     real g_memory[STATES][CHUNK], gc_memory[COEFS][CHUNK], sg[CHUNK], r[CHUNK], gx[CHUNK];
     real *g[STATES], *gc[COEFS];
     struct moment moment[2];
     for (int j = 0; j < states; ++j) {
         g[j] = g_memory[j];
         for (int k = 0; k < 2; ++k) moment[k].v[j] = moment[k].v_memory[j];
-        if (scan->gstate_in) memcpy(g[j], scan->gstate_in + j * m.step + m.at, (size_t)n * sizeof(real));
+        if (scan->gstate_in) memcpy(g[j], scan->gstate_in + j * m->step + m->at, (size_t)n * sizeof(real));
         else memset(g[j], 0, (size_t)n * sizeof(real));
     }
     for (int j = 0; j < coefs; ++j) gc[j] = gc_memory[j];
     if (scan->gcoef) memset(gc_memory, 0, (size_t)coefs * sizeof *gc_memory);
-    const bool sums_v = scan->gcoef && scan->wanted & m.rows->v_of, reads_v = sums_v || spec->delay || m.rows->reads_v;
-    const bool hard = is_hard(scan, &m) && spec->delay != SNN_DELAY_TWICE;
-    const ptrdiff_t piece = piece_of(scan, &m);
+    const bool sums_v = scan->gcoef && scan->wanted & m->rows->v_of,
+               reads_v = sums_v || spec->delay || m->rows->reads_v;
+    const bool hard = is_hard(scan, m) && spec->delay != SNN_DELAY_TWICE;
+    const ptrdiff_t piece = piece_of(scan, m);
     for (int32_t t = scan->to - 1; t >= scan->from; --t) {
         struct moment *now = &moment[t & 1], *before = &moment[~t & 1];
-        const real *gy = scan->gy + t * m.step + m.at;
-        if (m.stepped >= 0) load(scan, &m, m.stepped, t);
-        real *to = scan->gx ? scan->gx + t * scan->x_step + m.at : gx;
+        const real *gy = scan->gy + t * m->step + m->at;
+        if (m->stepped >= 0) load(scan, m, m->stepped, t);
+        real *to = scan->gx ? scan->gx + t * scan->x_step + m->at : gx;
         bool adds = scan->gx && (scan->adds || (scan->x_step == 0 && t != scan->to - 1)); /* a static input gathers */
         struct cell_back a = {.spec = spec,
-                              .uniform = m.uniform,
+                              .uniform = m->uniform,
                               .spacing = scan->spacing ? *scan->spacing : 1,
                               .wanted = scan->wanted,
-                              .c = m.c,
+                              .c = m->c,
                               .h = now->h,
-                              .x = input_at(scan, &m, t),
+                              .x = input_at(scan, m, t),
                               .sg = sg,
                               .gy = gy,
                               .gx = adds ? gx : to};
         a.v = (const real *const *)now->v;
         if (hard) {
-            membranes_at(scan, &m, t, now->h);
-            membranes_at(scan, &m, t - 1, before->h);
-            if (reads_v && t == 0) states_at(scan, &m, scan->state_in, now->v);
+            membranes_at(scan, m, t, now->h);
+            membranes_at(scan, m, t - 1, before->h);
+            if (reads_v && t == 0) states_at(scan, m, scan->state_in, now->v);
             for (ptrdiff_t i = 0; i < n; i += piece)
-                back_piece(scan, &m, t, i, least(piece, n - i), reads_v, &a, before->h, now->v, g,
+                back_piece(scan, m, t, i, least(piece, n - i), reads_v, &a, before->h, now->v, g,
                            scan->gcoef ? gc : NULL);
         } else {
-            if (t >= AHEAD) fetch(gy - AHEAD * m.step, n);
-            fetch_kept(scan, t - AHEAD, m.at, n);
-            if (t == scan->to - 1) recall(scan, &m, t, now);
-            if (t > 0) recall(scan, &m, t - 1, before);
-            if (reads_v) states_before(scan, &m, t, before, now->v);
-            if (spec->delay) late_spikes(scan, &m, now->v, r);
+            if (t >= AHEAD) fetch(gy - AHEAD * m->step, n);
+            fetch_kept(scan, t - AHEAD, m->at, n);
+            if (t == scan->to - 1) recall(scan, m, t, now);
+            if (t > 0) recall(scan, m, t - 1, before);
+            if (reads_v) states_before(scan, m, t, before, now->v);
+            if (spec->delay) late_spikes(scan, m, now->v, r);
             firing_row(scan, DERIVATIVE, n, now->z, sg);
             a.r = spec->delay ? r : nothing, a.s = now->s;
-            m.rows->back(&a, n, g, scan->gcoef ? gc : NULL);
+            m->rows->back(&a, n, g, scan->gcoef ? gc : NULL);
         }
         for (ptrdiff_t i = 0; adds && i < n; ++i) to[i] += gx[i];
         for (int j = 0; spec->apart && j < states; ++j) memset(g[j], 0, (size_t)n * sizeof(real));
-        if (m.stepped < 0 || !scan->gcoef) continue;
-        memcpy(scan->gstep + t * m.step + m.at, gc[m.stepped], (size_t)n * sizeof(real));
-        memset(gc[m.stepped], 0, (size_t)n * sizeof(real));
+        if (m->stepped < 0 || !scan->gcoef) continue;
+        memcpy(scan->gstep + t * m->step + m->at, gc[m->stepped], (size_t)n * sizeof(real));
+        memset(gc[m->stepped], 0, (size_t)n * sizeof(real));
     }
-    states_to(&m, g, scan->gstate_out);
+    states_to(m, g, scan->gstate_out);
     for (int j = 0; scan->gcoef && j < coefs; ++j)
-        for (ptrdiff_t i = 0; scan->wanted >> j & 1 && i < n; ++i) scan->gcoef[j * m.step + m.at + i] += gc[j][i];
+        for (ptrdiff_t i = 0; scan->wanted >> j & 1 && i < n; ++i) scan->gcoef[j * m->step + m->at + i] += gc[j][i];
 }
 
 static ptrdiff_t items_of(const struct snn_scan *scan) { return scan->B * ((scan->N + CHUNK - 1) / CHUNK); }
 
 static void forward(struct snn_device *device, const struct snn_scan *scan) {
     ptrdiff_t items = items_of(scan);
-#pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t item = 0; item < items; ++item) forward_item(scan, item);
+#pragma omp parallel num_threads(device->threads)
+    {
+        struct item m = {.loaded = 0};
+#pragma omp for schedule(static)
+        for (ptrdiff_t index = 0; index < items; ++index) {
+            begin(scan, index, &m);
+            forward_item(scan, &m);
+        }
+    }
 }
 
 static void backward(struct snn_device *device, const struct snn_scan *scan) {
     ptrdiff_t items = items_of(scan);
-#pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t item = 0; item < items; ++item) backward_item(scan, item);
+#pragma omp parallel num_threads(device->threads)
+    {
+        struct item m = {.loaded = 0};
+#pragma omp for schedule(static)
+        for (ptrdiff_t index = 0; index < items; ++index) {
+            begin(scan, index, &m);
+            backward_item(scan, &m);
+        }
+    }
 }
 
 static void draw(struct snn_device *device, const struct snn_noise *noise, real *out) {

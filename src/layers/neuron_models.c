@@ -13,11 +13,19 @@
 
 /* ---- cells ---- */
 
+#define X(name)                                                                                                        \
+    static unsigned idle_##name(unsigned options) {                                                                    \
+        (void)options;                                                                                                 \
+        return name##_IDLE(options);                                                                                   \
+    }
+SNN_CELLS(X)
+#undef X
+
 const struct snn_cell_shape snn_cell_shapes[SNN_CELL_COUNT] = {
 #define SHAPE(name, theta, to, rest, floor) STEPPED_SHAPE(name, theta, to, rest, floor, -1)
 #define STEPPED_SHAPE(name, theta, to, rest, floor, stepped)                                                           \
-    [SNN_CELL_##name] = {name##_STATES, name##_COEFS,   theta,          to,         rest, floor, name##_KEEPS,         \
-                         stepped,       name##_READS_V, name##_READS_X, name##_X_OF}
+    [SNN_CELL_##name] = {name##_STATES, name##_COEFS,   theta,          to,          rest,       floor, name##_KEEPS,  \
+                         stepped,       name##_READS_V, name##_READS_X, name##_X_OF, idle_##name}
     SHAPE(lif, LIF_THETA, LIF_TO, LIF_REST, LIF_FLOOR),
     SHAPE(synaptic, SYN_THETA, SYN_TO, SYN_REST, SYN_FLOOR),
     SHAPE(alif, ALIF_THETA, ALIF_TO, ALIF_REST, -1),
@@ -597,13 +605,14 @@ const struct snn_neuron_model snn_neuron_models[] = {
     {"eif", "EIFNode", "exponential integrate and fire: H = V + (X + v_rest - V + d exp((V - v_rheobase)/d))/tau",
      eif_keys, SNN_CELL_nonlinear, true, .derive = share, .flags = NL_EXPONENTIAL},
     {"aqif", "IzhikevichNode", "QIF with an adaptation current (SpikingJelly calls it Izhikevich)", aqif_keys,
-     SNN_CELL_nonlinear, true, .derive = share, .flags = NL_NEW_MEMBRANE},
+     SNN_CELL_nonlinear, true, .derive = share, .flags = NL_NEW_MEMBRANE | NL_ADAPTS},
     {"izhikevich", "Izhikevich", "0.04 V^2 + 5 V + 140 - U + X, with a recovery U (Izhikevich 2003; Norse)",
-     izhikevich_keys, SNN_CELL_nonlinear, true, .derive = izhikevich, .flags = NL_RECOVERED},
+     izhikevich_keys, SNN_CELL_nonlinear, true, .derive = izhikevich, .flags = NL_RECOVERED | NL_ADAPTS},
     {"lif_ex", "LIFEx", "CUBA with an exponential term (Norse)", lif_ex_keys, SNN_CELL_nonlinear, true, .derive = share,
-     .flags = NL_EXPONENTIAL | NL_STARTS_AT_REST},
+     .flags = NL_EXPONENTIAL | NL_STARTS_AT_REST | NL_HAS_CURRENT},
     {"adex", "LIFAdEx", "CUBA with an exponential term and an adaptation current (Norse)", adex_keys,
-     SNN_CELL_nonlinear, true, .derive = share, .flags = NL_EXPONENTIAL | NL_STARTS_AT_REST},
+     SNN_CELL_nonlinear, true, .derive = share,
+     .flags = NL_EXPONENTIAL | NL_STARTS_AT_REST | NL_HAS_CURRENT | NL_ADAPTS},
     {"synapse_filter", "SynapseFilter", "a trace Y = Y - (1-X) Y/tau + X, does not spike (SpikingJelly)", filter_keys,
      SNN_CELL_filter, false, .derive = filter_rate},
     {"learned_synapse_filter", "", "the same with a learned 1/tau = sigmoid(w)", learned_filter_keys, SNN_CELL_filter,

@@ -15,6 +15,7 @@ enum { ADA_ALPHA, ADA_BETA, ADA_RHO, ADA_SCALE, ADA_THETA, ADA_TO, ADA_REST, ADA
 enum { ADA_V, ADA_I, ADA_B };
 enum { ada_lif_V_OF = -1, ada_lif_X_OF = -1 };
 enum { ada_lif_FIRES = 1 << SNN_FIRES_ONCE, ada_lif_LEARNS = 0, ada_lif_OVER = ADA_THETA, ada_lif_EACH = 0 };
+#define ada_lif_IDLE(o) 0u
 #define ada_lif_USUAL(X) X(ONCE, NOT, 0)
 
 SNN_HD void ada_lif_start(const real *c, unsigned o, real *v) {

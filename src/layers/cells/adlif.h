@@ -17,6 +17,7 @@ enum { ADLIF_ALPHA, ADLIF_BETA, ADLIF_A, ADLIF_B, ADLIF_THETA };
 enum { ADLIF_U, ADLIF_W, ADLIF_S };
 enum { adlif_V_OF = -1, adlif_X_OF = -1 };
 enum { adlif_FIRES = 1 << SNN_FIRES_ONCE, adlif_LEARNS = 15, adlif_OVER = ADLIF_THETA, adlif_EACH = 0 };
+#define adlif_IDLE(o) 0u
 #define adlif_USUAL(X) X(ONCE, NOT, 0)
 
 SNN_HD void adlif_start(const real *c, unsigned o, real *v) {

@@ -21,6 +21,7 @@ enum { ALIF_ALPHA, ALIF_BETA, ALIF_RHO, ALIF_SCALE, ALIF_THETA, ALIF_TO, ALIF_RE
 enum { ALIF_V, ALIF_I, ALIF_B, ALIF_S };
 enum { alif_V_OF = -1, alif_X_OF = -1 };
 enum { alif_FIRES = 1 << SNN_FIRES_ONCE, alif_LEARNS = 0, alif_OVER = -1, alif_EACH = 0 };
+#define alif_IDLE(o) 0u
 #define alif_USUAL(X)                                                                                                  \
     X(ONCE, NOT, ALIF_DECAY_INPUT)                                                                                     \
     X(ONCE, NOT, ALIF_LATE_SUBTRACT | ALIF_DECAY_INPUT)                                                                \

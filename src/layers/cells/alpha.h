@@ -14,6 +14,7 @@ enum { ALPHA_ALPHA, ALPHA_BETA, ALPHA_TAU, ALPHA_THETA, ALPHA_TO };
 enum { ALPHA_V, ALPHA_E, ALPHA_N };
 enum { alpha_V_OF = -1, alpha_X_OF = -1 };
 enum { alpha_FIRES = 1 << SNN_FIRES_ONCE, alpha_LEARNS = 0, alpha_OVER = ALPHA_THETA, alpha_EACH = 0 };
+#define alpha_IDLE(o) 0u
 #define alpha_USUAL(X) X(ONCE, NEXT, 0)
 
 SNN_HD void alpha_start(const real *c, unsigned o, real *v) {

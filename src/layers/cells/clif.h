@@ -16,6 +16,7 @@ enum { CLIF_V, CLIF_M };
 enum { CLIF_DECAY_INPUT = 1 };
 enum { clif_V_OF = -1, clif_X_OF = -1 };
 enum { clif_FIRES = 1 << SNN_FIRES_ONCE, clif_LEARNS = 1 << CLIF_BETA, clif_OVER = CLIF_THETA, clif_EACH = 0 };
+#define clif_IDLE(o) 0u
 #define clif_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, CLIF_DECAY_INPUT)
 
 SNN_HD void clif_start(const real *c, unsigned o, real *v) {

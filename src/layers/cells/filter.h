@@ -11,6 +11,7 @@ enum { filter_STATES = 1, filter_COEFS = 1, filter_KEEPS = 1, filter_READS_V = 1
 enum { FILTER_RATE };
 enum { filter_V_OF = -1, filter_X_OF = -1 };
 enum { filter_FIRES = 1 << SNN_FIRES_NEVER, filter_LEARNS = 0, filter_OVER = -1, filter_EACH = 0 };
+#define filter_IDLE(o) 0u
 #define filter_USUAL(X) X(NEVER, NOT, 0)
 SNN_HD void filter_start(const real *c, unsigned o, real *v) {
     (void)c, (void)o;

@@ -16,6 +16,7 @@ enum { GLIF_ALPHA, GLIF_BETA, GLIF_GAMMA, GLIF_TAU, GLIF_THETA, GLIF_LEAK, GLIF_
 enum { GLIF_V, GLIF_S };
 enum { glif_V_OF = -1, glif_X_OF = -1 };
 enum { glif_FIRES = 1 << SNN_FIRES_ONCE, glif_LEARNS = 0, glif_OVER = GLIF_THETA, glif_EACH = 0 };
+#define glif_IDLE(o) 0u
 #define glif_USUAL(X) X(ONCE, NOT, 0)
 
 SNN_HD void glif_start(const real *c, unsigned o, real *v) {

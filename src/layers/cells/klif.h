@@ -14,6 +14,7 @@ enum { KLIF_BETA, KLIF_K, KLIF_THETA, KLIF_TO, KLIF_REST };
 enum { KLIF_DECAY_INPUT = 1, KLIF_SCALE_RESET = 2 };
 enum { klif_V_OF = 1 << KLIF_BETA, klif_X_OF = 1 << KLIF_BETA };
 enum { klif_FIRES = 1 << SNN_FIRES_ONCE, klif_LEARNS = 1 << KLIF_K, klif_OVER = -1, klif_EACH = 0 };
+#define klif_IDLE(o) 0u
 #define klif_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, KLIF_DECAY_INPUT)
 
 SNN_HD void klif_start(const real *c, unsigned o, real *v) {

@@ -23,6 +23,7 @@ enum {
     lif_OVER = LIF_THETA,
     lif_EACH = 0
 };
+#define lif_IDLE(o) 0u
 #define lif_USUAL(X)                                                                                                   \
     X(ONCE, NOT, 0)                                                                                                    \
     X(ONCE, NOT, LIF_DECAY_INPUT)                                                                                      \

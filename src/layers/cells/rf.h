@@ -19,6 +19,7 @@ enum { RF_RE, RF_IM, RF_Q };
 enum { RF_IMAGINARY = 1, RF_BALANCED = 2 };
 enum { rf_V_OF = -1, rf_X_OF = -1 };
 enum { rf_FIRES = 1 << SNN_FIRES_ONCE, rf_LEARNS = 1 << RF_OMEGA | 1 << RF_DAMPING, rf_OVER = -1, rf_EACH = 1 };
+#define rf_IDLE(o) ((o)&RF_BALANCED ? 0u : 1u << RF_Q)
 #define rf_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, RF_BALANCED)
 
 SNN_HD void rf_start(const real *c, unsigned o, real *v) {

@@ -17,6 +17,7 @@ enum { SEADLIF_V, SEADLIF_W, SEADLIF_S };
 enum { SEADLIF_EULER_FORWARD = 1 };
 enum { seadlif_V_OF = -1, seadlif_X_OF = -1 };
 enum { seadlif_FIRES = 1 << SNN_FIRES_ONCE, seadlif_LEARNS = 15, seadlif_OVER = SEADLIF_THETA, seadlif_EACH = 0 };
+#define seadlif_IDLE(o) 0u
 #define seadlif_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, SEADLIF_EULER_FORWARD)
 
 SNN_HD void seadlif_start(const real *c, unsigned o, real *v) {

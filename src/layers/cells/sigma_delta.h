@@ -20,6 +20,7 @@ enum {
     sigma_delta_OVER = SD_THETA,
     sigma_delta_EACH = 0
 };
+#define sigma_delta_IDLE(o) 0u
 #define sigma_delta_USUAL(X) X(CHANGES, NOT, 0) X(CHANGES, NOT, SD_LINEAR) X(CHANGES, NOT, SD_LINEAR | SD_PLAIN)
 SNN_HD void sigma_delta_start(const real *c, unsigned o, real *v) {
     (void)c, (void)o;

@@ -19,6 +19,7 @@ enum {
     spytorch_OVER = SPY_THETA,
     spytorch_EACH = 0
 };
+#define spytorch_IDLE(o) 0u
 #define spytorch_USUAL(X) X(ONCE, NOT, 0)
 
 SNN_HD void spytorch_start(const real *c, unsigned o, real *v) {

@@ -25,6 +25,7 @@ enum {
     synaptic_OVER = SYN_THETA,
     synaptic_EACH = 0
 };
+#define synaptic_IDLE(o) 0u
 #define synaptic_USUAL(X) X(ONCE, NOT, 0) X(ONCE, NOT, SYN_DECAY_INPUT) X(ONCE, NEXT, 0) X(NEVER, NOT, 0)
 
 SNN_HD void synaptic_start(const real *c, unsigned o, real *v) {
