@@ -24,7 +24,9 @@ enum { PANEL = 16 }; /* vectors of a panel: sums of a row that stay in registers
 enum { PANEL = 8 };
 #endif
 enum {
-    DENSE_ROWS = 256, /* rows of one GEMM call */
+    DENSE_ROWS = 256, /* rows of one GEMM call, */
+    DENSE_LEAST = 64, /* or fewer, so that threads have blocks to share, */
+    DENSE_BLOCKS = 8, /* so many */
     WEIGHT_OUT = 64,  /* a block of the dense weight gradient */
     WEIGHT_IN = 512,
     LIST_ROWS = 512,       /* rows whose entries pass over all panels before the next ones do, */
@@ -151,6 +153,12 @@ static struct snn_entries entries_of(const struct snn_rows *x, ptrdiff_t r, int3
     return x->lists.row ? snn_lists_row(&x->lists, r) : list_bits(x->bits + r * x->words, x->words, buffer);
 }
 
+/* Rows of one GEMM call: the same for any number of threads. */
+static ptrdiff_t dense_rows(ptrdiff_t rows) {
+    const ptrdiff_t share = blocks(rows, DENSE_BLOCKS);
+    return share < DENSE_LEAST ? DENSE_LEAST : least(share, DENSE_ROWS);
+}
+
 static bool worth_dense(const struct snn_linear_shape *s, const struct snn_rows *x) {
     int64_t entries = 0;
     if (snn_rows_form(x) == SNN_DENSE) return true;
@@ -256,12 +264,12 @@ static void forward_sparse(struct snn_device *device, const struct snn_linear_sh
 static void forward_dense(struct snn_device *device, const struct snn_linear_shape *s, const struct snn_rows *x,
                           const real *w, const real *b, real *y, void *scratch) {
     struct layout l = layout_for(s, x);
-    ptrdiff_t count = blocks(s->rows, DENSE_ROWS);
+    const ptrdiff_t each = dense_rows(s->rows), count = blocks(s->rows, each);
     bool expands = snn_rows_form(x) != SNN_DENSE;
 #pragma omp parallel for num_threads(device->threads) schedule(static)
     for (ptrdiff_t lane = 0; lane < device->threads; ++lane)
         for (ptrdiff_t block = lane * count / device->threads; block < (lane + 1) * count / device->threads; ++block) {
-            ptrdiff_t r0 = block * DENSE_ROWS, rows = least(DENSE_ROWS, s->rows - r0);
+            ptrdiff_t r0 = block * each, rows = least(each, s->rows - r0);
             real *out = y + r0 * s->out, *buffer = expands ? (real *)(void *)of_thread(&l, scratch, lane) : NULL;
             const real *from = expands ? buffer : x->dense + r0 * s->in;
             for (ptrdiff_t r = 0; expands && r < rows; ++r) snn_rows_expand(x, r0 + r, s->in, buffer + r * s->in);
@@ -280,9 +288,10 @@ void SNN_ISA(snn_linear)(struct snn_device *device, const struct snn_linear_shap
 
 void SNN_ISA(snn_linear_grad_input)(struct snn_device *device, const struct snn_linear_shape *s, const real *gy,
                                     const real *w, bool adds, real *gx) {
+    const ptrdiff_t each = dense_rows(s->rows);
 #pragma omp parallel for num_threads(device->threads) schedule(static)
-    for (ptrdiff_t block = 0; block < blocks(s->rows, DENSE_ROWS); ++block) {
-        ptrdiff_t r0 = block * DENSE_ROWS, rows = least(DENSE_ROWS, s->rows - r0);
+    for (ptrdiff_t r0 = 0; r0 < s->rows; r0 += each) {
+        const ptrdiff_t rows = least(each, s->rows - r0);
         snn_gemm(false, false, rows, s->in, s->out, 1, gy + r0 * s->out, s->out, w, s->in, adds, gx + r0 * s->in,
                  s->in);
     }
