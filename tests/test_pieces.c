@@ -163,8 +163,8 @@ START_TEST(stages) {
         const char *data, *first, *second;
         int pieces[2]; /* 0: refused */
     } runs[] = {
-        {"name: synthetic, pieces: auto", "sltt", "bptt", {8, -1}},
-        {"name: synthetic, pieces: auto", "bptt", "{name: tbptt, k: 5}", {-1, 10}},
+        {"name: synthetic, pieces: auto", "sltt", "bptt", {10, -1}},
+        {"name: synthetic, pieces: auto", "bptt", "{name: tbptt, k: 4}", {-1, 12}},
         {"name: synthetic, pieces: 12", "sltt", "{name: tbptt, k: 6}", {12, 12}},
         {"name: synthetic, pieces: 8", "sltt", "bptt", {8, 0}},
         {"name: mnist, pieces: auto, coding: latency", "sltt", "ottt", {-1, -1}},

@@ -257,8 +257,11 @@ int bench_speed(struct cli *cli) {
     struct snn_experiment e;
     struct bench b = {.e = &e};
     SNN_TRY(cli_load_config(cli, cli->arg[1], &doc));
-    struct snn_experiment_options options = {
-        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data, .warnings = cli_warnings(cli)};
+    struct snn_experiment_options options = {.device = cli->device,
+                                             .threads = (int)cli->threads,
+                                             .data_dir = cli->data,
+                                             .warnings = cli_warnings(cli),
+                                             .watch = cli_watch(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &e));
     if (e.data.pieces > 0) e.data.workers = 0; /* nobody reads while a step is timed */
     int rc = snn_experiment_data(&e, cli->data, 1, 0, 0);

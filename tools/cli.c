@@ -12,6 +12,7 @@
 #include "core/status.h"
 #include "train/checkpoint.h"
 #include "train/device.h"
+#include "train/progress.h"
 
 /* ---- options ---- */
 
@@ -194,6 +195,19 @@ int cli_print_json(json_t *json) {
     return n < 0 || fflush(stdout) ? snn_error(SNN_EFAIL, "cannot write to stdout: %s", strerror(errno)) : SNN_OK;
 }
 
+static bool reads_through(void *payload, int64_t done, int64_t total) {
+    static struct snn_bar bar;
+    const struct cli *cli = payload;
+    if (done == 1) snn_bar_start(&bar, "reading recordings through", total, !cli->quiet);
+    snn_bar_move(&bar, (double)done, NULL);
+    if (done == total || cli_stop) snn_bar_clear(&bar);
+    return !cli_stop;
+}
+
+struct snn_watch cli_watch(const struct cli *cli) {
+    return (struct snn_watch){.moved = reads_through, .payload = (void *)cli};
+}
+
 FILE *cli_warnings(const struct cli *cli) { return cli->quiet ? NULL : stderr; }
 
 bool cli_is_directory(const char *path) { return snn_is_directory(path); }
@@ -345,7 +359,8 @@ int cli_open_trained(const struct cli *cli, const char *path, int subset, int32_
                                              .threads = (int)cli->threads,
                                              .hard = cli->hard,
                                              .data_dir = cli->data,
-                                             .warnings = cli_warnings(cli)};
+                                             .warnings = cli_warnings(cli),
+                                             .watch = cli_watch(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &out->e));
     rc = ready(cli, subset, timesteps, data, out);
     if (rc < 0) cli_close_trained(out);

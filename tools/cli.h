@@ -58,6 +58,8 @@ void cli_say_device(const struct cli *cli, const struct snn_device *device);
 void cli_close_trained(struct cli_trained *t);
 /* Where warnings go: nowhere with --quiet. */
 FILE *cli_warnings(const struct cli *cli);
+/* A bar while data are read through before the first batch; they hear of Ctrl-C. */
+struct snn_watch cli_watch(const struct cli *cli);
 /* "train" | "validation" | "test" */
 int cli_subset(const char *name, int *subset);
 

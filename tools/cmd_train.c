@@ -63,8 +63,11 @@ int cmd_train(struct cli *cli) {
     struct snn_experiment e;
     SNN_TRY(cli_expect_args(cli, 1, 1));
     SNN_TRY(cli_load_config(cli, cli->arg[0], &doc));
-    struct snn_experiment_options options = {
-        .device = cli->device, .threads = (int)cli->threads, .data_dir = cli->data, .warnings = cli_warnings(cli)};
+    struct snn_experiment_options options = {.device = cli->device,
+                                             .threads = (int)cli->threads,
+                                             .data_dir = cli->data,
+                                             .warnings = cli_warnings(cli),
+                                             .watch = cli_watch(cli)};
     SNN_TRY(snn_experiment_read(doc, &options, &e));
     bool is_run = snn_is_directory(cli->arg[0]);
     int rc = train(cli, &e, cli->out ? cli->out : is_run ? cli->arg[0] : e.run.dir);

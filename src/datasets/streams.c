@@ -23,6 +23,7 @@ int snn_find_extents(struct snn_dataset *set, enum snn_split split) {
     for (int32_t i = 0; status >= 0 && i < n; ++i) {
         status = set->ops->survey(set, split, i, &extent[i]);
         if (status == SNN_READ_WHOLE) extent[i].events = -1;
+        if (status >= 0 && snn_watch_moved(&set->watch, i + 1, n) < 0) status = SNN_EINTR;
     }
     if (status >= 0) set->extent[split] = extent;
     else free(extent);

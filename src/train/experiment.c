@@ -220,6 +220,7 @@ static struct snn_model_input input_of(const struct snn_experiment *e, const str
 static int open_set(struct snn_experiment *e, const char *data_dir) {
     if (e->set) return SNN_OK;
     SNN_TRY(snn_dataset_open(e->data.name, data_dir, e->data.root, snn_data_set_options(&e->data), &e->set));
+    e->set->watch = e->options.watch;
     e->about = e->set->info;
     return SNN_OK;
 }

@@ -43,10 +43,11 @@ enum { SNN_ANNEALS = 16 };
 struct snn_experiment_options {
     const char *device; /* auto, cpu, cuda[:N] */
     int threads;
-    bool double_check;    /* the gradient check: the input's gradient is wanted */
-    bool hard;            /* neurons with soft spikes give hard ones; such a network is evaluated, not trained */
-    const char *data_dir; /* of --data, or NULL: sets whose shape lies in their files are opened at once */
-    FILE *warnings;       /* of what the run goes on without; NULL: nowhere */
+    bool double_check;      /* the gradient check: the input's gradient is wanted */
+    bool hard;              /* neurons with soft spikes give hard ones; such a network is evaluated, not trained */
+    const char *data_dir;   /* of --data, or NULL: sets whose shape lies in their files are opened at once */
+    FILE *warnings;         /* of what the run goes on without; NULL: nowhere */
+    struct snn_watch watch; /* of data that are read through before the first batch */
 };
 struct snn_experiment {
     struct snn_conf_doc *doc; /* the resolved config once read; of the present stage where there are some */
