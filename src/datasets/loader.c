@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/rng.h"
 #include "core/status.h"
@@ -103,9 +105,14 @@ static void fill_batch(struct snn_loader *loader, struct snn_fill *fill, int32_t
     }
 }
 
+enum { LOW_PRIORITY = 5 }; /* as of `nice`: a third of a share; less would starve beside other programs */
+
 static void *work(void *payload) {
     struct worker *worker = payload;
     struct snn_loader *loader = worker->loader;
+    /* Threads of a step wait for each other many times: one that shares its core with this thread holds all of them up.
+     * What is read ahead can wait; a batch that is waited for has the core for itself. */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), LOW_PRIORITY);
     pthread_mutex_lock(&loader->lock);
     for (;;) {
         while (!loader->stop && !has_work(loader)) pthread_cond_wait(&loader->work, &loader->lock);
