@@ -32,7 +32,7 @@ static inline const char *fuzz_folder(void) {
 /* Write NAME in that folder. */
 static inline void fuzz_file(const char *name, const void *bytes, size_t size) {
     char path[FUZZ_PATH];
-    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    CLAIM(snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name) < FUZZ_PATH);
     FILE *file = fopen(path, "wb");
     CLAIM(file);
     CLAIM(fwrite(bytes, 1, size, file) == size && !fclose(file));
@@ -40,13 +40,13 @@ static inline void fuzz_file(const char *name, const void *bytes, size_t size) {
 
 static inline void fuzz_subfolder(const char *name) {
     char path[FUZZ_PATH];
-    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    CLAIM(snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name) < FUZZ_PATH);
     CLAIM(snn_make_directories(path) >= 0);
 }
 
 static inline void fuzz_remove(const char *name) {
     char path[FUZZ_PATH];
-    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    CLAIM(snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name) < FUZZ_PATH);
     remove(path);
 }
 

@@ -63,7 +63,7 @@ static void claim_frames(const struct snn_data_config *config, const struct snn_
 static void frame(struct snn_dataset *set, const struct snn_sample *sample, const struct snn_data_config *config) {
     const int32_t sensor[3] = {set->info.C, set->info.H, set->info.W}, first = 0, T = (int32_t)config->timesteps;
     struct snn_recipe recipe = {
-        .config = config, .set = set, .split = SNN_TRAIN, .batch = 1, .max_steps = T, .longest = T};
+        .config = config, .set = set, .split = SNN_TRAIN, .batch = 1, .max_steps = T, .longest = T, .steps = T};
     snn_data_input(config, &set->info, recipe.shape);
     struct snn_filled filled;
     struct snn_fill fill;
@@ -74,7 +74,7 @@ static void frame(struct snn_dataset *set, const struct snn_sample *sample, cons
     CLAIM(n <= sample->event_count);
     CLAIM(snn_filled_open(&recipe, &filled) >= 0 && snn_fill_open(&recipe, &fill) >= 0);
     for (int again = 0; again < 2; ++again) { /* nothing is left over from the first time */
-        CLAIM(snn_fill_batch(&fill, &first, 1, 0, &filled) >= 0);
+        CLAIM(snn_fill_batch(&fill, &first, 1, 0, 0, &filled) >= 0);
         CLAIM(filled.batch.length[0] >= 1 && filled.batch.length[0] <= T && filled.batch.T == T);
         claim_frames(config, &filled.batch, events, n);
     }
