@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <map>
 #include <stdio.h>
+#include <utility>
 
 #include "cudaemu.h"
 #include "internal.h"
@@ -46,7 +47,7 @@ void enqueue_kernel(std::shared_ptr<struct kernel_call> call, cudaStream_t strea
     std::lock_guard<std::recursive_mutex> g(lock());
     if (enter() != cudaSuccess) return; /* cudaGetLastError tells */
     check_limits(*call);
-    enqueue(stream, [call] { execute(*call); });
+    enqueue(stream, [call = std::move(call)] { execute(*call); }); /* nothing of it is left to let go of without the lock */
 }
 
 } // namespace cudaemu
