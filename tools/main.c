@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "core/commit.h"
 #include "core/status.h"
 #include "train/progress.h"
 

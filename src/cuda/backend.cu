@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/commit.h"
 #include "cuda/graphs.h"
 #include "cuda/memory.h"
 #include "cuda/open.h"

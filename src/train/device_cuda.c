@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/commit.h"
 #include "core/status.h"
 
 #ifdef SNN_DOUBLE

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "autograd/math.h"
+#include "core/commit.h"
 #include "core/file.h"
 #include "core/status.h"
 #include "train/run.h"
