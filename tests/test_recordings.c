@@ -540,6 +540,32 @@ START_TEST(loaded_piece_by_piece) {
 }
 END_TEST
 
+static bool stops_at_two(void *payload, int64_t done, int64_t total) {
+    ck_assert_int_eq(total, 3);
+    *(int64_t *)payload = done;
+    return done < 2;
+}
+
+/* Recordings that are read through before the first batch say so, and hear when to stop. */
+START_TEST(reading_through_can_be_stopped) {
+    struct snn_dataset *set;
+    struct snn_loader *loader;
+    int64_t seen = 0;
+    char name[100];
+    for (int i = 0; i < 4; ++i) {
+        snprintf(name, sizeof name, "w/%s/left/%d.csv", i < 3 ? "train" : "test", i);
+        write_events(name, (uint64_t)i, 20, 1000);
+    }
+    ck_ok(open_at("event_folder", in("w"), ", shape: [2, 5, 30], bin: {by: duration, dt: 1 ms}, pieces: 2", &set));
+    struct snn_loader_options options = {
+        .config = &config, .set = set, .subset = SNN_SUBSET_TRAIN, .batch = 3, .cut = 1};
+    set->watch = (struct snn_watch){.moved = stops_at_two, .payload = &seen};
+    ck_error(snn_loader_open(&options, &loader), SNN_EINTR, "interrupted");
+    ck_assert(seen == 2 && !set->extent[SNN_TRAIN]);
+    snn_dataset_close(&set);
+}
+END_TEST
+
 /* A recording of 5 million bytes, and what a loader takes for an epoch of it. */
 START_TEST(memory_of_pieces) {
     enum { EVENTS = 300000 };
@@ -581,6 +607,7 @@ int main(void) {
     tcase_add_test(recordings, cifar10_dvs_in_folders_and_archives);
     tcase_add_test(recordings, piece_by_piece);
     tcase_add_loop_test(recordings, loaded_piece_by_piece, 0, sizeof streamed_cases / sizeof *streamed_cases);
+    tcase_add_test(recordings, reading_through_can_be_stopped);
     tcase_add_test(recordings, memory_of_pieces);
     tcase_add_test(recordings, ncaltech101_in_a_folder_and_its_archive);
     tcase_add_test(recordings, folders_of_ones_own);
