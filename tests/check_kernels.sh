@@ -18,11 +18,13 @@ export nvcc
 made=$(mktemp -d)
 trap 'rm -rf -- "$made"' EXIT
 export made
+mkdir -- "$made/core" # what the build writes there
+printf '#define SNN_COMMIT ""\n' >"$made/core/commit.h"
 
 compile() { # FILE.cu: FILE.ptx, and FILE.log with what ptxas says of it
     local stem=$made/${1##*/}
     stem=${stem%.cu}
-    if "$nvcc" -arch=sm_80 -std=c++17 -O3 -fmad=false -Isrc -DSNN_VERSION='""' -DSNN_COMMIT='""' -ptx "$1" -o "$stem.ptx"; then
+    if "$nvcc" -arch=sm_80 -std=c++17 -O3 -fmad=false -Isrc -I"$made" -DSNN_VERSION='""' -ptx "$1" -o "$stem.ptx"; then
         if "$nvcc" -arch=sm_80 -cubin -Xptxas -v "$stem.ptx" -o "$stem.cubin" >"$stem.log" 2>&1; then return; fi
         cat -- "$stem.log"
     fi

@@ -487,7 +487,8 @@ static void grad_weight(struct snn_device *device, const struct snn_conv_shape *
 static void grad_bias(struct snn_device *device, ptrdiff_t rows, int32_t channels, ptrdiff_t pixels, const real *gy,
                       real *gb) {
     if (pixels == 1) {
-        sum_columns(device->threads, rows, channels, gy, gb);
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+        for (ptrdiff_t at = 0; at < channels; at += COLUMNS_SHARED) sum_columns(rows, channels, at, gy, gb);
         return;
     }
 #pragma omp parallel for num_threads(device->threads) schedule(static)

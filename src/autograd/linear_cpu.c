@@ -473,6 +473,9 @@ void SNN_ISA(snn_linear_grad_weight)(struct snn_device *device, const struct snn
         grad_weight_sparse(device, s, x, gy, gw, gb, scratch);
         return;
     }
-    if (gb) sum_columns(device->threads, s->rows, s->out, gy, gb);
+    if (gb) {
+#pragma omp parallel for num_threads(device->threads) schedule(static)
+        for (ptrdiff_t at = 0; at < s->out; at += COLUMNS_SHARED) sum_columns(s->rows, s->out, at, gy, gb);
+    }
     grad_weight_dense(device, s, x, gy, gw, scratch);
 }

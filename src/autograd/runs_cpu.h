@@ -50,16 +50,14 @@ static inline void add_columns(const real *restrict g, ptrdiff_t step, ptrdiff_t
     for (ptrdiff_t j = 0; j < n; ++j) sum[j] += part[j];
 }
 
-/* to (n) += sums over all rows of g (rows, n); threads share the columns */
-static inline void sum_columns(int threads, ptrdiff_t rows, ptrdiff_t n, const real *g, real *to) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (ptrdiff_t at = 0; at < n; at += COLUMNS_SHARED) {
-        const ptrdiff_t width = n - at < COLUMNS_SHARED ? n - at : COLUMNS_SHARED;
-        double sum[COLUMNS_SHARED] = {0};
-        for (ptrdiff_t r = 0; r < rows; r += COLUMNS_ROWS)
-            add_columns(g + r * n + at, n, rows - r < COLUMNS_ROWS ? rows - r : COLUMNS_ROWS, width, sum);
-        for (ptrdiff_t j = 0; j < width; ++j) to[at + j] += (real)sum[j];
-    }
+/* to (n) += sums over all rows of g (rows, n), of the COLUMNS_SHARED columns from `at` on: what a thread takes at once
+ */
+static inline void sum_columns(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t at, const real *g, real *to) {
+    const ptrdiff_t width = n - at < COLUMNS_SHARED ? n - at : COLUMNS_SHARED;
+    double sum[COLUMNS_SHARED] = {0};
+    for (ptrdiff_t r = 0; r < rows; r += COLUMNS_ROWS)
+        add_columns(g + r * n + at, n, rows - r < COLUMNS_ROWS ? rows - r : COLUMNS_ROWS, width, sum);
+    for (ptrdiff_t j = 0; j < width; ++j) to[at + j] += (real)sum[j];
 }
 
 #endif
