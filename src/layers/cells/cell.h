@@ -18,11 +18,11 @@
  * gradients read V, or the input; -1: all.
  * For the CPU, where a loop is made for what is usual, and others for all else:
  *   NAME_FIRES     bits of enum snn_firing with which a step is one pass; with others it is taken in parts
- *   NAME_IDLE(o)   bits of the states that stay 0 with these options: equations leave them alone, loops do not touch
- * them NAME_USUAL(X)  X(kind of firing, delay, option bits) of its models: a choice in a loop costs time NAME_LEARNS
- * bits of the coefficients that are usually learned: others' gradients are not summed with them NAME_EACH      each
- * neuron usually has coefficients of its own NAME_OVER      `over` is the first state less this coefficient; -1: it is
- * more than that */
+ *   NAME_IDLE(o)   bits of the states that stay 0 with these options: equations leave them alone, loops do too
+ *   NAME_USUAL(X)  X(kind of firing, delay, option bits) of its models: a choice in a loop costs time
+ *   NAME_LEARNS    bits of the coefficients that are usually learned: others' gradients are not summed with them
+ *   NAME_EACH      each neuron usually has coefficients of its own
+ *   NAME_OVER      `over` is the first state less this coefficient; -1: it is more than that */
 #ifndef SNN_CELL_EQUATIONS_H
 #define SNN_CELL_EQUATIONS_H
 
