@@ -8,8 +8,8 @@ static const char *const models[] = {
     /* from lists */
     "[flatten, linear: 33, lif, linear: 4]",
     "[conv: {out: 9, kernel: 3}, lif, flatten, linear: 4]",
-    "[conv: {out: 6, kernel: [2, 3], padding: [1, 2], groups: 2, stride: 2}, flatten, lif: {recurrent: true}, linear: "
-    "4]",
+    ("[conv: {out: 6, kernel: [2, 3], padding: [1, 2], groups: 2, stride: 2}, flatten, lif: {recurrent: true}, "
+     "linear: 4]"),
     "[flatten, delay: {out: 12, kernel: 3}, lif, linear: 4]",
     /* from numbers */
     "[lif, flatten, dropout: 0.3, linear: 4]",

@@ -661,15 +661,14 @@ END_TEST
 /* Scratch is planned once for the largest batch, and every smaller one must do with it, whatever chunks and parts it is
  * cut into. What a batch uses is what linear.cu and conv.cu lay out. */
 START_TEST(scratch_for_fewer_rows) {
-    uint32_t drawn = 0;
-#define ONE_OF(n) (1 + (int32_t)snn_rng_below(snn_rng_u32(9, SNN_RNG_TEST, 0, 0, drawn++), n))
-    for (int k = 0; k < 300; ++k) {
-        ptrdiff_t most = ONE_OF(3000);
-        struct snn_linear_shape linear = {most, ONE_OF(2000), ONE_OF(600)};
-        struct snn_conv_shape conv = {.C = ONE_OF(20), .O = ONE_OF(70), .groups = 1};
-        const int32_t size[] = {ONE_OF(40), ONE_OF(40)};
-        for (int i = 0; i < 2; ++i) {
-            conv.kernel[i] = ONE_OF(5), conv.stride[i] = ONE_OF(2), conv.dilation[i] = 1,
+    for (uint32_t k = 0; k < 300; ++k) {
+#define ONE_OF(n, of) (1 + (int32_t)snn_rng_below(snn_rng_u32(9, SNN_RNG_TEST, k, 0, of), n))
+        ptrdiff_t most = ONE_OF(3000, 0);
+        struct snn_linear_shape linear = {most, ONE_OF(2000, 1), ONE_OF(600, 2)};
+        struct snn_conv_shape conv = {.C = ONE_OF(20, 3), .O = ONE_OF(70, 4), .groups = 1};
+        const int32_t size[] = {ONE_OF(40, 5), ONE_OF(40, 6)};
+        for (uint32_t i = 0; i < 2; ++i) {
+            conv.kernel[i] = ONE_OF(5, 7 + i), conv.stride[i] = ONE_OF(2, 9 + i), conv.dilation[i] = 1,
             conv.padding[i] = conv.kernel[i];
         }
         snn_conv_complete(&conv, 2, size);

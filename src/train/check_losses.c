@@ -98,8 +98,8 @@ void snn_check_regularisers(struct snn_check_suite *s) {
         "weight_l1",
         "{name: weight_l2, match: \"*\", reduction: sum, weight: 0.1}",
         "{name: periodic, frequency: 7, match: \"*.weight\", reduction: sum, weight: 0.2}",
-        "rate_l2, {name: upper_bound, bound: 1}, {name: lower_bound, bound: 4}, {name: synops, target: 60}, "
-        "{name: synops, target: 30, layers: \"*.1.*\"}, weight_l2, {name: periodic, match: \"*.weight\"}",
+        ("rate_l2, {name: upper_bound, bound: 1}, {name: lower_bound, bound: 4}, {name: synops, target: 60}, "
+         "{name: synops, target: 30, layers: \"*.1.*\"}, weight_l2, {name: periodic, match: \"*.weight\"}"),
     };
     static const char *const flats = "[linear: 5, lif, linear: 4, lif, linear: 4]",
                              *const ends = "[linear: 5, lif, linear: 4, lif]",
