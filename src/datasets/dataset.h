@@ -134,7 +134,7 @@ struct snn_dataset { /* the first member of every set's own struct */
         int32_t steps; /* of the longest one, framed that way; 0: nobody has looked */
     } longest;
     struct snn_events_extent *extent[2]; /* by split: of recordings that are read piece by piece (streams.c) */
-    struct snn_watch watch;              /* of verify(), and of recordings that are read through before the first batch */
+    struct snn_watch watch; /* of verify(), and of recordings that are read through before the first batch */
 };
 
 /* All sets, ended by NULL. */

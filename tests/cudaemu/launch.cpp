@@ -47,7 +47,8 @@ void enqueue_kernel(std::shared_ptr<struct kernel_call> call, cudaStream_t strea
     std::lock_guard<std::recursive_mutex> g(lock());
     if (enter() != cudaSuccess) return; /* cudaGetLastError tells */
     check_limits(*call);
-    enqueue(stream, [call = std::move(call)] { execute(*call); }); /* nothing of it is left to let go of without the lock */
+    enqueue(stream,
+            [call = std::move(call)] { execute(*call); }); /* nothing of it is left to let go of without the lock */
 }
 
 } // namespace cudaemu
