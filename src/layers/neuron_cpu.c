@@ -448,31 +448,23 @@ static void backward_item(const struct snn_scan *scan, struct item *m) {
 
 static ptrdiff_t items_of(const struct snn_scan *scan) { return scan->B * ((scan->N + CHUNK - 1) / CHUNK); }
 
-static void forward(struct snn_device *device, const struct snn_scan *scan) {
-    ptrdiff_t items = items_of(scan);
+static void each_item(struct snn_device *device, const struct snn_scan *scan,
+                      void (*pass)(const struct snn_scan *scan, struct item *m)) {
+    const ptrdiff_t items = items_of(scan);
 #pragma omp parallel num_threads(device->threads)
     {
         struct item m = {.loaded = 0};
 #pragma omp for schedule(static)
         for (ptrdiff_t index = 0; index < items; ++index) {
             begin(scan, index, &m);
-            forward_item(scan, &m);
+            pass(scan, &m);
         }
     }
 }
 
-static void backward(struct snn_device *device, const struct snn_scan *scan) {
-    ptrdiff_t items = items_of(scan);
-#pragma omp parallel num_threads(device->threads)
-    {
-        struct item m = {.loaded = 0};
-#pragma omp for schedule(static)
-        for (ptrdiff_t index = 0; index < items; ++index) {
-            begin(scan, index, &m);
-            backward_item(scan, &m);
-        }
-    }
-}
+static void forward(struct snn_device *device, const struct snn_scan *scan) { each_item(device, scan, forward_item); }
+
+static void backward(struct snn_device *device, const struct snn_scan *scan) { each_item(device, scan, backward_item); }
 
 static void draw(struct snn_device *device, const struct snn_noise *noise, real *out) {
     const uint64_t seed = noise->clock[0] | (uint64_t)noise->clock[1] << 32;
