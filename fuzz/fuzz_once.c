@@ -2,17 +2,15 @@
  * fuzz_once.c - in the place of libFuzzer where there is none: the files of the folders named, once each. */
 #include <dirent.h>
 
+#include "core/file.h"
 #include "fuzz.h"
 
 static void feed(const char *path) {
-    FILE *f = fopen(path, "rb");
-    CLAIM(f && !fseek(f, 0, SEEK_END));
-    const long size = ftell(f);
-    uint8_t *data = malloc((size_t)size + 1);
-    CLAIM(data && size >= 0 && !fseek(f, 0, SEEK_SET) && fread(data, 1, (size_t)size, f) == (size_t)size);
-    fclose(f);
-    LLVMFuzzerTestOneInput(data, (size_t)size);
-    free(data);
+    unsigned char *bytes;
+    size_t size;
+    CLAIM(snn_file_read(path, 1 << 30, &bytes, &size) >= 0);
+    LLVMFuzzerTestOneInput(bytes, size);
+    free(bytes);
 }
 
 int main(int argc, char **argv) {
